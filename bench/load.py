@@ -1,0 +1,221 @@
+"""The measurements: each takes a case and a peer and returns figures, or raises BenchError with the reason."""
+
+import contextlib
+import functools
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from glob import glob
+
+import wire
+from peers import SCALE, postgres_tool
+from plan import IDLE_CLIENTS
+from processes import BenchError, cpu_us, rss_kb, tree
+
+SCRIPTS = {
+    "select": r"""\set aid random(1, 100000 * :scale)
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+""",
+    "tpcb": r"""\set aid random(1, 100000 * :scale)
+\set bid random(1, 1 * :scale)
+\set tid random(1, 10 * :scale)
+\set delta random(-5000, 5000)
+BEGIN;
+UPDATE pgbench_accounts SET abalance = abalance + :delta WHERE aid = :aid;
+SELECT abalance FROM pgbench_accounts WHERE aid = :aid;
+UPDATE pgbench_tellers SET tbalance = tbalance + :delta WHERE tid = :tid;
+UPDATE pgbench_branches SET bbalance = bbalance + :delta WHERE bid = :bid;
+INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :aid, :delta, CURRENT_TIMESTAMP);
+END;
+""",
+    "bulk": "SELECT * FROM bench_bulk;\n",
+}
+LOG_SAMPLE = 0.2  # of the transactions are written to pgbench's log, for the percentile
+WARM_CLIENTS = 10
+
+
+def why_not(case, peer, backend):
+    """The reason why a case has no figure for a peer; None: it has."""
+    if case.mode == "prepared" and not peer.prepared:
+        return "cannot do prepared statements in transaction pooling"
+    if case.kind == "idle" and not peer.pool:
+        return "holds a server connection or a process a client"
+    if case.kind == "calls" and peer.pid is None and peer.name == "direct":
+        return "no proxy"
+    if case.tls and not peer.protocol and not backend.tls:
+        return "the fake server has no TLS"
+    return None
+
+
+class Bench:
+    """Runs measurements; keeps its scripts and logs in a folder."""
+
+    def __init__(self, folder, seconds):
+        self.folder = folder
+        self.seconds = seconds
+        self.pgbench = postgres_tool("pgbench")
+        self.bulk_bytes = {}
+        for name, text in SCRIPTS.items():
+            with open(os.path.join(folder, f"{name}.sql"), "w", encoding="utf-8") as out:
+                out.write(text)
+
+    def measure(self, case, peer):
+        if case.kind == "idle":
+            return self._idle(peer)
+        if case.kind == "calls":
+            return self._calls(case, peer)
+        return self._load(case, peer)
+
+    def _argv(self, case, peer, log_prefix):
+        # Preparing blocks pgbench's thread; where clients outnumber servers in transactions, each needs its own.
+        own_threads = case.script == "tpcb" and case.mode == "prepared"
+        threads = case.clients if own_threads else 1
+        argv = [self.pgbench, "-n", "-M", case.mode, "-c", str(case.clients), "-j", str(threads),
+                "-T", str(self.seconds), "-D", f"scale={SCALE}", "-f", os.path.join(self.folder, f"{case.script}.sql"),
+                "-l", f"--log-prefix={log_prefix}", f"--sampling-rate={LOG_SAMPLE}"]
+        if case.reconnect:
+            argv.append("-C")
+        secret = "require" if case.tls else "disable"
+        return argv + [f"host=127.0.0.1 port={peer.port} dbname={wire.DATABASE} user={wire.USER} sslmode={secret}"]
+
+    def _pgbench(self, case, peer):
+        """One run; returns transactions, throughput and latencies."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as logs:
+            env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+            try:
+                done = subprocess.run(self._argv(case, peer, os.path.join(logs, "log")), capture_output=True, text=True,
+                                      timeout=self.seconds + 60, env=env, stdin=subprocess.DEVNULL)
+            except subprocess.TimeoutExpired:
+                raise BenchError(f"pgbench hung: no end {self.seconds + 60} s after its start") from None
+            if done.returncode != 0:
+                raise BenchError(first_error(done.stderr))
+            return {**read_summary(done.stdout), "p99_ms": read_p99_ms(logs)}
+
+    def _load(self, case, peer):
+        before = cpu_us(peer.pid) if peer.pid else 0.0
+        figures = self._pgbench(case, peer)
+        transactions = figures.pop("transactions")
+        if not peer.pid:
+            return figures
+        used = cpu_us(peer.pid) - before
+        figures["cpu_us"] = used / transactions
+        figures["rss_mb"] = rss_kb(peer.pid) / 1024
+        if case.script == "bulk":
+            figures["cpu_us_mb"] = used / (transactions * self._bulk_mb(peer))
+        return figures
+
+    def _bulk_mb(self, peer):
+        if peer.port not in self.bulk_bytes:
+            client = wire.WireClient(peer.port)
+            self.bulk_bytes[peer.port] = client.query(SCRIPTS["bulk"])
+            client.close()
+        return self.bulk_bytes[peer.port] / 1e6
+
+    def _calls(self, case, peer):
+        with counted_calls(peer.pid, self.folder) as count:
+            figures = self._pgbench(case, peer)
+        return {"calls": count["calls"] / figures["transactions"]}
+
+    def _idle(self, peer):
+        """What RSS grows by from a proxy that has done a little work to one that holds IDLE_CLIENTS clients besides,
+        each of which has run a statement."""
+        peer.stop()
+        peer.start()
+        clients = []
+        try:
+            add_clients(clients, WARM_CLIENTS, peer)
+            time.sleep(0.2)
+            before = rss_kb(peer.pid)
+            add_clients(clients, IDLE_CLIENTS, peer)
+            time.sleep(0.5)
+            return {"idle_kb": (rss_kb(peer.pid) - before) / IDLE_CLIENTS, "rss_mb": rss_kb(peer.pid) / 1024}
+        finally:
+            for client in clients:
+                client.close()
+
+
+def add_clients(clients, count, peer):
+    """Appends clients that have logged in and run a statement."""
+    for _ in range(count):
+        try:
+            client = wire.WireClient(peer.port)
+            clients.append(client)
+            client.query("SELECT 1")
+        except (OSError, BenchError) as error:
+            raise BenchError(f"with {len(clients)} idle clients: {error}") from error
+
+
+def first_error(text):
+    """The line of pgbench's messages that tells the cause."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if re.search("error|fatal|could not|abort", line, re.IGNORECASE)]
+    return (telling or lines or ["it failed without a word"])[0][:200]
+
+
+def read_summary(text):
+    def number(pattern):
+        found = re.search(pattern, text)
+        if not found:
+            raise BenchError(f"pgbench's summary has no {pattern}")
+        return float(found[1])
+
+    transactions = number(r"transactions actually processed: (\d+)")
+    if transactions == 0:
+        raise BenchError("pgbench: no transaction was done")
+    return {"transactions": transactions, "tps": number(r"tps = ([\d.]+)"),
+            "mean_ms": number(r"latency average = ([\d.]+)")}
+
+
+def read_p99_ms(folder):
+    """pgbench's log: client, transaction, microseconds, ..."""
+    times_us = []
+    for path in glob(os.path.join(folder, "log*")):
+        with open(path, encoding="ascii") as log:
+            times_us += [int(line.split()[2]) for line in log]
+    times_us.sort()
+    return times_us[min(len(times_us) - 1, len(times_us) * 99 // 100)] / 1000 if times_us else None
+
+
+@functools.lru_cache(maxsize=1)
+def calls_tool():
+    """perf slows nobody down; strace, where perf may not or is not there, does."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        perf = ["perf", "stat", "-e", "raw_syscalls:sys_enter", "true"]
+        if subprocess.run(perf, capture_output=True, timeout=20).returncode == 0:
+            return "perf"
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        if subprocess.run(["strace", "-V"], capture_output=True, timeout=20).returncode == 0:
+            return "strace"
+    raise BenchError("neither perf nor strace can count system calls here")
+
+
+@contextlib.contextmanager
+def counted_calls(pid, folder):
+    """Counts the system calls of a process and those below it while the body runs; fills in `calls` at its end."""
+    name = calls_tool()
+    output = os.path.join(folder, "calls")
+    pids = ",".join(str(member) for member in tree(pid))
+    argv = {"perf": ["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-o", output, "-p", pids],
+            "strace": ["strace", "-c", "-f", "-o", output, "-p", pids]}[name]
+    counter = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               start_new_session=True)
+    result = {"calls": 0}
+    try:
+        time.sleep(0.5)
+        if counter.poll() is not None:
+            raise BenchError(f"{name} did not attach to process {pid}")
+        yield result
+    finally:
+        if counter.poll() is None:
+            counter.send_signal(signal.SIGINT)
+        counter.wait(20)
+    with open(output, encoding="utf-8") as report:
+        text = report.read()
+    pattern = r"^(\d+),,raw_syscalls" if name == "perf" else r"^100\.00\s+\S+\s+\S+\s+(\d+).*total$"
+    found = re.search(pattern, text, re.MULTILINE)
+    if not found:
+        raise BenchError(f"{name} told no number: {text.strip()[-200:]}")
+    result["calls"] = int(found[1])

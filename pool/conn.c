@@ -1,0 +1,528 @@
+/*
+ * conn.c: see conn.h.
+ * Thread: worker.
+ */
+#include "pool/conn.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#ifdef SLUICE_HOSTILE
+/* The hostile build reads one byte at a time and writes three, to meet every boundary there is. */
+#define SCRATCH_BYTES ((size_t)1)
+#define READ_AT_LEAST ((size_t)1)
+#define WRITE_AT_MOST ((size_t)3)
+#else
+#define SCRATCH_BYTES (64 * KIB)
+#define READ_AT_LEAST (4 * KIB)
+#define WRITE_AT_MOST (4 * MIB)
+#endif
+#define RUN_BYTES (8 * KIB) /* from here on a run is worth a write of its own */
+
+void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_watermark)
+{
+    l->base = base;
+    l->scratch = mem_alloc(SCRATCH_BYTES);
+    list_init(&l->dirty);
+    list_init(&l->eager);
+    l->now = clock_now();
+    l->high_watermark = high_watermark;
+}
+
+void conn_loop_free(struct conn_loop *l)
+{
+    free(l->scratch);
+    l->scratch = NULL;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+static void write_event_on(struct conn *c)
+{
+    if (c->writing)
+        return;
+    if (c->write_event == NULL)
+        c->write_event = event_new(c->loop->base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c);
+    event_add(c->write_event, NULL);
+    c->writing = true;
+}
+
+static void write_event_off(struct conn *c)
+{
+    if (!c->writing)
+        return;
+    event_del(c->write_event);
+    c->writing = false;
+}
+
+static void conn_setup(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd)
+{
+    memset(c, 0, sizeof *c);
+    c->fd = fd;
+    c->loop = loop;
+    c->handler = handler;
+    list_init(&c->dirty_node);
+    list_init(&c->eager_node);
+    c->read_event = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+}
+
+void conn_init(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd)
+{
+    conn_setup(c, loop, handler, fd);
+    c->phase = CONN_OPEN;
+    event_add(c->read_event, NULL);
+}
+
+int conn_connect(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler,
+                 const struct sockaddr *addr, socklen_t addr_len)
+{
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    if (connect(fd, addr, addr_len) < 0 && errno != EINPROGRESS) { /* EAGAIN: a Unix socket's queue is full */
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    conn_setup(c, loop, handler, fd);
+    c->phase = CONN_CONNECTING;
+    write_event_on(c);
+    return 0;
+}
+
+void conn_start_tls(struct conn *c, struct tls *tls)
+{
+    c->tls = tls;
+    c->phase = CONN_HANDSHAKE;
+    list_del(&c->eager_node);
+    list_push_back(&c->loop->eager, &c->eager_node); /* begins in this turn's flush: never inside a callback */
+}
+
+static void free_events(struct conn *c)
+{
+    if (c->read_event != NULL)
+        event_free(c->read_event);
+    if (c->write_event != NULL)
+        event_free(c->write_event);
+    c->read_event = NULL;
+    c->write_event = NULL;
+    c->writing = false;
+}
+
+void conn_close(struct conn *c)
+{
+    if (c->phase == CONN_CLOSED)
+        return;
+    c->phase = CONN_CLOSED;
+    free_events(c);
+    list_del(&c->dirty_node);
+    list_del(&c->eager_node);
+    tls_free(c->tls);
+    c->tls = NULL;
+    close(c->fd);
+    c->fd = -1;
+    if (!c->in_input)
+        buf_free(&c->in);
+    buf_free(&c->out);
+}
+
+static void conn_end(struct conn *c, int error, const char *why)
+{
+    if (c->broken || c->phase == CONN_CLOSED)
+        return;
+    if (error == 0 && why == NULL) {
+        if (c->eof)
+            return;
+        c->eof = true;
+    } else {
+        c->broken = true;
+        write_event_off(c);
+        list_del(&c->dirty_node);
+    }
+    event_del(c->read_event);
+    c->handler->ended(c, error, why);
+}
+
+/* --- reading --- */
+
+static void handshake(struct conn *c)
+{
+    switch (tls_handshake(c->tls)) {
+    case TLS_DONE:
+        c->phase = CONN_OPEN;
+        write_event_off(c);
+        c->handler->opened(c);
+        if (c->phase == CONN_OPEN && tls_pending(c->tls) && list_empty(&c->eager_node))
+            list_push_back(&c->loop->eager, &c->eager_node);
+        if (c->phase == CONN_OPEN && buf_used(&c->out) > 0)
+            conn_touch(c);
+        break;
+    case TLS_WANT_READ:
+        write_event_off(c);
+        break;
+    case TLS_WANT_WRITE:
+        write_event_on(c);
+        break;
+    case TLS_FAILED:
+        conn_end(c, EPROTO, tls_error(c->tls));
+        break;
+    }
+}
+
+/* Returns what recv would: > 0, 0 at the end, -1 with errno EAGAIN when there is nothing, other errno when broken. */
+static ssize_t receive(struct conn *c, void *p, size_t len, const char **why)
+{
+    if (c->tls == NULL)
+        return recv(c->fd, p, len, 0);
+
+    enum tls_want want;
+    ssize_t n = tls_read(c->tls, p, len, &want);
+
+    if (n >= 0)
+        return n;
+    if (want != TLS_FAILED) {
+        errno = EAGAIN;
+        return -1;
+    }
+    *why = tls_error(c->tls);
+    errno = ECONNRESET;
+    return -1;
+}
+
+static void give_input(struct conn *c, const uint8_t *p, size_t len)
+{
+    bool from_in = buf_used(&c->in) > 0 && p == buf_head(&c->in);
+
+    c->want = 0;
+    c->in_input = true;
+    size_t used = c->handler->input(c, p, len);
+    c->in_input = false;
+    if (c->phase == CONN_CLOSED) {
+        buf_free(&c->in);
+        return;
+    }
+    assert(used <= len);
+    if (from_in)
+        buf_consume(&c->in, used);
+    else if (used < len)
+        buf_put(&c->in, p + used, len - used);
+    if (buf_used(&c->in) == 0 && c->in.cap > 0)
+        buf_free(&c->in);
+}
+
+/* Where the next bytes go: the loop's scratch, or behind what is unfinished. */
+static uint8_t *read_target(struct conn *c, size_t *room)
+{
+    if (buf_used(&c->in) == 0) {
+        *room = SCRATCH_BYTES;
+        return c->loop->scratch;
+    }
+    size_t need = c->want > buf_used(&c->in) ? c->want - buf_used(&c->in) : 0;
+    *room = MIN(MAX(need, READ_AT_LEAST), SCRATCH_BYTES);
+    return buf_reserve(&c->in, *room);
+}
+
+static void peek(struct conn *c)
+{
+    uint8_t byte;
+
+    if (recv(c->fd, &byte, 1, MSG_PEEK) == 1) {
+        c->peek_first = false;
+        c->handler->first_byte(c, byte);
+    }
+}
+
+static void read_more(struct conn *c)
+{
+    const char *why = NULL;
+
+    if (UNLIKELY(c->peek_first)) {
+        peek(c);
+        if (c->phase != CONN_OPEN)
+            return;
+    }
+    size_t room;
+    uint8_t *target = read_target(c, &room);
+    ssize_t n = receive(c, target, room, &why);
+
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            conn_end(c, errno, why);
+        return;
+    }
+    if (n == 0) {
+        conn_end(c, 0, NULL);
+        return;
+    }
+    c->received_bytes += (uint64_t)n;
+    if (target == c->loop->scratch) {
+        give_input(c, target, (size_t)n);
+    } else {
+        c->in.len += (size_t)n;
+        give_input(c, buf_head(&c->in), buf_used(&c->in));
+    }
+    if (c->phase == CONN_OPEN && c->tls != NULL && tls_pending(c->tls) && list_empty(&c->eager_node))
+        list_push_back(&c->loop->eager, &c->eager_node);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+
+    (void)fd;
+    (void)what;
+    conn_loop_time(c->loop);
+    if (c->phase == CONN_HANDSHAKE)
+        handshake(c);
+    else if (c->phase == CONN_OPEN)
+        read_more(c);
+}
+
+void conn_reprocess(struct conn *c)
+{
+    if (c->phase == CONN_OPEN && !c->in_input && buf_used(&c->in) > 0)
+        give_input(c, buf_head(&c->in), buf_used(&c->in));
+}
+
+void conn_pause(struct conn *c)
+{
+    if (c->paused || c->phase != CONN_OPEN)
+        return;
+    c->paused = true;
+    event_del(c->read_event);
+}
+
+void conn_resume(struct conn *c)
+{
+    if (!c->paused || c->phase != CONN_OPEN)
+        return;
+    c->paused = false;
+    if (c->eof || c->broken)
+        return;
+    event_add(c->read_event, NULL);
+    if (c->tls != NULL && tls_pending(c->tls) && list_empty(&c->eager_node))
+        list_push_back(&c->loop->eager, &c->eager_node);
+}
+
+/* --- writing --- */
+
+static ssize_t transmit(struct conn *c, const void *p, size_t len, const char **why)
+{
+    len = MIN(len, WRITE_AT_MOST);
+    if (c->tls == NULL)
+        return send(c->fd, p, len, MSG_NOSIGNAL);
+
+    enum tls_want want;
+    ssize_t n = tls_write(c->tls, p, len, &want);
+
+    if (n >= 0)
+        return n;
+    if (want != TLS_FAILED) {
+        errno = EAGAIN;
+        return -1;
+    }
+    *why = tls_error(c->tls);
+    errno = EPIPE;
+    return -1;
+}
+
+void conn_touch(struct conn *c)
+{
+    if (list_empty(&c->dirty_node) && !c->writing && c->phase == CONN_OPEN && !c->broken)
+        list_push_back(&c->loop->dirty, &c->dirty_node);
+}
+
+void conn_send(struct conn *c, const void *p, size_t len)
+{
+    if (c->phase == CONN_CLOSED || c->broken)
+        return;
+    buf_put(&c->out, p, len);
+    conn_touch(c);
+}
+
+void conn_send_run(struct conn *c, const void *p, size_t len)
+{
+    const char *why = NULL;
+
+    if (len >= RUN_BYTES && buf_used(&c->out) == 0 && c->tls == NULL && c->phase == CONN_OPEN && !c->writing &&
+        !c->broken) {
+        ssize_t n = transmit(c, p, len, &why);
+        if (n > 0) {
+            c->sent_bytes += (uint64_t)n;
+            p = (const uint8_t *)p + n;
+            len -= (size_t)n;
+        }
+    }
+    if (len > 0)
+        conn_send(c, p, len);
+}
+
+static void after_drain(struct conn *c)
+{
+    if (conn_is_high(c)) {
+        c->was_high = true;
+    } else if (c->was_high && buf_used(&c->out) <= c->loop->high_watermark / 2) {
+        c->was_high = false;
+        c->handler->drained(c);
+    }
+}
+
+void conn_flush(struct conn *c)
+{
+    const char *why = NULL;
+
+    list_del(&c->dirty_node);
+    if (c->phase != CONN_OPEN || c->broken)
+        return;
+    if (conn_is_high(c))
+        c->was_high = true;
+    while (buf_used(&c->out) > 0) {
+        ssize_t n = transmit(c, buf_head(&c->out), buf_used(&c->out), &why);
+        if (n < 0) {
+            if (errno == EAGAIN || errno == EINTR)
+                write_event_on(c);
+            else
+                conn_end(c, errno, why);
+            break;
+        }
+        c->sent_bytes += (uint64_t)n;
+        buf_consume(&c->out, (size_t)n);
+    }
+    if (c->phase != CONN_OPEN || c->broken)
+        return;
+    if (buf_used(&c->out) == 0) {
+        buf_free(&c->out);
+        write_event_off(c);
+        if (c->shutting)
+            shutdown(c->fd, SHUT_WR);
+    }
+    after_drain(c);
+}
+
+static void finish_connect(struct conn *c)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    write_event_off(c);
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    if (error != 0) {
+        conn_end(c, error, NULL);
+        return;
+    }
+    c->phase = CONN_OPEN;
+    event_add(c->read_event, NULL);
+    c->handler->opened(c);
+    if (c->phase == CONN_OPEN && buf_used(&c->out) > 0)
+        conn_touch(c);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    struct conn *c = arg;
+
+    (void)fd;
+    (void)what;
+    conn_loop_time(c->loop);
+    if (c->phase == CONN_CONNECTING)
+        finish_connect(c);
+    else if (c->phase == CONN_HANDSHAKE)
+        handshake(c);
+    else if (c->phase == CONN_OPEN)
+        conn_flush(c);
+}
+
+void conn_shutdown(struct conn *c)
+{
+    if (c->phase == CONN_OPEN) {
+        c->shutting = true;
+        conn_flush(c);
+    }
+}
+
+static void flush_dirty(struct conn_loop *l)
+{
+    while (!list_empty(&l->dirty))
+        conn_flush(LIST_FIRST(&l->dirty, struct conn, dirty_node));
+}
+
+void conn_loop_flush(struct conn_loop *l)
+{
+    struct list round;
+
+    flush_dirty(l);
+    if (list_empty(&l->eager))
+        return;
+    list_init(&round);
+    while (!list_empty(&l->eager)) {
+        struct list *node = l->eager.next;
+        list_del(node);
+        list_push_back(&round, node);
+    }
+    while (!list_empty(&round)) {
+        struct conn *c = LIST_FIRST(&round, struct conn, eager_node);
+        list_del(&c->eager_node);
+        if (!c->paused || c->phase == CONN_HANDSHAKE)
+            on_readable(c->fd, EV_READ, c);
+    }
+    flush_dirty(l);
+}
+
+bool conn_loop_busy(const struct conn_loop *l)
+{
+    return !list_empty(&l->dirty) || !list_empty(&l->eager);
+}
+
+/* --- moving --- */
+
+bool conn_can_move(const struct conn *c)
+{
+    return c->phase == CONN_OPEN && !c->broken && !c->eof && buf_used(&c->in) == 0 && buf_used(&c->out) == 0 &&
+           !c->writing && (c->tls == NULL || !tls_pending(c->tls));
+}
+
+void conn_detach(struct conn *c)
+{
+    free_events(c);
+    list_del(&c->dirty_node);
+    list_del(&c->eager_node);
+    c->loop = NULL;
+}
+
+void conn_adopt(struct conn *c, struct conn_loop *loop)
+{
+    c->loop = loop;
+    c->read_event = event_new(loop->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
+    if (!c->paused)
+        event_add(c->read_event, NULL);
+}
+
+void conn_tune(int fd, const struct conn_tcp *t)
+{
+    int on = 1;
+
+    /* Each of these fails harmlessly on a Unix socket. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (t->keepalive)
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (t->keepidle_s > 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &t->keepidle_s, sizeof t->keepidle_s);
+    if (t->keepintvl_s > 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &t->keepintvl_s, sizeof t->keepintvl_s);
+    if (t->keepcnt > 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &t->keepcnt, sizeof t->keepcnt);
+    if (t->user_timeout_ms > 0)
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &t->user_timeout_ms, sizeof t->user_timeout_ms);
+    if (t->socket_buffer_bytes > 0) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &t->socket_buffer_bytes, sizeof t->socket_buffer_bytes);
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &t->socket_buffer_bytes, sizeof t->socket_buffer_bytes);
+    }
+}

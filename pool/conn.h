@@ -1,0 +1,137 @@
+/*
+ * conn.h: a socket with its unfinished input and its out-queue; the only file (with conn.c) that reads and writes
+ * sockets of clients and servers.
+ *
+ *   socket -> scratch (one a loop) -> handler.input -> what was not consumed stays in conn.in
+ *   conn_send -> conn.out -> conn_flush, once a turn -> socket
+ *
+ * Invariants:
+ * - The read event is level-triggered and persistent. It is taken away only for back-pressure (conn_pause) and after
+ * the peer's end of file. The write event exists only while the kernel's buffer is full.
+ * - A callback never frees: after conn_close the struct is inert (fd -1) until its owner frees it.
+ * - input is never called again while it runs for the same connection.
+ * Thread: worker (a conn belongs to one loop; conn_detach and conn_adopt move it).
+ */
+#ifndef SLUICE_CONN_H
+#define SLUICE_CONN_H
+
+#include "conf/clock.h"
+#include "parser/bytes.h"
+#include "pool/tls.h"
+#include <sys/socket.h>
+
+struct conn;
+struct event;
+struct event_base;
+
+/* One a worker. */
+struct conn_loop {
+    struct event_base *base; /* borrowed */
+    uint8_t *scratch;        /* owned; every recv without unfinished input goes here */
+    struct list dirty;       /* conns with bytes to flush at the end of the turn */
+    struct list eager;       /* conns whose TLS holds bytes that no poll would report */
+    usec_t now;              /* the turn's time */
+    bool now_is_fresh;       /* read since the turn woke */
+    size_t high_watermark;   /* over this, the other side is not read */
+};
+
+void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_watermark);
+void conn_loop_free(struct conn_loop *l);
+/* Reads the clock, once a turn; whoever is called back first does it. */
+static inline void conn_loop_time(struct conn_loop *l)
+{
+    if (!l->now_is_fresh) {
+        l->now = clock_now();
+        l->now_is_fresh = true;
+    }
+}
+/* Writes what the turn has gathered: one send a connection. Then reads again what TLS still holds. */
+void conn_loop_flush(struct conn_loop *l);
+/* True while conn_loop_flush left something that waits for no event: the loop must not block. */
+bool conn_loop_busy(const struct conn_loop *l);
+
+enum conn_phase { CONN_CLOSED, CONN_CONNECTING, CONN_HANDSHAKE, CONN_OPEN };
+
+struct conn_handler {
+    /* Only where peek_first is set: the first byte, still unread in the socket. May start TLS. */
+    void (*first_byte)(struct conn *c, uint8_t byte);
+    /* Connected, or the TLS handshake is done. */
+    void (*opened)(struct conn *c);
+    /* Bytes, with those left unconsumed before them; returns how many were consumed. */
+    size_t (*input)(struct conn *c, const uint8_t *p, size_t len);
+    /* The out-queue fell below half the high watermark after it had been above. */
+    void (*drained)(struct conn *c);
+    /* The peer closed its side (error 0), or the connection broke (errno, or why for TLS). Called once for each. */
+    void (*ended)(struct conn *c, int error, const char *why);
+};
+
+struct conn {
+    int fd;
+    enum conn_phase phase;
+    const struct conn_handler *handler;
+    struct conn_loop *loop;
+    struct event *read_event;  /* owned */
+    struct event *write_event; /* owned, NULL until first needed */
+    struct tls *tls;           /* owned, NULL without TLS */
+    struct buf in;
+    struct buf out;
+    struct list dirty_node;
+    struct list eager_node;
+    size_t want;  /* input's hint: bytes that a whole message needs; 0 unknown */
+    bool paused;  /* for back-pressure */
+    bool eof;     /* the peer closed its sending side */
+    bool broken;  /* ended was called with an error */
+    bool writing; /* write event is pending */
+    bool was_high;
+    bool in_input;
+    bool shutting;   /* the sending side, when the out-queue is empty */
+    bool peek_first; /* the first byte is to be looked at before anything is read */
+    uint64_t received_bytes;
+    uint64_t sent_bytes;
+};
+
+/* Takes over a connected, non-blocking fd. */
+void conn_init(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd);
+/* A new socket, connecting; 0, or -1 with errno. opened or ended follow. keepalive options are set by the caller's
+ * sockopt function where given. */
+int conn_connect(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler,
+                 const struct sockaddr *addr, socklen_t addr_len);
+/* Begins TLS on an open connection; opened follows. */
+void conn_start_tls(struct conn *c, struct tls *tls);
+/* Closes at once, unflushed bytes are lost. */
+void conn_close(struct conn *c);
+/* Shuts the sending side, once what is queued has been sent. */
+void conn_shutdown(struct conn *c);
+
+/* Queues a copy; flushed at the end of the turn. */
+void conn_send(struct conn *c, const void *p, size_t len);
+/* The same for a long run that stands in a receive buffer: written from where it stands if nothing is queued. */
+void conn_send_run(struct conn *c, const void *p, size_t len);
+/* For those who write messages into c->out themselves: marks it for the flush. */
+void conn_touch(struct conn *c);
+/* Sends what is queued now. */
+void conn_flush(struct conn *c);
+
+static inline bool conn_is_high(const struct conn *c)
+{
+    return buf_used(&c->out) > c->loop->high_watermark;
+}
+
+void conn_pause(struct conn *c);
+void conn_resume(struct conn *c);
+/* Hands unfinished input to the handler again (after a wait). */
+void conn_reprocess(struct conn *c);
+
+/* Out of one loop, into another. Only with nothing queued, nothing unfinished, no TLS bytes pending. */
+bool conn_can_move(const struct conn *c);
+void conn_detach(struct conn *c);
+void conn_adopt(struct conn *c, struct conn_loop *loop);
+
+/* Sets keepalive and user timeout as the options say; harmless on Unix sockets. */
+struct conn_tcp {
+    bool keepalive;
+    int keepidle_s, keepintvl_s, keepcnt, user_timeout_ms, socket_buffer_bytes;
+};
+void conn_tune(int fd, const struct conn_tcp *t);
+
+#endif

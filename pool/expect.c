@@ -1,0 +1,77 @@
+/*
+ * expect.c: see expect.h.
+ * Thread: worker.
+ */
+#include "pool/expect.h"
+
+#define RING_FIRST 8
+
+void expect_free(struct expect_queue *q)
+{
+    free(q->ring);
+    memset(q, 0, sizeof *q);
+}
+
+static void grow(struct expect_queue *q)
+{
+    uint32_t size = q->size == 0 ? RING_FIRST : q->size * 2;
+    struct expect *ring = mem_alloc(size * sizeof *ring);
+
+    for (uint32_t i = 0; i < q->count; i++)
+        ring[i] = *expect_at(q, i);
+    free(q->ring);
+    q->ring = ring;
+    q->size = size;
+    q->head = 0;
+}
+
+bool expect_push(struct expect_queue *q, struct expect e)
+{
+    if (UNLIKELY(q->skipping)) {
+        if (e.type != EXPECT_SYNC)
+            return false;
+        q->skipping = false;
+    }
+    if (q->count == q->size)
+        grow(q);
+    *expect_at(q, q->count) = e;
+    q->count++;
+    return true;
+}
+
+struct expect expect_pop(struct expect_queue *q)
+{
+    assert(q->count > 0);
+    struct expect e = *expect_at(q, 0);
+
+    q->head = (q->head + 1) & (q->size - 1);
+    q->count--;
+    return e;
+}
+
+void expect_fail(struct expect_queue *q, expect_dropped_fn *dropped, void *arg)
+{
+    struct expect *head = expect_head(q);
+
+    if (head != NULL && (head->type == EXPECT_QUERY || head->type == EXPECT_FUNCTION || head->type == EXPECT_SYNC))
+        return;
+    while (q->count > 0 && expect_head(q)->type != EXPECT_SYNC) {
+        struct expect e = expect_pop(q);
+        dropped(arg, &e);
+    }
+    if (q->count == 0)
+        q->skipping = true;
+}
+
+unsigned expect_copy_in(struct expect_queue *q)
+{
+    unsigned removed = 0;
+
+    while (q->count > 1 && expect_at(q, 1)->type == EXPECT_SYNC) {
+        *expect_at(q, 1) = *expect_at(q, 0);
+        q->head = (q->head + 1) & (q->size - 1);
+        q->count--;
+        removed++;
+    }
+    return removed;
+}

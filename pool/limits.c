@@ -1,0 +1,516 @@
+/*
+ * limits.c: permits, waiters and idle counts of all workers.
+ *
+ * Invariants:
+ * 1. used <= size (+ reserve) of each target; a permit is taken before connect() and given back when the server's end
+ * of the connection is closed. So PostgreSQL never sees more connections than the configuration says. db->servers and
+ *    user->servers are the sums over their targets.
+ * 2. since[w] != 0 exactly while worker w has a client that waits for the target; it is the time when the longest
+ * waiting one began. Only worker w writes it. A client that is handed over between pools keeps its age.
+ * 3. idle[w] is the number of servers parked on worker w; only w changes it, under no lock.
+ * 4. Nobody is forgotten. Who waits publishes since[w] first and then looks for an idle server and for a permit; who
+ * parks a server publishes idle[w] first and then looks for a waiter; who gives a permit back does so first and then
+ * looks for a waiter. With sequentially consistent stores and loads at least one of the two sees the other.
+ * 5. A server that becomes free goes to the longest waiting client of any worker, except that the worker's own is
+ * preferred while it waits at most PREFER_OWN_USEC less long than the foreign one (pool.c).
+ * 6. Whoever receives a server or a wake-up and has no use for it passes it on by the same rules; nothing is dropped.
+ * 7. The mutex is taken only to open or close a connection, to log in, and at reload; never for a transaction.
+ * Thread: any.
+ */
+#include "pool/limits.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#define BACKOFF_FIRST_USEC (50 * USEC_PER_MSEC)
+#define WELCOMES_MAX 64
+
+struct name_node {
+    struct name_node *next;
+    union {
+        struct database_state db;
+        struct user_state user;
+    };
+};
+
+static struct {
+    pthread_mutex_t lock;
+    int workers;
+    struct name_node *databases;
+    struct name_node *users;
+    struct target *targets; /* atomic head: only pushed to */
+    int target_count;       /* atomic */
+} limits = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void lock(void)
+{
+    pthread_mutex_lock(&limits.lock);
+}
+
+static void unlock(void)
+{
+    pthread_mutex_unlock(&limits.lock);
+}
+
+void limits_init(int workers)
+{
+    assert(workers >= 1 && workers <= WORKERS_MAX);
+    limits.workers = workers;
+}
+
+int limits_workers(void)
+{
+    return limits.workers;
+}
+
+/* --- names --- */
+
+static struct database_state *database_locked(const char *name, bool make)
+{
+    for (struct name_node *n = limits.databases; n != NULL; n = n->next)
+        if (strcmp(n->db.name, name) == 0)
+            return &n->db;
+    if (!make)
+        return NULL;
+    struct name_node *n = mem_zalloc(sizeof *n);
+    n->db.name = mem_strdup(name);
+    n->next = limits.databases;
+    limits.databases = n;
+    return &n->db;
+}
+
+static struct user_state *user_locked(const char *name)
+{
+    for (struct name_node *n = limits.users; n != NULL; n = n->next)
+        if (strcmp(n->user.name, name) == 0)
+            return &n->user;
+    struct name_node *n = mem_zalloc(sizeof *n);
+    n->user.name = mem_strdup(name);
+    n->next = limits.users;
+    limits.users = n;
+    return &n->user;
+}
+
+/* Only this target's connections keep the numbers of its names current: an override that was not written leaves the
+ * global one. */
+static int pick(int override, int global)
+{
+    return override == UNSET_INT ? global : override;
+}
+
+static const struct config_database *database_config(const struct config *c, const char *name)
+{
+    const struct config_database *d = config_database_find(c, name);
+
+    return d != NULL ? d : c->fallback;
+}
+
+static void configure_database(const struct config *c, struct database_state *db)
+{
+    const struct config_database *d = database_config(c, db->name);
+
+    db->servers_max = pick(d == NULL ? UNSET_INT : d->max_db_connections, c->opt.max_db_connections);
+    __atomic_store_n(&db->clients_max,
+                     pick(d == NULL ? UNSET_INT : d->max_db_client_connections, c->opt.max_db_client_connections),
+                     __ATOMIC_RELAXED);
+}
+
+static void configure_user(const struct config *c, struct user_state *u)
+{
+    const struct config_user *cu = config_user_find(c, u->name);
+
+    u->servers_max = pick(cu == NULL ? UNSET_INT : cu->max_user_connections, c->opt.max_user_connections);
+    __atomic_store_n(&u->clients_max,
+                     pick(cu == NULL ? UNSET_INT : cu->max_user_client_connections, c->opt.max_user_client_connections),
+                     __ATOMIC_RELAXED);
+}
+
+/* The user's number wins over the database's, that over the global one, as in PgBouncer. */
+static void configure_target(const struct config *c, struct target *t)
+{
+    const struct config_database *d = database_config(c, t->db->name);
+    const struct config_user *u = config_user_find(c, t->user->name);
+    int size = pick(d == NULL ? UNSET_INT : d->pool_size, c->opt.default_pool_size);
+    int reserve = pick(d == NULL ? UNSET_INT : d->reserve_pool_size, c->opt.reserve_pool_size);
+
+    __atomic_store_n(&t->size, pick(u == NULL ? UNSET_INT : u->pool_size, size), __ATOMIC_RELAXED);
+    __atomic_store_n(&t->reserve, pick(u == NULL ? UNSET_INT : u->reserve_pool_size, reserve), __ATOMIC_RELAXED);
+    __atomic_store_n(&t->min, pick(d == NULL ? UNSET_INT : d->min_pool_size, c->opt.min_pool_size), __ATOMIC_RELAXED);
+}
+
+void limits_configure(const struct config *c)
+{
+    lock();
+    for (struct name_node *n = limits.databases; n != NULL; n = n->next)
+        configure_database(c, &n->db);
+    for (struct name_node *n = limits.users; n != NULL; n = n->next)
+        configure_user(c, &n->user);
+    for (struct target *t = limits.targets; t != NULL; t = t->next)
+        configure_target(c, t);
+    unlock();
+}
+
+struct database_state *limits_database(const char *name)
+{
+    lock();
+    struct database_state *db = database_locked(name, true);
+    unlock();
+    return db;
+}
+
+struct database_state *limits_database_find(const char *name)
+{
+    lock();
+    struct database_state *db = database_locked(name, false);
+    unlock();
+    return db;
+}
+
+struct user_state *limits_user(const char *name)
+{
+    lock();
+    struct user_state *u = user_locked(name);
+    unlock();
+    return u;
+}
+
+static struct target *target_locked(const char *database, const char *user)
+{
+    for (struct target *t = limits.targets; t != NULL; t = t->next)
+        if (strcmp(t->db->name, database) == 0 && strcmp(t->user->name, user) == 0)
+            return t;
+    return NULL;
+}
+
+struct target *limits_target(const struct config *c, const char *database, const char *user)
+{
+    lock();
+    struct target *t = target_locked(database, user);
+    if (t == NULL) {
+        t = mem_zalloc(sizeof *t);
+        t->db = database_locked(database, true);
+        t->user = user_locked(user);
+        t->index = limits.target_count;
+        configure_database(c, t->db);
+        configure_user(c, t->user);
+        configure_target(c, t);
+        t->next = limits.targets;
+        __atomic_store_n(&limits.targets, t, __ATOMIC_RELEASE);
+        __atomic_store_n(&limits.target_count, limits.target_count + 1, __ATOMIC_RELEASE);
+    }
+    unlock();
+    return t;
+}
+
+struct target *limits_targets(void)
+{
+    return __atomic_load_n(&limits.targets, __ATOMIC_ACQUIRE);
+}
+
+int limits_target_count(void)
+{
+    return __atomic_load_n(&limits.target_count, __ATOMIC_ACQUIRE);
+}
+
+void limits_each_database(void (*each)(void *arg, struct database_state *db), void *arg)
+{
+    lock();
+    for (struct name_node *n = limits.databases; n != NULL; n = n->next)
+        each(arg, &n->db);
+    unlock();
+}
+
+void limits_each_user(void (*each)(void *arg, struct user_state *u), void *arg)
+{
+    lock();
+    for (struct name_node *n = limits.users; n != NULL; n = n->next)
+        each(arg, &n->user);
+    unlock();
+}
+
+static void welcomes_free(struct target *t)
+{
+    while (t->welcomes != NULL) {
+        struct welcome *w = t->welcomes;
+        t->welcomes = w->next;
+        vars_unref(w->asked);
+        vars_unref(w->answer);
+        free(w);
+    }
+    t->welcome_count = 0;
+}
+
+void limits_free(void)
+{
+    while (limits.targets != NULL) {
+        struct target *t = limits.targets;
+        limits.targets = t->next;
+        welcomes_free(t);
+        secret_free(&t->secret);
+        free(t);
+    }
+    limits.target_count = 0;
+    struct name_node **lists[] = {&limits.databases, &limits.users};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        while (*lists[i] != NULL) {
+            struct name_node *n = *lists[i];
+            *lists[i] = n->next;
+            free(n->db.name); /* the first member of both */
+            free(n);
+        }
+    }
+}
+
+/* --- permits --- */
+
+static bool database_full(const struct database_state *db)
+{
+    return db->servers_max > 0 && db->servers >= db->servers_max;
+}
+
+static bool user_full(const struct user_state *u)
+{
+    return u->servers_max > 0 && u->servers >= u->servers_max;
+}
+
+static bool shared_full(const struct target *t)
+{
+    return database_full(t->db) || user_full(t->user);
+}
+
+enum permit limits_take(struct target *t, bool reserve)
+{
+    int size = __atomic_load_n(&t->size, __ATOMIC_RELAXED);
+    enum permit answer = PERMIT_GRANTED;
+
+    if (reserve && size > 0)
+        size += __atomic_load_n(&t->reserve, __ATOMIC_RELAXED);
+    lock();
+    if (size > 0 && t->used >= size) {
+        answer = PERMIT_POOL_FULL;
+    } else if (shared_full(t)) {
+        answer = PERMIT_SHARED_FULL;
+    } else {
+        __atomic_store_n(&t->used, t->used + 1, __ATOMIC_RELAXED);
+        t->db->servers++;
+        t->user->servers++;
+    }
+    unlock();
+    return answer;
+}
+
+static bool shares_limit(const struct target *a, const struct target *b)
+{
+    return (a->db == b->db && a->db->servers_max > 0) || (a->user == b->user && a->user->servers_max > 0);
+}
+
+/* A server less of b makes room for a: a limit that both fall under is met. */
+static bool shares_full_limit(const struct target *a, const struct target *b)
+{
+    return (a->db == b->db && database_full(a->db)) || (a->user == b->user && user_full(a->user));
+}
+
+struct target *limits_give(struct target *t, int *worker)
+{
+    struct target *found = NULL;
+    int64_t oldest = 0;
+
+    lock();
+    assert(t->used > 0);
+    __atomic_store_n(&t->used, t->used - 1, __ATOMIC_RELAXED);
+    t->db->servers--;
+    t->user->servers--;
+    for (struct target *o = limits.targets; o != NULL; o = o->next) {
+        int w;
+        if (o != t && !shares_limit(o, t))
+            continue;
+        int64_t since = limits_oldest_foreign(o, -1, &w);
+        if (since != 0 && (oldest == 0 || since < oldest)) {
+            oldest = since;
+            found = o;
+            *worker = w;
+        }
+    }
+    unlock();
+    return found;
+}
+
+struct target *limits_evictable(struct target *t, int *worker)
+{
+    struct target *found = NULL;
+
+    lock();
+    for (struct target *o = limits.targets; o != NULL && found == NULL; o = o->next) {
+        if (o == t || !shares_full_limit(t, o))
+            continue;
+        int w = limits_idle_elsewhere(o, -1);
+        if (w >= 0) {
+            found = o;
+            *worker = w;
+        }
+    }
+    unlock();
+    return found;
+}
+
+bool limits_blocks_others(struct target *t)
+{
+    bool blocks = false;
+
+    if (t->db->servers_max == 0 && t->user->servers_max == 0)
+        return false;
+    lock();
+    for (struct target *o = limits.targets; o != NULL && !blocks; o = o->next) {
+        int w;
+        if (o != t && shares_full_limit(o, t) && limits_oldest_foreign(o, -1, &w) != 0)
+            blocks = o->size <= 0 || o->used < o->size;
+    }
+    unlock();
+    return blocks;
+}
+
+int64_t limits_oldest_foreign(const struct target *t, int self, int *worker)
+{
+    int64_t oldest = 0;
+
+    for (int w = 0; w < limits.workers; w++) {
+        if (w == self)
+            continue;
+        int64_t since = __atomic_load_n(&t->since[w], __ATOMIC_SEQ_CST);
+        if (since != 0 && (oldest == 0 || since < oldest)) {
+            oldest = since;
+            *worker = w;
+        }
+    }
+    return oldest;
+}
+
+int limits_idle_elsewhere(const struct target *t, int self)
+{
+    for (int w = 0; w < limits.workers; w++)
+        if (w != self && __atomic_load_n(&t->idle[w], __ATOMIC_SEQ_CST) > 0)
+            return w;
+    return -1;
+}
+
+/* --- failures --- */
+
+void limits_failed(struct target *t, int64_t now, int64_t max_usec, const char *sqlstate, const char *text)
+{
+    int failures = __atomic_add_fetch(&t->failures, 1, __ATOMIC_RELAXED);
+    int64_t wait = BACKOFF_FIRST_USEC;
+
+    for (int i = 1; i < failures && wait < max_usec; i++)
+        wait *= 2;
+    __atomic_store_n(&t->retry_at, now + MIN(wait, max_usec), __ATOMIC_RELAXED);
+    lock();
+    snprintf(t->sqlstate, sizeof t->sqlstate, "%s", sqlstate);
+    snprintf(t->failure, sizeof t->failure, "%s", text);
+    unlock();
+}
+
+void limits_succeeded(struct target *t)
+{
+    __atomic_store_n(&t->failures, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->retry_at, 0, __ATOMIC_RELAXED);
+}
+
+void limits_failure(struct target *t, char sqlstate[6], char *text, size_t size)
+{
+    lock();
+    memcpy(sqlstate, t->sqlstate, sizeof t->sqlstate);
+    snprintf(text, size, "%s", t->failure);
+    unlock();
+}
+
+/* --- credentials and welcomes --- */
+
+void limits_credentials_set(struct target *t, const struct secret *secret, const struct scram_keys *keys)
+{
+    lock();
+    if (secret != NULL && secret->kind != SECRET_NONE) {
+        secret_free(&t->secret);
+        secret_set(&t->secret, secret->text);
+    }
+    if (keys != NULL) {
+        t->has_keys = true;
+        t->keys = *keys;
+    }
+    unlock();
+}
+
+void limits_credentials_get(struct target *t, struct secret *secret, bool *has_keys, struct scram_keys *keys)
+{
+    lock();
+    secret_set(secret, t->secret.text);
+    *has_keys = t->has_keys;
+    *keys = t->keys;
+    unlock();
+}
+
+static bool asked_equal(const struct vars *a, const struct vars *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return vars_equal(a, b);
+}
+
+static struct welcome *welcome_find(struct target *t, const struct vars *asked)
+{
+    struct welcome *w = t->welcomes;
+
+    while (w != NULL && !asked_equal(w->asked, asked))
+        w = w->next;
+    return w;
+}
+
+struct vars *limits_welcome_get(struct target *t, const struct vars *asked)
+{
+    lock();
+    struct welcome *w = welcome_find(t, asked);
+    struct vars *answer = w == NULL ? NULL : vars_ref(w->answer);
+    unlock();
+    return answer;
+}
+
+/* Makes room: the oldest entry goes, but never the one without startup settings. */
+static void welcome_evict(struct target *t)
+{
+    struct welcome **oldest = NULL;
+
+    for (struct welcome **at = &t->welcomes; *at != NULL; at = &(*at)->next)
+        if ((*at)->asked != NULL)
+            oldest = at;
+    if (t->welcome_count < WELCOMES_MAX || oldest == NULL)
+        return;
+    struct welcome *w = *oldest;
+    *oldest = w->next;
+    vars_unref(w->asked);
+    vars_unref(w->answer);
+    free(w);
+    t->welcome_count--;
+}
+
+void limits_welcome_put(struct target *t, struct vars *asked, struct vars *answer)
+{
+    lock();
+    struct welcome *w = welcome_find(t, asked);
+    if (w == NULL) {
+        welcome_evict(t);
+        w = mem_zalloc(sizeof *w);
+        w->asked = asked == NULL ? NULL : vars_ref(asked);
+        w->next = t->welcomes;
+        t->welcomes = w;
+        t->welcome_count++;
+    }
+    vars_unref(w->answer);
+    w->answer = vars_ref(answer);
+    unlock();
+}
+
+void limits_welcome_clear(struct target *t)
+{
+    lock();
+    welcomes_free(t);
+    unlock();
+}

@@ -1,0 +1,132 @@
+/*
+ * limits.h: what all workers share of the pools: permits, who waits, who has idle servers, and the names that these
+ * belong to. See limits.c for the invariants.
+ * Thread: any (one mutex, off the fast path; since[], idle[] and flags are atomics).
+ */
+#ifndef SLUICE_LIMITS_H
+#define SLUICE_LIMITS_H
+
+#include "conf/options.h"
+#include "pool/auth.h"
+#include "pool/vars.h"
+
+#define WORKERS_MAX 64
+
+/* A database as clients name it. Never freed. */
+struct database_state {
+    char *name;
+    int servers;        /* mutex: permits taken, over all its targets */
+    int servers_max;    /* mutex: 0 = no limit */
+    int clients;        /* atomic */
+    int clients_max;    /* atomic */
+    int paused;         /* atomic bool */
+    int disabled;       /* atomic bool */
+    int wait_close;     /* atomic bool */
+    int host_index;     /* atomic: the node that was last seen to be the primary */
+    uint64_t reconnect; /* atomic: servers opened before this number are closed when idle (RECONNECT) */
+    uint64_t catalog;   /* atomic: changes with every DDL command tag; part of prepared statements' keys */
+};
+
+struct user_state {
+    char *name;
+    int servers;     /* mutex */
+    int servers_max; /* mutex: 0 = no limit */
+    int clients;     /* atomic */
+    int clients_max; /* atomic */
+};
+
+/* Startup settings that a server has validated, and what they came to. */
+struct welcome {
+    struct welcome *next;
+    struct vars *asked;  /* the client's startup settings; NULL: none */
+    struct vars *answer; /* all that the client is told and has */
+};
+
+/* What servers are opened for: database and user. Never freed. */
+struct target {
+    int index;
+    struct database_state *db;
+    struct user_state *user;
+    struct target *next;
+    int used;               /* mutex to write, atomic to read: permits taken */
+    int size, reserve, min; /* atomics, from the configuration */
+    int64_t retry_at;       /* atomic: no connection attempt before this time */
+    int failures;           /* atomic: in a row */
+    int64_t
+        since[WORKERS_MAX]; /* atomic: when the longest waiting client of that worker began to wait; 0: nobody waits */
+    int idle[WORKERS_MAX];  /* atomic: idle servers parked there */
+    /* under the mutex: */
+    struct secret secret;
+    bool has_keys;
+    struct scram_keys keys;
+    struct welcome *welcomes;
+    int welcome_count;
+    char sqlstate[6]; /* of the last failed login */
+    char failure[256];
+};
+
+void limits_init(int workers);
+int limits_workers(void);
+void limits_free(void);
+/* Takes the numbers of a new configuration, for all that exists. */
+void limits_configure(const struct config *c);
+
+struct database_state *limits_database(const char *name); /* finds or makes */
+struct database_state *limits_database_find(const char *name);
+struct user_state *limits_user(const char *name);
+/* Finds or makes; c says its sizes. user is the server's user. */
+struct target *limits_target(const struct config *c, const char *database, const char *user);
+/* All targets, newest first; the list only grows, so it may be walked without the mutex. */
+struct target *limits_targets(void);
+int limits_target_count(void);
+/* All databases and users that were ever named. */
+void limits_each_database(void (*each)(void *arg, struct database_state *db), void *arg);
+void limits_each_user(void (*each)(void *arg, struct user_state *u), void *arg);
+
+enum permit { PERMIT_GRANTED, PERMIT_POOL_FULL, PERMIT_SHARED_FULL /* the database's or the user's limit */ };
+
+/* One more server for the target? reserve: the reserve pool may be used. */
+enum permit limits_take(struct target *t, bool reserve);
+/* The connection is gone. Returns the target and worker that should try again, or NULL. */
+struct target *limits_give(struct target *t, int *worker);
+/* For a target that met PERMIT_SHARED_FULL: another target that falls under the limit that is met, and a worker that has
+ * an idle server of it. NULL where there is none. */
+struct target *limits_evictable(struct target *t, int *worker);
+/* True if clients of another target wait for a limit that this target's servers fill: do not park, close. */
+bool limits_blocks_others(struct target *t);
+
+/* The longest waiting worker other than `self` (-1: any); 0 if nobody waits. */
+int64_t limits_oldest_foreign(const struct target *t, int self, int *worker);
+/* A worker other than self that has an idle server, or -1. */
+int limits_idle_elsewhere(const struct target *t, int self);
+static inline void limits_publish_since(struct target *t, int worker, int64_t since)
+{
+    __atomic_store_n(&t->since[worker], since, __ATOMIC_SEQ_CST);
+}
+static inline void limits_add_idle(struct target *t, int worker, int delta)
+{
+    __atomic_add_fetch(&t->idle[worker], delta, __ATOMIC_SEQ_CST);
+}
+static inline int limits_used(const struct target *t)
+{
+    return __atomic_load_n(&t->used, __ATOMIC_RELAXED);
+}
+
+/* A connection attempt failed: back-off doubles from 50 ms up to max_usec. sqlstate and text are kept for those who
+ * wait. */
+void limits_failed(struct target *t, int64_t now, int64_t max_usec, const char *sqlstate, const char *text);
+void limits_succeeded(struct target *t);
+void limits_failure(struct target *t, char sqlstate[6], char *text, size_t size);
+
+/* Credentials with which servers of the target log in (copied in and out). keys may be NULL. */
+void limits_credentials_set(struct target *t, const struct secret *secret, const struct scram_keys *keys);
+void limits_credentials_get(struct target *t, struct secret *secret, bool *has_keys, struct scram_keys *keys);
+
+/* What a client with these startup settings (NULL: none) is told at login; a reference is the caller's. NULL: not yet
+ * known. */
+struct vars *limits_welcome_get(struct target *t, const struct vars *asked);
+void limits_welcome_put(struct target *t, struct vars *asked, struct vars *answer);
+/* Forgets all but keeps nothing: after RECONNECT, RELOAD. */
+void limits_welcome_clear(struct target *t);
+
+#endif

@@ -1,0 +1,594 @@
+/*
+ * pool.c: who gets which server. The rules that hold over workers are the invariants at the top of limits.c.
+ *
+ *   pool_acquire:  idle here? -> attach.   else publish, then seek: idle here, a permit, idle elsewhere, evict
+ *   release:       own waiter, unless a foreign one is older; else a foreign one; else park, then look again
+ *
+ * Thread: worker.
+ */
+#include "pool/pool.h"
+
+#include "conf/log.h"
+
+#define PREFER_OWN_USEC USEC_PER_MSEC
+#define OPENING_MAX 8      /* connection attempts of a pool at once */
+#define PREFERENCE_DEPTH 8 /* idle servers that are looked at for equal settings */
+#define RESCUE_USEC USEC_PER_SEC
+
+void pools_init(struct pools *set, int worker, struct conn_loop *loop, const struct pool_hooks *hooks)
+{
+    memset(set, 0, sizeof *set);
+    set->worker = worker;
+    set->loop = loop;
+    set->hooks = hooks;
+    list_init(&set->all);
+    list_init(&set->settling);
+    list_init(&set->dead);
+}
+
+static struct pool *pool_new(struct pools *set, struct target *t)
+{
+    struct pool *p = mem_zalloc(sizeof *p);
+
+    p->set = set;
+    p->target = t;
+    list_init(&p->waiting);
+    for (int i = 0; i < SERVER_STATES; i++)
+        list_init(&p->servers[i]);
+    list_push_back(&set->all, &p->node);
+    return p;
+}
+
+struct pool *pools_get(struct pools *set, struct target *t)
+{
+    size_t index = (size_t)t->index;
+
+    if (index >= set->by_index_size) {
+        size_t size = MAX(index + 1, set->by_index_size * 2);
+        set->by_index = mem_realloc(set->by_index, size * sizeof(struct pool *));
+        memset(set->by_index + set->by_index_size, 0, (size - set->by_index_size) * sizeof(struct pool *));
+        set->by_index_size = size;
+    }
+    if (set->by_index[index] == NULL)
+        set->by_index[index] = pool_new(set, t);
+    return set->by_index[index];
+}
+
+void pools_reap(struct pools *set)
+{
+    while (!list_empty(&set->dead))
+        server_free(LIST_FIRST(&set->dead, struct server, node));
+}
+
+void pools_free(struct pools *set)
+{
+    while (!list_empty(&set->all)) {
+        struct pool *p = LIST_FIRST(&set->all, struct pool, node);
+        for (int i = 0; i < SERVER_DEAD; i++)
+            while (!list_empty(&p->servers[i]))
+                server_kill(LIST_FIRST(&p->servers[i], struct server, node), "shutting down");
+        pools_reap(set);
+        for (unsigned i = 0; i < POOL_RECENT_VARS; i++)
+            vars_unref(p->recent[i]);
+        list_del(&p->node);
+        free(p);
+    }
+    free(set->by_index);
+}
+
+struct vars *pool_share_vars(struct pool *p, struct vars *v)
+{
+    for (unsigned i = 0; i < POOL_RECENT_VARS; i++) {
+        if (p->recent[i] != NULL && vars_equal(p->recent[i], v)) {
+            vars_unref(v);
+            return vars_ref(p->recent[i]);
+        }
+    }
+    struct vars **oldest = &p->recent[p->recent_next++ % POOL_RECENT_VARS];
+    vars_unref(*oldest);
+    *oldest = vars_ref(v);
+    return v;
+}
+
+/* --- waiters --- */
+
+static struct waiter *first_waiter(const struct pool *p)
+{
+    return list_empty(&p->waiting) ? NULL : LIST_FIRST(&p->waiting, struct waiter, node);
+}
+
+static void publish(struct pool *p)
+{
+    const struct waiter *w = first_waiter(p);
+
+    limits_publish_since(p->target, p->set->worker, w == NULL ? 0 : w->since);
+}
+
+static void enqueue(struct pool *p, struct waiter *w)
+{
+    w->pool = p;
+    w->since = p->set->loop->now;
+    list_push_back(&p->waiting, &w->node);
+    p->waiting_count++;
+    if (p->waiting_count == 1)
+        publish(p);
+}
+
+static void dequeue(struct waiter *w)
+{
+    struct pool *p = w->pool;
+    bool first = p->waiting.next == &w->node;
+
+    list_del(&w->node);
+    p->waiting_count--;
+    if (first)
+        publish(p);
+}
+
+void pool_abandon(struct waiter *w)
+{
+    static const enum server_state opening[] = {SERVER_RESOLVING, SERVER_CONNECTING, SERVER_LOGIN};
+
+    if (!list_empty(&w->node))
+        dequeue(w);
+    for (size_t i = 0; w->pool != NULL && i < ARRAY_LEN(opening); i++) {
+        LIST_FOR_EACH (it, &w->pool->servers[opening[i]]) {
+            struct server *s = LIST_ENTRY(it, struct server, node);
+            if (s->owner == w)
+                s->owner = NULL; /* being opened for this one alone: closed when it is ready */
+        }
+    }
+}
+
+static void attach(struct server *s, struct waiter *w)
+{
+    w->pool = s->pool;
+    if (!list_empty(&w->node))
+        dequeue(w);
+    s->owner = w;
+    w->last_server = s->id;
+    server_move(s, SERVER_ACTIVE);
+    s->pool->set->hooks->attached(w, s);
+}
+
+static bool is_paused(const struct pool *p)
+{
+    return p->set->paused || __atomic_load_n(&p->target->db->paused, __ATOMIC_RELAXED);
+}
+
+/* True if a client of another worker has waited so much longer than our own first one that it goes before it. */
+static bool foreign_goes_first(const struct pool *p, usec_t own_since, int *worker)
+{
+    int64_t foreign = limits_oldest_foreign(p->target, p->set->worker, worker);
+
+    return foreign != 0 && (own_since == 0 || foreign + PREFER_OWN_USEC < own_since);
+}
+
+/* --- idle servers --- */
+
+static void unpark(struct server *s)
+{
+    limits_add_idle(s->pool->target, s->pool->set->worker, -1);
+}
+
+/* The idle server that costs this client least: the last used, unless one among the first few has just its settings.
+ * With pool_shuffle never the one that it had last, if there is another. */
+static struct server *pick_idle(struct pool *p, const struct waiter *w)
+{
+    struct list *idle = &p->servers[SERVER_IDLE];
+    struct server *found = NULL;
+    int depth = 0;
+
+    LIST_FOR_EACH (it, idle) {
+        struct server *s = LIST_ENTRY(it, struct server, node);
+        if (p->set->config->opt.pool_shuffle && w != NULL && s->id == w->last_server)
+            continue;
+        if (found == NULL)
+            found = s;
+        if (w == NULL || w->vars == NULL || s->vars == w->vars)
+            return s->vars == (w == NULL ? NULL : w->vars) ? s : found;
+        if (++depth >= PREFERENCE_DEPTH)
+            break;
+    }
+    return found != NULL || list_empty(idle) ? found : LIST_FIRST(idle, struct server, node);
+}
+
+static bool is_stale(const struct server *s)
+{
+    const struct options *o = &s->pool->set->config->opt;
+
+    return o->server_check_query[0] != '\0' && s->pool->set->loop->now - s->state_since >= o->server_check_delay;
+}
+
+static void check_idle(struct server *s)
+{
+    const char *query = s->pool->set->config->opt.server_check_query;
+
+    unpark(s);
+    server_check(s, strcmp(query, "<empty>") == 0 ? "" : query);
+}
+
+/* Takes an idle server that can be used at once; those that must be checked first are sent on their way. */
+static struct server *take_idle(struct pool *p, const struct waiter *w)
+{
+    while (p->count[SERVER_IDLE] > 0) {
+        struct server *s = pick_idle(p, w);
+        if (!is_stale(s)) {
+            unpark(s);
+            return s;
+        }
+        check_idle(s);
+    }
+    return NULL;
+}
+
+static void give(struct server *s, int worker)
+{
+    struct pool *p = s->pool;
+
+    list_del(&s->node);
+    p->count[s->state]--;
+    s->pool = NULL;
+    conn_detach(&s->conn);
+    p->set->hooks->post(worker, POOL_GIVE, p->target, s, p->set->worker);
+}
+
+/* --- opening --- */
+
+static int opening_count(const struct pool *p)
+{
+    return p->count[SERVER_RESOLVING] + p->count[SERVER_CONNECTING] + p->count[SERVER_LOGIN];
+}
+
+/* Servers that will be released without anybody's doing. */
+static int coming_count(const struct pool *p)
+{
+    return opening_count(p) + p->count[SERVER_CHECKING] + p->count[SERVER_CLEANING];
+}
+
+static bool may_try(const struct pool *p)
+{
+    return __atomic_load_n(&p->target->retry_at, __ATOMIC_RELAXED) <= p->set->loop->now;
+}
+
+static bool reserve_is_due(const struct pool *p)
+{
+    const struct waiter *w = first_waiter(p);
+    const struct options *o = &p->set->config->opt;
+
+    return w != NULL && __atomic_load_n(&p->target->reserve, __ATOMIC_RELAXED) > 0 && o->reserve_pool_timeout > 0 &&
+           p->set->loop->now - w->since >= o->reserve_pool_timeout;
+}
+
+static enum permit open_one(struct pool *p)
+{
+    enum permit permit = limits_take(p->target, reserve_is_due(p));
+
+    if (permit == PERMIT_GRANTED) {
+        const struct waiter *w = first_waiter(p);
+        /* A client that is not logged in yet needs to see the plain settings. */
+        server_open(p, w == NULL ? NULL : w->vars, NULL);
+    }
+    return permit;
+}
+
+/* No permit: is there a server elsewhere that could come here, or one of somebody else's to be closed? */
+static void seek_elsewhere(struct pool *p, enum permit permit)
+{
+    int self = p->set->worker;
+    int worker = limits_idle_elsewhere(p->target, self);
+    struct target *other;
+
+    if (worker >= 0)
+        p->set->hooks->post(worker, POOL_ASK, p->target, NULL, self);
+    else if (permit == PERMIT_SHARED_FULL && (other = limits_evictable(p->target, &worker)) != NULL)
+        p->set->hooks->post(worker, POOL_EVICT, other, NULL, self);
+}
+
+/* Looks for servers for those who wait; called after publish. */
+static void seek(struct pool *p)
+{
+    int worker;
+
+    if (is_paused(p))
+        return;
+    while (p->waiting_count > 0) {
+        struct waiter *w = first_waiter(p);
+        struct server *s = take_idle(p, w);
+        if (s == NULL)
+            break;
+        if (foreign_goes_first(p, w->since, &worker) && conn_can_move(&s->conn))
+            give(s, worker);
+        else
+            attach(s, w);
+    }
+    while (p->waiting_count > coming_count(p) && opening_count(p) < OPENING_MAX && may_try(p)) {
+        enum permit permit;
+        if (limits_idle_elsewhere(p->target, p->set->worker) >= 0)
+            permit = PERMIT_POOL_FULL; /* one that exists is cheaper than a new one */
+        else
+            permit = open_one(p);
+        if (permit != PERMIT_GRANTED) {
+            seek_elsewhere(p, permit);
+            break;
+        }
+    }
+}
+
+bool pool_acquire(struct pool *p, struct waiter *w)
+{
+    int worker;
+
+    assert(list_empty(&w->node));
+    if (p->waiting_count == 0 && p->count[SERVER_IDLE] > 0 && !is_paused(p) &&
+        !foreign_goes_first(p, p->set->loop->now, &worker)) {
+        struct server *s = take_idle(p, w);
+        if (s != NULL) {
+            w->since = p->set->loop->now;
+            attach(s, w);
+            return true;
+        }
+    }
+    enqueue(p, w);
+    seek(p);
+    return list_empty(&w->node);
+}
+
+void pool_acquire_private(struct pool *p, struct waiter *w, const char *replication)
+{
+    w->pool = p;
+    w->since = p->set->loop->now;
+    if (limits_take(p->target, false) != PERMIT_GRANTED) {
+        struct refusal why = {"53300", "no free server connection for replication in the pool"};
+        p->set->hooks->refused(w, &why);
+        return;
+    }
+    struct server *s = server_open(p, w->vars, replication);
+    if (s != NULL)
+        s->owner = w;
+}
+
+/* --- becoming free --- */
+
+static bool must_close(const struct server *s)
+{
+    const struct pool *p = s->pool;
+    const struct config_database *d = server_database(p);
+    usec_t lifetime = p->set->config->opt.server_lifetime;
+    int size =
+        __atomic_load_n(&p->target->size, __ATOMIC_RELAXED) + __atomic_load_n(&p->target->reserve, __ATOMIC_RELAXED);
+
+    if (s->close_needed || s->replication || d == NULL ||
+        s->reconnect != __atomic_load_n(&p->target->db->reconnect, __ATOMIC_RELAXED))
+        return true;
+    if (d->server_lifetime != UNSET_USEC)
+        lifetime = d->server_lifetime;
+    if (lifetime > 0 && p->set->loop->now - s->connected_at >= lifetime)
+        return true;
+    return size > 0 && limits_used(p->target) > size;
+}
+
+static void park(struct server *s)
+{
+    struct pool *p = s->pool;
+    int worker;
+
+    if (limits_blocks_others(p->target)) {
+        server_close(s, "evicted for another pool");
+        return;
+    }
+    server_move(s, SERVER_IDLE);
+    if (p->set->config->opt.server_round_robin || p->set->config->opt.pool_shuffle) {
+        list_del(&s->node);
+        list_push_back(&p->servers[SERVER_IDLE], &s->node);
+    }
+    limits_add_idle(p->target, p->set->worker, 1);
+    /* Published; now look again (limits.c, invariant 4). */
+    if (!is_paused(p) && limits_oldest_foreign(p->target, p->set->worker, &worker) != 0 && conn_can_move(&s->conn)) {
+        unpark(s);
+        give(s, worker);
+    } else if (limits_blocks_others(p->target)) {
+        unpark(s);
+        server_close(s, "evicted for another pool");
+    }
+}
+
+static void hand_out(struct server *s)
+{
+    struct pool *p = s->pool;
+    struct waiter *w = is_paused(p) ? NULL : first_waiter(p);
+    int worker;
+
+    if (!is_paused(p) && foreign_goes_first(p, w == NULL ? 0 : w->since, &worker) && conn_can_move(&s->conn))
+        give(s, worker);
+    else if (w != NULL)
+        attach(s, w);
+    else
+        park(s);
+}
+
+void pool_release(struct server *s)
+{
+    assert(expect_empty(&s->expects));
+    if (list_empty(&s->settle_node))
+        list_push_back(&s->pool->set->settling, &s->settle_node);
+}
+
+static void settle(struct server *s)
+{
+    if (s->owner != NULL)
+        attach(s, s->owner); /* opened for one client alone */
+    else if (s->cancels_open > 0)
+        server_move(s, SERVER_CANCELED);
+    else if (must_close(s))
+        server_close(s, "server lifetime over, or reconnect");
+    else
+        hand_out(s);
+}
+
+void pools_settle(struct pools *set)
+{
+    if (set->connect_again) {
+        set->connect_again = false;
+        pools_resolved(set);
+    }
+    while (!list_empty(&set->settling)) {
+        struct server *s = LIST_FIRST(&set->settling, struct server, settle_node);
+        list_del(&s->settle_node);
+        settle(s);
+    }
+}
+
+static void refuse_all(struct pool *p, const struct refusal *why)
+{
+    while (p->waiting_count > 0) {
+        struct waiter *w = first_waiter(p);
+        dequeue(w);
+        p->set->hooks->refused(w, why);
+    }
+}
+
+void pool_open_failed(struct server *s, bool permanent)
+{
+    struct pool *p = s->pool;
+    struct refusal why = {s->sqlstate, s->why};
+    struct waiter *own = s->owner;
+
+    limits_failed(p->target, p->set->loop->now, p->set->config->opt.server_login_retry, s->sqlstate, s->why);
+    log_warn("%s/%s: server login failed: %s (%s)", p->target->db->name, p->target->user->name, s->why, s->sqlstate);
+    s->owner = NULL;
+    if (own != NULL)
+        p->set->hooks->refused(own, &why);
+    /* With other servers at work the pool lives; without one, those who wait are told what will not change by waiting.
+     */
+    else if (permanent && limits_used(p->target) <= 1)
+        refuse_all(p, &why);
+}
+
+/* --- other workers --- */
+
+static void receive_server(struct pool *p, struct server *s)
+{
+    s->pool = p;
+    list_push_back(&p->servers[s->state], &s->node);
+    p->count[s->state]++;
+    conn_adopt(&s->conn, p->set->loop);
+    if (must_close(s))
+        server_close(s, "server lifetime over, or reconnect");
+    else
+        hand_out(s);
+    seek(p); /* it was asked for instead of a new one: the others who wait may need more */
+}
+
+/* Gives what was asked for, or tells the other to look again: who asked is still published, but may find a permit now.
+ */
+static void answer_ask(struct pool *p, int from)
+{
+    struct server *s = is_paused(p) ? NULL : take_idle(p, NULL);
+
+    if (s != NULL && conn_can_move(&s->conn)) {
+        give(s, from);
+        return;
+    }
+    if (s != NULL)
+        hand_out(s);
+    p->set->hooks->post(from, POOL_WAKE, p->target, NULL, p->set->worker);
+}
+
+static void evict_one(struct pool *p)
+{
+    if (p->count[SERVER_IDLE] == 0)
+        return;
+    struct server *s = LIST_LAST(&p->servers[SERVER_IDLE], struct server, node);
+    unpark(s);
+    server_close(s, "evicted for another pool");
+}
+
+void pools_receive(struct pools *set, enum pool_message what, struct target *t, struct server *s, int from)
+{
+    struct pool *p = pools_get(set, t);
+
+    switch (what) {
+    case POOL_ASK:
+        answer_ask(p, from);
+        break;
+    case POOL_GIVE:
+        receive_server(p, s);
+        break;
+    case POOL_WAKE:
+        seek(p);
+        break;
+    case POOL_EVICT:
+        evict_one(p);
+        break;
+    case POOL_OPEN:
+        if (!is_paused(p) && may_try(p) && limits_used(t) < __atomic_load_n(&t->min, __ATOMIC_RELAXED))
+            open_one(p);
+        break;
+    }
+}
+
+/* --- time --- */
+
+static void tick_idle(struct pool *p, usec_t now)
+{
+    usec_t idle_timeout = p->set->config->opt.server_idle_timeout;
+    int min = __atomic_load_n(&p->target->min, __ATOMIC_RELAXED);
+
+    LIST_FOR_EACH_SAFE (it, &p->servers[SERVER_IDLE]) {
+        struct server *s = LIST_ENTRY(it, struct server, node);
+        bool idle = idle_timeout > 0 && now - s->state_since >= idle_timeout && limits_used(p->target) > min;
+        if (idle || must_close(s)) {
+            unpark(s);
+            server_close(s, idle ? "server idle timeout" : "server lifetime over, or reconnect");
+        }
+    }
+}
+
+static void tick_servers(struct pool *p, usec_t now)
+{
+    static const enum server_state timed[] = {SERVER_RESOLVING, SERVER_CONNECTING, SERVER_LOGIN,
+                                              SERVER_CHECKING,  SERVER_CLEANING,   SERVER_CLOSING};
+
+    for (size_t i = 0; i < ARRAY_LEN(timed); i++)
+        LIST_FOR_EACH_SAFE (it, &p->servers[timed[i]])
+            server_tick(LIST_ENTRY(it, struct server, node), now);
+}
+
+/* Retries and the reserve pool are due by time. Anything else that is found here was forgotten elsewhere: it is
+ * counted, and a test holds the count at zero. */
+static void tick_waiting(struct pool *p, usec_t now)
+{
+    const struct waiter *w = first_waiter(p);
+
+    if (w == NULL || is_paused(p))
+        return;
+    if (__atomic_load_n(&p->target->failures, __ATOMIC_RELAXED) > 0 || reserve_is_due(p)) {
+        seek(p);
+    } else if (now - w->since > RESCUE_USEC && p->count[SERVER_IDLE] > 0) {
+        p->set->rescued++;
+        log_warn("pool %s/%s: a waiting client was overlooked", p->target->db->name, p->target->user->name);
+        seek(p);
+    }
+}
+
+void pools_tick(struct pools *set)
+{
+    usec_t now = set->loop->now;
+
+    LIST_FOR_EACH (it, &set->all) {
+        struct pool *p = LIST_ENTRY(it, struct pool, node);
+        tick_idle(p, now);
+        tick_servers(p, now);
+        tick_waiting(p, now);
+    }
+}
+
+void pools_review(struct pools *set)
+{
+    LIST_FOR_EACH (it, &set->all) {
+        struct pool *p = LIST_ENTRY(it, struct pool, node);
+        tick_idle(p, set->loop->now);
+        seek(p);
+    }
+}

@@ -1,0 +1,221 @@
+/*
+ * pool.h: servers, the pools that hold them, and the clients that wait for one.
+ *
+ *      open ──> RESOLVING ─> CONNECTING ─> LOGIN ──┐
+ *                                                  v
+ *   waiter ──> attached <── ACTIVE <──────────── release ──> IDLE ──> (CHECKING) ──> release
+ *                             │                    ^
+ *                             ├──> CLEANING ───────┤   rollback, reset query
+ *                             └──> CANCELED ───────┘   a cancel request for it is still under way
+ *      any ──> CLOSING (Terminate sent, waiting for the server's end) ──> DEAD (freed by pools_reap)
+ *
+ * Each state of a server is a list of its pool. server_move is the only function that changes it.
+ * Thread: worker (a struct pools and all in it belong to one).
+ */
+#ifndef SLUICE_POOL_H
+#define SLUICE_POOL_H
+
+#include "pool/auth.h"
+#include "pool/conn.h"
+#include "pool/expect.h"
+#include "pool/limits.h"
+#include "pool/resolve.h"
+#include "pool/stmts.h"
+#include "pool/vars.h"
+
+enum server_state {
+    SERVER_RESOLVING,
+    SERVER_CONNECTING,
+    SERVER_LOGIN,
+    SERVER_IDLE,
+    SERVER_CHECKING,
+    SERVER_ACTIVE,
+    SERVER_CLEANING,
+    SERVER_CANCELED,
+    SERVER_CLOSING,
+    SERVER_DEAD,
+    SERVER_STATES
+};
+
+enum copy_state { COPY_NONE, COPY_IN, COPY_OUT, COPY_BOTH };
+
+struct pool;
+struct pools;
+
+/* A client, as its pool sees it. */
+struct waiter {
+    struct list node; /* in pool->waiting, or in none */
+    struct pool *pool;
+    usec_t since;
+    const struct vars *vars; /* what it wants of a server's settings; NULL: nothing known yet */
+    uint64_t last_server;    /* id of the server that it had last */
+};
+
+struct server {
+    struct conn conn;
+    struct pool *pool;
+    struct list node;        /* in its pool's list for its state */
+    struct list settle_node; /* in pools->settling while it waits to be handed out */
+    enum server_state state;
+    usec_t state_since;
+    struct waiter *owner; /* the client that holds it; NULL while ACTIVE: its client is gone */
+    struct expect_queue expects;
+    struct server_stmts stmts;
+    struct vars *vars;       /* what it has now; owned reference */
+    struct vars *login_vars; /* what RESET ALL returns it to; owned reference */
+    struct vars *asked_vars; /* settings in its startup packet; owned reference, may be NULL */
+    struct auth_out auth;
+    struct address address;
+    int host_index;
+    int hosts_tried;
+    uint64_t id;
+    uint64_t reconnect;      /* the database's number when it was opened */
+    uint64_t settings_owner; /* id of the client whose SET may have left something here; 0: none */
+    uint64_t unnamed_owner;  /* number of the unnamed statement that stands here (a client's); 0: unknown */
+    uint64_t batch;          /* number of the batch that was sent last */
+    usec_t connected_at;
+    uint32_t backend_pid;
+    uint8_t cancel_key[256];
+    uint16_t cancel_key_len;
+    size_t stream_left;  /* bytes of a long message from it that are still to come */
+    bool stream_forward; /* ... and go on to the client */
+    char tx;             /* 'I', 'T', 'E': as ReadyForQuery said last */
+    uint8_t copy;
+    bool copy_end_sent; /* CopyDone or CopyFail went by since CopyInResponse */
+    bool query_failed;  /* an ErrorResponse since the last ReadyForQuery */
+    bool replied;       /* a byte of the current batch's reply has gone on to the client */
+    bool ssl_asked;     /* SSLRequest was sent */
+    bool logged_in;
+    bool connect_query_sent;
+    bool close_needed; /* at the next release */
+    bool replication;
+    bool has_permit;
+    bool stuck_message;     /* a message to it was left unfinished: it can only be closed */
+    int cancels_open;       /* cancel requests under way to it */
+    char *reset_query;      /* owned: still to be run while CLEANING; or NULL */
+    struct buf close_names; /* NUL-terminated names to Close before the next batch */
+    char why[256];          /* of its end, for the client */
+    char sqlstate[6];
+};
+
+#define POOL_RECENT_VARS 8
+
+struct pool {
+    struct list node; /* in pools->all */
+    struct pools *set;
+    struct target *target;
+    struct list waiting; /* struct waiter, longest first */
+    int waiting_count;
+    struct list servers[SERVER_STATES];
+    int count[SERVER_STATES];
+    struct vars *recent[POOL_RECENT_VARS]; /* settings of clients that came lately, counted: equal ones are shared */
+    unsigned recent_next;
+};
+
+/* Why a waiting client gets no server. */
+struct refusal {
+    const char *sqlstate;
+    const char *message;
+};
+
+enum pool_message { POOL_ASK, POOL_GIVE, POOL_WAKE, POOL_EVICT, POOL_OPEN };
+
+/* What the proxy does for the pools; set once. */
+struct pool_hooks {
+    /* The server is the waiter's now (its state is ACTIVE). Must not call back into the pool. */
+    void (*attached)(struct waiter *w, struct server *s);
+    /* No server will come; the waiter is in no list any more. */
+    void (*refused)(struct waiter *w, const struct refusal *why);
+    /* Bytes of a server in states CHECKING, ACTIVE, CLEANING, CANCELED. */
+    size_t (*input)(struct server *s, const uint8_t *p, size_t len);
+    /* The server's out-queue has drained. */
+    void (*drained)(struct server *s);
+    /* A server broke or ended while ACTIVE; s->sqlstate and s->why say why. Called before it is closed. */
+    void (*lost)(struct server *s);
+    /* A message to another worker's pools. */
+    void (*post)(int worker, enum pool_message what, struct target *t, struct server *s, int from);
+    /* The text of an expected entry that will never be answered is given back. */
+    void (*dropped)(struct server *s, const struct expect *e);
+    /* The server is about to be freed. */
+    void (*freed)(struct server *s);
+};
+
+struct pools {
+    int worker;
+    struct conn_loop *loop;
+    const struct pool_hooks *hooks;
+    const struct config *config;    /* the worker's snapshot */
+    struct tls_context *server_tls; /* of that snapshot; NULL without TLS */
+    struct list all;
+    struct pool **by_index; /* owned */
+    size_t by_index_size;
+    struct list settling; /* servers that were released in this turn */
+    struct list dead;     /* servers to free */
+    bool connect_again;   /* a server in state RESOLVING goes on to its next host */
+    bool paused;          /* PAUSE without a database, or SUSPEND */
+    uint64_t rescued;     /* waiters that only the once-a-second look found: should stay 0 */
+};
+
+/* --- pool.c --- */
+
+/* One object for equal settings, so that they are compared by address when servers are handed out: consumes v, returns a set that
+ * equals it. */
+struct vars *pool_share_vars(struct pool *p, struct vars *v);
+
+void pools_init(struct pools *set, int worker, struct conn_loop *loop, const struct pool_hooks *hooks);
+void pools_free(struct pools *set);                          /* closes every server at once */
+struct pool *pools_get(struct pools *set, struct target *t); /* finds or makes */
+/* A message of another worker (or control) has come. */
+void pools_receive(struct pools *set, enum pool_message what, struct target *t, struct server *s, int from);
+/* Ten times a second: time limits of servers, retries, the reserve pool. */
+void pools_tick(struct pools *set);
+/* Hands out what was released in this turn: not earlier, because a server must not move to another thread while its
+ * input is being read. */
+void pools_settle(struct pools *set);
+/* Frees what died in this turn. */
+void pools_reap(struct pools *set);
+/* A host name was resolved. */
+void pools_resolved(struct pools *set);
+/* Configuration or flags (paused, reconnect) have changed: close what must be, serve who may be. */
+void pools_review(struct pools *set);
+
+/* Wants a server. True: attached was called. False: w waits (attached or refused come later). */
+bool pool_acquire(struct pool *p, struct waiter *w);
+/* Wants a connection of its own, for replication: opened with these startup parameters; never shared. Waits. */
+void pool_acquire_private(struct pool *p, struct waiter *w, const char *replication);
+/* Gives up waiting. */
+void pool_abandon(struct waiter *w);
+/* An ACTIVE, CHECKING, CLEANING or CANCELED server is free: clean, in no transaction, nothing expected. A server that
+ * has just logged in is, too; if it was opened for one client alone (owner), it goes to that one. Handed out by
+ * pools_settle. */
+void pool_release(struct server *s);
+/* A connection attempt failed (before it was logged in). */
+void pool_open_failed(struct server *s, bool permanent);
+
+/* --- server.c --- */
+
+const char *server_state_name(const struct server *s); /* PgBouncer's words */
+void server_move(struct server *s, enum server_state to);
+/* A new server of the pool, with the permit already taken; connects. settings may be NULL. */
+struct server *server_open(struct pool *p, const struct vars *settings, const char *replication);
+/* Closes in order: Terminate, then waits for the server's end of the connection (1 s at most). why is for the log. */
+void server_close(struct server *s, const char *why);
+/* Closes at once. */
+void server_kill(struct server *s, const char *why);
+/* After its client is gone or done: ends what is under way, rolls back, and runs `reset` (NULL: nothing); releases
+ * itself. */
+void server_clean(struct server *s, const char *reset);
+/* While CLEANING, nothing is expected any more: the next step, or release. */
+void server_clean_next(struct server *s);
+/* Runs a check query, then releases itself. */
+void server_check(struct server *s, const char *query);
+void server_free(struct server *s);
+/* Pushes an entry for a request that goes to s for client_id; a dropped one is given back through the hook. */
+void server_expect(struct server *s, enum expect_type type, enum expect_verdict verdict, enum expect_effect effect,
+                   uint64_t client_id, void *arg);
+/* The configuration of the database (or the fallback); NULL if it is no more. */
+const struct config_database *server_database(const struct pool *p);
+/* Time limits of a server that is being opened or closed; true if it was ended. */
+bool server_tick(struct server *s, usec_t now);
+
+#endif

@@ -1,0 +1,361 @@
+/*
+ * vars.c: see vars.h.
+ * Thread: any.
+ */
+#include "pool/vars.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <strings.h>
+
+uint64_t hash_bytes(uint64_t seed, const void *p, size_t len)
+{
+    const uint8_t *at = p;
+    uint64_t h = seed ^ (len * UINT64_C(0x9e3779b97f4a7c15));
+
+    for (; len >= 8; at += 8, len -= 8) {
+        uint64_t k;
+        memcpy(&k, at, 8);
+        h = (h ^ k) * UINT64_C(0xbf58476d1ce4e5b9);
+        h ^= h >> 29;
+    }
+    for (; len > 0; at++, len--)
+        h = (h ^ *at) * UINT64_C(0x94d049bb133111eb);
+    h ^= h >> 32;
+    h *= UINT64_C(0xd6e8feb86659fd93);
+    return h ^ (h >> 32);
+}
+
+struct vars *vars_new(void)
+{
+    struct vars *v = mem_zalloc(sizeof *v);
+
+    v->refs = 1;
+    return v;
+}
+
+struct vars *vars_ref(struct vars *v)
+{
+    __atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
+    return v;
+}
+
+void vars_unref(struct vars *v)
+{
+    if (v == NULL || __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    for (size_t i = 0; i < v->count; i++) {
+        free(v->v[i].name);
+        free(v->v[i].value);
+    }
+    free(v);
+}
+
+static const struct var *vars_find(const struct vars *v, const char *name)
+{
+    for (size_t i = 0; i < v->count; i++)
+        if (strcasecmp(v->v[i].name, name) == 0)
+            return &v->v[i];
+    return NULL;
+}
+
+const char *vars_get(const struct vars *v, const char *name)
+{
+    const struct var *var = vars_find(v, name);
+
+    return var == NULL ? NULL : var->value;
+}
+
+bool vars_is_reported(const struct vars *v, const char *name)
+{
+    const struct var *var = vars_find(v, name);
+
+    return var != NULL && var->reported;
+}
+
+/* Independent of the order of the entries. */
+static uint64_t var_hash(const struct var *var)
+{
+    uint64_t h = UINT64_C(0x51ce);
+
+    for (const char *p = var->name; *p != '\0'; p++) {
+        uint8_t lower = (uint8_t)tolower((unsigned char)*p);
+        h = hash_bytes(h, &lower, 1);
+    }
+    return hash_bytes(h, var->value, strlen(var->value));
+}
+
+static struct vars *vars_build(const struct vars *v, const struct var *replace)
+{
+    struct vars *made = mem_zalloc(sizeof *made + (v->count + 1) * sizeof made->v[0]);
+
+    made->refs = 1;
+    for (size_t i = 0; i < v->count; i++) {
+        if (strcasecmp(v->v[i].name, replace->name) == 0)
+            continue;
+        struct var *to = &made->v[made->count++];
+        to->name = mem_strdup(v->v[i].name);
+        to->value = mem_strdup(v->v[i].value);
+        to->reported = v->v[i].reported;
+    }
+    if (replace->value != NULL) {
+        struct var *to = &made->v[made->count++];
+        to->name = mem_strdup(replace->name);
+        to->value = mem_strdup(replace->value);
+        to->reported = replace->reported;
+    }
+    for (size_t i = 0; i < made->count; i++)
+        made->hash += var_hash(&made->v[i]);
+    return made;
+}
+
+struct vars *vars_with(struct vars *v, const char *name, const char *value, bool reported)
+{
+    const struct var *old = vars_find(v, name);
+    bool same =
+        old == NULL ? value == NULL : value != NULL && old->reported == reported && strcmp(old->value, value) == 0;
+
+    if (same)
+        return v;
+
+    struct var replace = {.name = (char *)(uintptr_t)name, .value = (char *)(uintptr_t)value, .reported = reported};
+    struct vars *made = vars_build(v, &replace);
+
+    vars_unref(v);
+    return made;
+}
+
+bool vars_equal(const struct vars *a, const struct vars *b)
+{
+    if (a == b)
+        return true;
+    if (a->hash != b->hash || a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const char *other = vars_get(b, a->v[i].name);
+        if (other == NULL || strcmp(other, a->v[i].value) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool var_settable(const char *name)
+{
+    static const char *const fixed[] = {"server_version", "server_encoding",       "integer_datetimes",
+                                        "is_superuser",   "session_authorization", "in_hot_standby"};
+
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        if (strcasecmp(fixed[i], name) == 0)
+            return false;
+    return true;
+}
+
+uint64_t vars_parse_hash(const struct vars *v)
+{
+    static const char *const matter[] = {"client_encoding",
+                                         "search_path",
+                                         "role",
+                                         "TimeZone",
+                                         "DateStyle",
+                                         "IntervalStyle",
+                                         "standard_conforming_strings",
+                                         "backslash_quote",
+                                         "transform_null_equals",
+                                         "array_nulls",
+                                         "lc_monetary",
+                                         "xmloption"};
+    uint64_t h = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(matter); i++) {
+        const char *value = vars_get(v, matter[i]);
+        if (value != NULL)
+            h = hash_bytes(h + i, value, strlen(value));
+    }
+    return h;
+}
+
+static void put_text(struct buf *sql, const char *text)
+{
+    buf_put(sql, text, strlen(text));
+}
+
+/* A literal that reads the same under either value of standard_conforming_strings. */
+static void put_literal(struct buf *sql, const char *value)
+{
+    if (strchr(value, '\\') != NULL)
+        put_text(sql, " E");
+    buf_put_u8(sql, '\'');
+    for (const char *p = value; *p != '\0'; p++) {
+        if (*p == '\'' || *p == '\\')
+            buf_put_u8(sql, (uint8_t)*p);
+        buf_put_u8(sql, (uint8_t)*p);
+    }
+    buf_put_u8(sql, '\'');
+}
+
+/* Names may have a prefix: "app.user" is two identifiers to SET. */
+static void put_name(struct buf *sql, const char *name)
+{
+    buf_put_u8(sql, '"');
+    for (const char *p = name; *p != '\0'; p++) {
+        if (*p == '.')
+            put_text(sql, "\".\"");
+        else if (*p == '"')
+            put_text(sql, "\"\"");
+        else
+            buf_put_u8(sql, (uint8_t)*p);
+    }
+    buf_put_u8(sql, '"');
+}
+
+/* SET would take the literal as one list element where PostgreSQL quotes a list's elements. */
+static bool is_quoted_list(const char *name)
+{
+    static const char *const lists[] = {"search_path", "temp_tablespaces", "local_preload_libraries",
+                                        "session_preload_libraries"};
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        if (strcasecmp(lists[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void put_set(struct buf *sql, const struct var *var)
+{
+    if (is_quoted_list(var->name)) {
+        put_text(sql, "SELECT pg_catalog.set_config(");
+        put_literal(sql, var->name);
+        buf_put_u8(sql, ',');
+        put_literal(sql, var->value);
+        put_text(sql, ",false);");
+        return;
+    }
+    put_text(sql, "SET ");
+    put_name(sql, var->name);
+    put_text(sql, " TO ");
+    put_literal(sql, var->value);
+    buf_put_u8(sql, ';');
+}
+
+unsigned vars_difference(const struct vars *have, const struct vars *want, struct buf *sql)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < have->count; i++) {
+        if (have->v[i].reported || vars_find(want, have->v[i].name) != NULL)
+            continue;
+        put_text(sql, "RESET ");
+        put_name(sql, have->v[i].name);
+        buf_put_u8(sql, ';');
+        count++;
+    }
+    for (size_t i = 0; i < want->count; i++) {
+        const char *old = vars_get(have, want->v[i].name);
+        if ((old != NULL && strcmp(old, want->v[i].value) == 0) || !var_settable(want->v[i].name))
+            continue;
+        put_set(sql, &want->v[i]);
+        count++;
+    }
+    return count;
+}
+
+struct vars *vars_after_difference(const struct vars *have, struct vars *want)
+{
+    struct vars *made = vars_ref(want);
+
+    for (size_t i = 0; i < want->count; i++)
+        if (!var_settable(want->v[i].name) && vars_find(have, want->v[i].name) == NULL)
+            made = vars_with(made, want->v[i].name, NULL, false);
+    for (size_t i = 0; i < have->count; i++) {
+        const struct var *old = &have->v[i];
+        if (!var_settable(old->name) || (old->reported && vars_find(want, old->name) == NULL))
+            made = vars_with(made, old->name, old->value, old->reported);
+    }
+    return made;
+}
+
+/* --- the startup parameter "options" --- */
+
+/* The next word: blanks part words, a backslash takes the next byte as it is. NULL at the end. */
+static char *next_word(const char **at)
+{
+    const char *p = *at;
+    struct buf word = {0};
+
+    while (isspace((unsigned char)*p))
+        p++;
+    if (*p == '\0')
+        return NULL;
+    for (; *p != '\0' && !isspace((unsigned char)*p); p++) {
+        if (*p == '\\' && *++p == '\0')
+            break; /* one that nothing follows is dropped */
+        buf_put_u8(&word, (uint8_t)*p);
+    }
+    buf_put_u8(&word, 0);
+    *at = p;
+    return (char *)word.data;
+}
+
+/* "name=value", dashes in the name read as underscores. */
+static bool split_setting(char *word, vars_option_fn *each, void *arg)
+{
+    char *equals = strchr(word, '=');
+
+    if (equals == NULL || equals == word)
+        return false;
+    *equals = '\0';
+    for (char *p = word; *p != '\0'; p++)
+        if (*p == '-')
+            *p = '_';
+    each(arg, word, equals + 1);
+    return true;
+}
+
+static bool option_word(char *word, const char **at, vars_option_fn *each, void *arg)
+{
+    if (strcmp(word, "-c") == 0) {
+        char *setting = next_word(at);
+        bool ok = setting != NULL && split_setting(setting, each, arg);
+        free(setting);
+        return ok;
+    }
+    if (strncmp(word, "--", 2) == 0 || strncmp(word, "-c", 2) == 0)
+        return split_setting(word + 2, each, arg);
+    return false;
+}
+
+bool vars_parse_options(const char *options, vars_option_fn *each, void *arg, char *bad, size_t bad_size)
+{
+    char *word;
+
+    while ((word = next_word(&options)) != NULL) {
+        char copy[128];
+        snprintf(copy, sizeof copy, "%s", word);
+        bool ok = option_word(word, &options, each, arg);
+        free(word);
+        if (!ok) {
+            snprintf(bad, bad_size, "%s", copy);
+            return false;
+        }
+    }
+    return true;
+}
+
+int64_t vars_time_usec(const char *text)
+{
+    static const struct {
+        const char *unit;
+        double usec;
+    } units[] = {{"", 1e3}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"min", 60e6}, {"h", 3600e6}, {"d", 86400e6}};
+    char *end;
+    double number = strtod(text, &end);
+
+    if (end == text || !(number >= 0))
+        return -1;
+    while (isspace((unsigned char)*end))
+        end++;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (strcmp(end, units[i].unit) == 0)
+            return number * units[i].usec < 0x1p63 ? (int64_t)(number * units[i].usec) : -1;
+    return -1;
+}

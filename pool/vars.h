@@ -1,0 +1,64 @@
+/*
+ * vars.h: a session's settings as an immutable, counted set of (name, value): what a client wants, what a server has.
+ * Sets are shared freely between clients, servers and threads; a change makes a new set.
+ * Two kinds of names: *reported* ones, whose canonical value the server tells (ParameterStatus), and others
+ * (search_path, statement_timeout ...), for which the set holds what was asked for. Names compare without case, as in
+ * PostgreSQL.
+ * Thread: any (immutable, atomic count).
+ */
+#ifndef SLUICE_VARS_H
+#define SLUICE_VARS_H
+
+#include "parser/bytes.h"
+
+struct var {
+    char *name;
+    char *value;
+    bool reported; /* the server tells of changes by itself */
+};
+
+struct vars {
+    int refs; /* atomic */
+    uint64_t hash;
+    size_t count;
+    struct var v[];
+};
+
+/* An empty set. One reference is the caller's, as with every function here that returns a set. */
+struct vars *vars_new(void);
+struct vars *vars_ref(struct vars *v);
+void vars_unref(struct vars *v); /* NULL is allowed */
+
+/* The value, or NULL. */
+const char *vars_get(const struct vars *v, const char *name);
+/* True if the set names it, as a setting of which the server tells changes. */
+bool vars_is_reported(const struct vars *v, const char *name);
+/* A set like v with name = value (value NULL: without it). Consumes the caller's reference to v. */
+struct vars *vars_with(struct vars *v, const char *name, const char *value, bool reported);
+bool vars_equal(const struct vars *a, const struct vars *b);
+
+/* True for what SET can change; server_version and its like can only be told. */
+bool var_settable(const char *name);
+/* True for reported settings that make a difference to how a statement is read (SEMANTICS C1): their hash is part of a
+ * prepared statement's key. */
+uint64_t vars_parse_hash(const struct vars *v);
+
+/* Appends to sql the SET and RESET commands that bring a server that has `have` to what `want` says; returns how many.
+ * A setting that only `have` names is RESET if it is not a reported one. */
+unsigned vars_difference(const struct vars *have, const struct vars *want, struct buf *sql);
+/* What have becomes by that. */
+struct vars *vars_after_difference(const struct vars *have, struct vars *want);
+
+/* The startup parameter "options" ("-c name=value --name=value", backslash escapes as PostgreSQL's pg_split_opts).
+ * Calls each for every setting; returns false if a word is no such switch (*bad: the word, in scratch owned by the
+ * caller). */
+typedef void vars_option_fn(void *arg, const char *name, const char *value);
+bool vars_parse_options(const char *options, vars_option_fn *each, void *arg, char *bad, size_t bad_size);
+
+/* A text of 64-bit mixing used for sets and keys. */
+uint64_t hash_bytes(uint64_t seed, const void *p, size_t len);
+
+/* A time setting as PostgreSQL writes it ("5s", "250", "1min", "0") in microseconds; -1 if it is none. */
+int64_t vars_time_usec(const char *text);
+
+#endif

@@ -1,0 +1,159 @@
+/*
+ * admin_parse.c: the grammar of the console: one command word, at most one argument; SET name = value. Words in any
+ * case; names may stand in double quotes, values in single ones; a semicolon may end it.
+ * Thread: any (no state).
+ */
+#include "proxy/admin.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+static const struct {
+    const char *word;
+    enum admin_arguments arguments;
+    enum rights rights;
+    const char *help;
+} commands[] = {
+#define ADMIN_COMMAND(id, word_, arguments_, rights_, help_) {word_, arguments_, rights_, help_},
+#include "proxy/admin.def"
+#undef ADMIN_COMMAND
+};
+
+enum rights admin_rights(enum admin_command command)
+{
+    return command == ADMIN_EMPTY ? RIGHTS_STATS : commands[command].rights;
+}
+
+const char *admin_help_line(size_t i)
+{
+    return i < ARRAY_LEN(commands) ? commands[i].help : NULL;
+}
+
+/* --- tokens --- */
+
+static const char *skip_blanks(const char *p)
+{
+    return p + strspn(p, " \t\r\n\f\v");
+}
+
+/* Text up to the closing quote, doubled quotes taken for one; NULL if there is none. *p goes behind it. */
+static char *read_quoted(const char **p)
+{
+    char quote = **p;
+    char *out = mem_alloc(strlen(*p));
+    size_t len = 0;
+
+    for (const char *at = *p + 1; *at != '\0'; at++) {
+        if (*at == quote && at[1] != quote) {
+            out[len] = '\0';
+            *p = at + 1;
+            return out;
+        }
+        at += *at == quote;
+        out[len++] = *at;
+    }
+    free(out);
+    return NULL;
+}
+
+/* A word, or a quoted one; NULL where there is none. stop: characters that end a bare word, besides blanks. */
+static char *read_word(const char **p, const char *stop)
+{
+    const char *start = skip_blanks(*p);
+    size_t len = 0;
+
+    *p = start;
+    if (*start == '"' || *start == '\'')
+        return read_quoted(p);
+    while (start[len] != '\0' && strchr(" \t\r\n\f\v;\"'", start[len]) == NULL && strchr(stop, start[len]) == NULL)
+        len++;
+    *p = start + len;
+    return len == 0 ? NULL : mem_strndup(start, len);
+}
+
+/* Only blanks and a semicolon may follow. */
+static bool at_end(const char *p)
+{
+    p = skip_blanks(p);
+    if (*p == ';')
+        p = skip_blanks(p + 1);
+    return *p == '\0';
+}
+
+/* --- commands --- */
+
+static bool find_command(const char *word, struct admin_request *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcasecmp(commands[i].word, word) == 0) {
+            r->command = (enum admin_command)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* name = value, or name TO value. */
+static bool parse_set(const char **p, struct admin_request *r)
+{
+    r->argument = read_word(p, "=");
+    *p = skip_blanks(*p);
+    if (r->argument == NULL)
+        return false;
+    if (**p == '=') {
+        ++*p;
+    } else {
+        char *to = read_word(p, "=");
+        bool right = to != NULL && strcasecmp(to, "to") == 0;
+        free(to);
+        if (!right)
+            return false;
+    }
+    r->value = read_word(p, "");
+    return r->value != NULL;
+}
+
+static bool parse_arguments(const char **p, struct admin_request *r)
+{
+    enum admin_arguments want = commands[r->command].arguments;
+
+    if (want == ARGS_SET)
+        return parse_set(p, r);
+    if (want == ARGS_NONE)
+        return true;
+    *p = skip_blanks(*p);
+    bool quoted = **p == '"';
+    if (**p == '\'')
+        return false;
+    r->argument = read_word(p, "=");
+    /* DISABLE and its like say by themselves what they miss. An open quote is an error everywhere. */
+    return r->argument != NULL || !quoted;
+}
+
+bool admin_parse(const char *sql, struct admin_request *r, char *error, size_t error_size)
+{
+    const char *p = sql;
+
+    *r = (struct admin_request){.command = ADMIN_EMPTY};
+    if (at_end(p))
+        return true;
+    char *word = read_word(&p, "=");
+    if (word == NULL || !find_command(word, r)) {
+        snprintf(error, error_size, "invalid command '%.200s', use SHOW HELP;", skip_blanks(sql));
+        free(word);
+        return false;
+    }
+    free(word);
+    if (parse_arguments(&p, r) && at_end(p))
+        return true;
+    snprintf(error, error_size, "syntax error in %s; the form is: %s", commands[r->command].word,
+             commands[r->command].help);
+    return false;
+}
+
+void admin_request_free(struct admin_request *r)
+{
+    free(r->argument);
+    free(r->value);
+    *r = (struct admin_request){.command = ADMIN_EMPTY};
+}

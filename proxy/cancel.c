@@ -1,0 +1,268 @@
+/*
+ * cancel.c: cancel requests. A client's names a worker and a slot by its "pid", and is proved by its key; it becomes
+ * one of our own to the server that runs the client's statement just then. A server with a request under way is not
+ * given to anybody else before PostgreSQL has closed the request's connection: only then has the signal been sent, and
+ * it cannot hit a later statement.
+ *
+ *   pid: | worker + 1 (7 bits) | slot (24 bits) |      positive, as PostgreSQL's are
+ *
+ * A request that nobody here knows may belong to a peer behind the same address ([peers]): it is passed to each, once, with one
+ * byte more at the end of its key, which says that it has been passed on.
+ *
+ * Source: PostgreSQL documentation, Message Flow, Canceling Requests in Progress; postmaster.c (processCancelRequest).
+ * Thread: worker; a client's request may arrive on any worker and is passed on.
+ */
+#include "proxy/cancel.h"
+
+#include "conf/log.h"
+
+#include <errno.h>
+
+struct cancel {
+    struct conn conn;
+    struct list node; /* in worker->cancels */
+    struct worker *worker;
+    struct server *server; /* NULL: it is gone */
+    struct address address;
+    struct tls_context *tls; /* counted; NULL without */
+    bool ssl_asked;
+    bool done;
+    usec_t began_at;
+    uint32_t pid;
+    uint16_t key_len;
+    uint8_t key[256];
+};
+
+/* --- to a server --- */
+
+static void cancel_end(struct cancel *x)
+{
+    struct server *s = x->server;
+
+    x->done = true;
+    conn_close(&x->conn);
+    if (s == NULL)
+        return;
+    x->server = NULL;
+    s->cancels_open--;
+    if (s->cancels_open == 0 && s->state == SERVER_CANCELED)
+        pool_release(s);
+}
+
+static void send_cancel(struct cancel *x)
+{
+    msg_cancel_request(&x->conn.out, x->pid, x->key, x->key_len);
+    conn_touch(&x->conn);
+}
+
+static void on_opened(struct conn *conn)
+{
+    struct cancel *x = CONTAINER_OF(conn, struct cancel, conn);
+
+    if (x->tls != NULL && conn->tls == NULL && x->address.addr.ss_family != AF_UNIX) {
+        x->ssl_asked = true;
+        msg_ssl_request(&conn->out);
+        conn_touch(conn);
+        return;
+    }
+    send_cancel(x);
+}
+
+static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
+{
+    struct cancel *x = CONTAINER_OF(conn, struct cancel, conn);
+
+    if (!x->ssl_asked)
+        return len;
+    x->ssl_asked = false;
+    if (p[0] == 'S' && len == 1)
+        conn_start_tls(conn, tls_connect(x->tls, conn->fd, ""));
+    else if (p[0] == 'N' && tls_context_mode(x->tls) < TLS_REQUIRE)
+        send_cancel(x);
+    else
+        cancel_end(x);
+    return len;
+}
+
+static void on_drained(struct conn *conn)
+{
+    (void)conn; /* a request is a few bytes: its queue is never long */
+}
+
+static void on_ended(struct conn *conn, int error, const char *why)
+{
+    (void)error;
+    (void)why;
+    cancel_end(CONTAINER_OF(conn, struct cancel, conn));
+}
+
+static const struct conn_handler cancel_handler = {
+    .opened = on_opened, .input = on_input, .drained = on_drained, .ended = on_ended};
+
+static void cancel_free(struct cancel *x)
+{
+    list_del(&x->node);
+    tls_context_unref(x->tls);
+    buf_free(&x->conn.in);
+    buf_free(&x->conn.out);
+    free(x);
+}
+
+void cancel_server_gone(struct worker *w, const struct server *s)
+{
+    LIST_FOR_EACH (it, &w->cancels) {
+        struct cancel *x = LIST_ENTRY(it, struct cancel, node);
+        if (x->server == s)
+            x->server = NULL;
+    }
+}
+
+void cancel_tick(struct worker *w)
+{
+    usec_t limit = w->config->opt.cancel_wait_timeout;
+
+    LIST_FOR_EACH_SAFE (it, &w->cancels) {
+        struct cancel *x = LIST_ENTRY(it, struct cancel, node);
+        if (!x->done && limit > 0 && w->loop.now - x->began_at > limit) {
+            if (x->server != NULL)
+                x->server->close_needed = true; /* the signal may still come: this server serves nobody else */
+            cancel_end(x);
+        }
+        if (x->done)
+            cancel_free(x);
+    }
+}
+
+void cancels_free(struct worker *w)
+{
+    LIST_FOR_EACH_SAFE (it, &w->cancels) {
+        struct cancel *x = LIST_ENTRY(it, struct cancel, node);
+        x->server = NULL;
+        cancel_end(x);
+        cancel_free(x);
+    }
+}
+
+/* --- from a client --- */
+
+#define PASSED_ON 1 /* the byte behind a key that a peer has passed on */
+
+struct cancel_message {
+    struct message message;
+    uint32_t pid;
+    bool passed_on;
+    uint8_t key_len;
+    uint8_t key[CANCEL_KEY_LONG];
+};
+
+static struct cancel *cancel_new(struct worker *w, const struct address *to, uint32_t pid, const uint8_t *key,
+                                 size_t key_len)
+{
+    struct cancel *x = mem_zalloc(sizeof *x);
+
+    x->worker = w;
+    x->address = *to;
+    x->began_at = w->loop.now;
+    x->pid = pid;
+    x->key_len = (uint16_t)key_len;
+    memcpy(x->key, key, key_len);
+    list_init(&x->node);
+    return x;
+}
+
+/* False: there was no connecting; x is freed. */
+static bool cancel_begin(struct cancel *x)
+{
+    if (conn_connect(&x->conn, &x->worker->loop, &cancel_handler, (struct sockaddr *)&x->address.addr, x->address.len) <
+        0) {
+        log_warn("cancel request failed: %s", strerror(errno));
+        cancel_free(x);
+        return false;
+    }
+    list_push_back(&x->worker->cancels, &x->node);
+    return true;
+}
+
+void cancel_server(struct worker *w, struct server *s)
+{
+    struct cancel *x;
+
+    if (s->cancel_key_len == 0)
+        return;
+    x = cancel_new(w, &s->address, s->backend_pid, s->cancel_key, s->cancel_key_len);
+    if (s->conn.tls != NULL && w->pools.server_tls != NULL) {
+        x->tls = w->pools.server_tls;
+        tls_context_ref(x->tls);
+    }
+    if (!cancel_begin(x))
+        return;
+    x->server = s;
+    s->cancels_open++;
+}
+
+static void pass_to_peers(struct worker *w, const struct cancel_message *cm)
+{
+    const struct config *cfg = w->config;
+    uint8_t key[CANCEL_KEY_LONG + 1];
+    char why[160];
+
+    memcpy(key, cm->key, cm->key_len);
+    key[cm->key_len] = PASSED_ON;
+    for (size_t i = 0; i < cfg->peer_count && !cm->passed_on; i++) {
+        const struct config_peer *peer = &cfg->peers[i];
+        struct address to;
+        if (peer->id != cfg->opt.peer_id && resolve_host(peer->host, peer->port, &to, why, sizeof why) == RESOLVE_OK)
+            cancel_begin(cancel_new(w, &to, cm->pid, key, cm->key_len + 1u));
+    }
+}
+
+uint32_t cancel_pid_of(int worker, uint32_t slot)
+{
+    return ((uint32_t)(worker + 1) << 24) | (slot & 0xffffff);
+}
+
+static struct client *client_with_key(struct worker *w, const struct cancel_message *cm)
+{
+    uint32_t slot = cm->pid & 0xffffff;
+    struct client *c = slot < w->slot_count ? w->slots[slot].client : NULL;
+
+    if (c == NULL || c->cancel_pid != cm->pid || c->cancel_key_len != cm->key_len ||
+        !bytes_equal_const_time(c->cancel_key, cm->key, cm->key_len))
+        return NULL;
+    return c;
+}
+
+static void cancel_here(void *receiver, struct message *m)
+{
+    struct cancel_message *cm = CONTAINER_OF(m, struct cancel_message, message);
+    struct worker *w = receiver;
+    struct client *c = client_with_key(w, cm);
+
+    /* If nothing runs, there is nothing to cancel, as with PostgreSQL. */
+    if (c == NULL)
+        pass_to_peers(w, cm);
+    else if (c->server != NULL && !expect_empty(&c->server->expects))
+        cancel_server(w, c->server);
+    else if (c->state == CLIENT_WAITING && c->server == NULL)
+        session_cancelled(c);
+    free(cm);
+}
+
+void cancel_from_client(struct client *c, uint32_t pid, struct span key)
+{
+    int worker = (int)(pid >> 24) - 1;
+    bool passed_on = key.len == CANCEL_KEY_SHORT + 1 || key.len == CANCEL_KEY_LONG + 1;
+    size_t key_len = key.len - (passed_on ? 1 : 0);
+    struct cancel_message *cm;
+
+    if (key_len > CANCEL_KEY_LONG)
+        return;
+    cm = mem_zalloc(sizeof *cm);
+    cm->message.run = cancel_here;
+    cm->pid = pid;
+    cm->passed_on = passed_on;
+    cm->key_len = (uint8_t)key_len;
+    memcpy(cm->key, key.ptr, key_len);
+    /* A number that no worker of ours has is looked up here, in vain, and then passed on. */
+    worker_post(worker >= 0 && worker < worker_count ? worker : c->worker->index, &cm->message);
+}

@@ -1,0 +1,23 @@
+/*
+ * cancel.h: cancel requests, from clients and to servers. See cancel.c.
+ * Thread: worker.
+ */
+#ifndef SLUICE_CANCEL_H
+#define SLUICE_CANCEL_H
+
+#include "proxy/client.h"
+
+/* The "pid" that a client is told: it leads back to its worker and slot. */
+uint32_t cancel_pid_of(int worker, uint32_t slot);
+/* A client's CancelRequest, on a connection of its own. A wrong key does nothing, and says nothing. */
+void cancel_from_client(struct client *c, uint32_t pid, struct span key);
+/* Asks PostgreSQL to cancel what s runs; s is not given to anybody else until that has had its effect. */
+void cancel_server(struct worker *w, struct server *s);
+/* s is being freed. */
+void cancel_server_gone(struct worker *w, const struct server *s);
+/* Ten times a second: time limits; frees what is over. */
+void cancel_tick(struct worker *w);
+/* Ends all. */
+void cancels_free(struct worker *w);
+
+#endif

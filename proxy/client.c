@@ -1,0 +1,232 @@
+/*
+ * client.c: a client's life: made, moved between its states' lists, ended, freed.
+ * Each state is a list of its worker; client_move is the only function that changes it. A callback never frees: it
+ * makes the client DEAD, and the end of the turn frees.
+ * Thread: worker.
+ */
+#include "proxy/client.h"
+
+#include "conf/log.h"
+#include "proxy/cancel.h"
+#include "proxy/control.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct conn_handler client_handler;
+
+const char *client_state_name(const struct client *c)
+{
+    switch (c->state) {
+    case CLIENT_WAITING:
+    case CLIENT_WELCOME:
+        return "waiting";
+    case CLIENT_ACTIVE:
+    case CLIENT_CONSOLE:
+        return "active";
+    case CLIENT_IDLE:
+        return "idle";
+    default:
+        return "login";
+    }
+}
+
+const char *client_name(const struct client *c, char *out, size_t size)
+{
+    snprintf(out, size, "C-%llx: %s/%s@%s:%d", (unsigned long long)c->id, c->db == NULL ? "(nodb)" : c->db->name,
+             c->user == NULL ? "(nouser)" : c->user->name, c->address, c->port);
+    return out;
+}
+
+struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *peer, char *address, int port,
+                          bool admin_port)
+{
+    const struct options *o = &w->config->opt;
+    struct conn_tcp tcp = {.keepalive = o->tcp_keepalive,
+                           .keepidle_s = o->tcp_keepidle,
+                           .keepintvl_s = o->tcp_keepintvl,
+                           .keepcnt = o->tcp_keepcnt,
+                           .user_timeout_ms = (int)(o->tcp_user_timeout / USEC_PER_MSEC),
+                           .socket_buffer_bytes = (int)o->tcp_socket_buffer};
+    struct client *c = mem_zalloc(sizeof *c);
+
+    conn_tune(fd, &tcp);
+    conn_init(&c->conn, &w->loop, &client_handler, fd);
+    c->conn.peek_first = true;
+    c->worker = w;
+    c->peer = peer;
+    c->address = address;
+    c->port = port;
+    c->admin_port = admin_port;
+    c->connected_at = c->state_since = w->loop.now;
+    list_init(&c->waiter.node);
+    list_init(&c->run_node);
+    list_init(&c->node);
+    c->id = worker_add_client(w, c);
+    c->state = CLIENT_STARTUP;
+    list_push_back(&w->clients[CLIENT_STARTUP], &c->node);
+    w->client_count[CLIENT_STARTUP]++;
+    __atomic_add_fetch(&w->active_clients, 1, __ATOMIC_RELAXED);
+    return c;
+}
+
+void client_move(struct client *c, enum client_state to)
+{
+    struct worker *w = c->worker;
+
+    assert(c->state != CLIENT_DEAD);
+    list_del(&c->node);
+    w->client_count[c->state]--;
+    c->state = to;
+    c->state_since = w->loop.now;
+    list_push_back(&w->clients[to], &c->node);
+    w->client_count[to]++;
+}
+
+void client_wake(struct client *c)
+{
+    if (list_empty(&c->run_node) && c->state != CLIENT_DEAD)
+        list_push_back(&c->worker->runnable, &c->run_node);
+}
+
+/* Lets go of everything that others share with it. */
+static void let_go(struct client *c)
+{
+    pool_abandon(&c->waiter);
+    session_detach(c);
+}
+
+static void log_end(const struct client *c, const char *why)
+{
+    char name[200];
+
+    if (why != NULL && c->state != CLIENT_LINGER && c->worker->config->opt.log_disconnections)
+        log_info("%s closing because: %s (age=%llds)", client_name(c, name, sizeof name), why,
+                 (long long)((c->worker->loop.now - c->connected_at) / USEC_PER_SEC));
+}
+
+void client_drop(struct client *c, const char *why)
+{
+    if (c->state == CLIENT_DEAD)
+        return;
+    log_end(c, why);
+    let_go(c);
+    conn_flush(&c->conn);
+    if (c->state == CLIENT_DEAD)
+        return; /* the flush found it gone */
+    conn_close(&c->conn);
+    list_del(&c->run_node);
+    client_move(c, CLIENT_DEAD);
+}
+
+void client_end(struct client *c, const char *sqlstate, const char *message)
+{
+    if (c->state == CLIENT_DEAD || c->state == CLIENT_LINGER)
+        return;
+    msg_error(&c->conn.out, "FATAL", sqlstate, message, NULL, NULL);
+    let_go(c);
+    log_end(c, message);
+    client_move(c, CLIENT_LINGER);
+    conn_resume(&c->conn);
+    conn_shutdown(&c->conn);
+    if (c->eof || c->conn.eof || c->conn.broken)
+        client_drop(c, NULL);
+}
+
+void client_free(struct client *c)
+{
+    if (c->counted) {
+        __atomic_sub_fetch(&c->db->clients, 1, __ATOMIC_RELAXED);
+        __atomic_sub_fetch(&c->user->clients, 1, __ATOMIC_RELAXED);
+    }
+    __atomic_sub_fetch(&c->worker->active_clients, 1, __ATOMIC_RELAXED);
+    worker_remove_client(c->worker, c);
+    list_del(&c->node);
+    c->worker->client_count[CLIENT_DEAD]--;
+    login_free(c);
+    client_stmts_free(&c->stmts);
+    vars_unref(c->vars);
+    vars_unref(c->login_vars);
+    buf_free(&c->unnamed);
+    buf_free(&c->replay);
+    buf_free(&c->conn.in);
+    buf_free(&c->conn.out);
+    free(c->replication_mode);
+    free(c->peer);
+    free(c->address);
+    free(c);
+    control_client_gone();
+}
+
+/* --- what its connection says --- */
+
+static void on_opened(struct conn *conn)
+{
+    login_opened(CONTAINER_OF(conn, struct client, conn));
+}
+
+static void on_first_byte(struct conn *conn, uint8_t byte)
+{
+    login_first_byte(CONTAINER_OF(conn, struct client, conn), byte);
+}
+
+static void count_received(struct client *c, size_t len)
+{
+    if (c->db != NULL)
+        stat_add(&worker_stats(c->worker, c->db)->received, len);
+}
+
+static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
+{
+    struct client *c = CONTAINER_OF(conn, struct client, conn);
+    size_t used;
+
+    switch (c->state) {
+    case CLIENT_IDLE:
+    case CLIENT_WAITING:
+    case CLIENT_ACTIVE:
+        used = session_input(c, p, len);
+        count_received(c, used);
+        return used;
+    case CLIENT_CONSOLE:
+        return console_input(c, p, len);
+    case CLIENT_LINGER:
+    case CLIENT_DEAD:
+        return len;
+    default:
+        return login_input(c, p, len);
+    }
+}
+
+static void on_drained(struct conn *conn)
+{
+    struct client *c = CONTAINER_OF(conn, struct client, conn);
+
+    if (c->server != NULL)
+        conn_resume(&c->server->conn);
+}
+
+/* A peer that reset the connection, or died: what it started is stopped, unless it was asked to be left running. */
+static void on_broken(struct client *c, const char *why)
+{
+    bool cancel = c->worker->config->opt.cancel_on_disconnect != COD_NEVER;
+
+    if (cancel && c->server != NULL && !expect_empty(&c->server->expects))
+        cancel_server(c->worker, c->server);
+    client_drop(c, why);
+}
+
+static void on_ended(struct conn *conn, int error, const char *why)
+{
+    struct client *c = CONTAINER_OF(conn, struct client, conn);
+
+    if (error != 0 || why != NULL)
+        on_broken(c, why != NULL ? why : strerror(error));
+    else if (c->state == CLIENT_IDLE || c->state == CLIENT_WAITING || c->state == CLIENT_ACTIVE)
+        session_eof(c);
+    else
+        client_drop(c, c->state == CLIENT_LINGER ? NULL : "client unexpected eof");
+}
+
+static const struct conn_handler client_handler = {
+    .first_byte = on_first_byte, .opened = on_opened, .input = on_input, .drained = on_drained, .ended = on_ended};

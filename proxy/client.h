@@ -1,0 +1,144 @@
+/*
+ * client.h: a connection from an application, and the session that it has.
+ * Thread: worker.
+ */
+#ifndef SLUICE_CLIENT_H
+#define SLUICE_CLIENT_H
+
+#include "parser/msgin.h"
+#include "parser/msgout.h"
+#include "proxy/worker.h"
+
+#define CANCEL_KEY_LONG 32 /* protocol 3.2 */
+#define CANCEL_KEY_SHORT 4
+
+enum rights { RIGHTS_NONE, RIGHTS_STATS, RIGHTS_ADMIN };
+
+struct client {
+    struct conn conn;
+    struct waiter waiter;
+    struct worker *worker;
+    struct list node;     /* in worker->clients[state] */
+    struct list run_node; /* in worker->runnable, or in none */
+    enum client_state state;
+    usec_t state_since;
+    uint64_t id;                   /* slot and generation in this worker */
+    struct sockaddr_storage *peer; /* owned until login is over; NULL for a Unix socket */
+    char *address;                 /* owned: for the log and SHOW */
+    int port;
+    bool admin_port;
+
+    /* login */
+    struct login *login; /* owned while logging in */
+    struct database_state *db;
+    struct user_state *user;
+    struct target *target;
+    struct pool *pool;
+    enum pool_mode mode;
+    enum rights rights;
+    bool counted; /* in the clients of db and user */
+    bool replication;
+    char *replication_mode; /* owned: the startup parameter's value */
+
+    /* session */
+    struct server *server;   /* holds; NULL: none */
+    struct vars *vars;       /* what it was told and wants; counted */
+    struct vars *login_vars; /* what RESET ALL returns to; counted */
+    struct client_stmts stmts;
+    struct buf unnamed;  /* the body of its last unnamed Parse, or empty */
+    uint64_t unnamed_id; /* number of that Parse; 0: there is none */
+    uint32_t cancel_pid;
+    uint8_t cancel_key[CANCEL_KEY_LONG];
+    uint8_t cancel_key_len;
+
+    /* the batch that is being read from it */
+    size_t stream_left; /* bytes of a long message that are still to be passed on */
+    bool stream_drop;   /* ... or to be dropped */
+    bool in_batch;      /* messages of the extended protocol went by, Sync has not */
+    bool drop_batch;    /* refused: its messages are dropped up to its end, which is answered by ReadyForQuery */
+    bool quiet;         /* sends nothing until nothing is expected any more (an answer may change what comes next) */
+    bool eof;           /* it has closed its sending side */
+    bool cancel_sent;   /* for a time limit */
+    bool slow_noted;
+    const char *pin;   /* why it keeps its server between transactions; NULL: it does not */
+    struct buf replay; /* the batch, while it may have to be run again */
+    bool replaying;
+
+    /* times */
+    usec_t connected_at;
+    usec_t request_at;      /* when the current batch came; 0: none */
+    usec_t xact_at;         /* when the current transaction got its server; 0: none */
+    usec_t query_at;        /* when the current batch was sent; 0: nothing runs */
+    usec_t idle_at;         /* when the last answer had come; 0: something runs */
+    usec_t statement_limit; /* statement_timeout that the configuration sets; 0: none */
+};
+
+static inline struct client *client_of_waiter(struct waiter *w)
+{
+    return CONTAINER_OF(w, struct client, waiter);
+}
+
+/* A new connection; takes over fd, peer and address. */
+struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *peer, char *address, int port,
+                          bool admin_port);
+void client_move(struct client *c, enum client_state to);
+/* To be gone on with in this turn. */
+void client_wake(struct client *c);
+/* Ends it: an ErrorResponse FATAL, then the connection; what it held is given back. For fate.c, which knows the words. */
+void client_end(struct client *c, const char *sqlstate, const char *message);
+/* Ends it at once, without a word. */
+void client_drop(struct client *c, const char *why);
+void client_free(struct client *c);
+/* What a client is, for the log: "C-12: db/user@address:port". */
+const char *client_name(const struct client *c, char *out, size_t size);
+const char *client_state_name(const struct client *c); /* PgBouncer's words */
+
+/* --- login.c --- */
+size_t login_input(struct client *c, const uint8_t *p, size_t len);
+void login_first_byte(struct client *c, uint8_t byte);
+void login_opened(struct client *c);
+/* control has looked up its secret; NULL: no such user. error: the look-up itself failed. */
+void login_secret(struct client *c, const char *secret, const char *error);
+/* The server that it waited for is there. */
+void login_attached(struct client *c, struct server *s);
+/* Settings that were sent for it have been answered. failed: the server's error, or NULL. */
+void login_settings(struct client *c, struct server *s, const struct msg_error *failed);
+void login_refused(struct client *c, const struct refusal *why);
+void login_free(struct client *c);
+
+/* --- session.c --- */
+size_t session_input(struct client *c, const uint8_t *p, size_t len);
+void session_attached(struct client *c, struct server *s);
+void session_refused(struct client *c, const struct refusal *why);
+/* A cancel request came while it waits for a server: its batch is answered by 57014. */
+void session_cancelled(struct client *c);
+/* Goes on after a wait. */
+void session_run(struct client *c);
+/* The client has closed its side, or is gone (error). */
+void session_eof(struct client *c);
+/* Everything that the server owed has come. */
+void session_settled(struct client *c, struct server *s);
+/* Gives up the server: rolled back and cleaned where needed. */
+void session_detach(struct client *c);
+void session_server_lost(struct client *c, struct server *s);
+void session_tick(struct worker *w);
+
+/* --- send.c --- */
+/* One whole message of a client that holds a server; or the head of a long one (have < total). */
+enum send_result { SEND_OK, SEND_WAIT /* nothing was sent: try again when nothing is expected */, SEND_ENDED };
+enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have);
+/* Settings, Closes: what must stand before the first message of a batch on this server. */
+void send_preamble(struct client *c, struct server *s);
+
+/* --- relay.c --- */
+size_t relay_input(struct server *s, const uint8_t *p, size_t len);
+void relay_dropped(struct server *s, const struct expect *e);
+/* Answers that need no server are made while they stand at the head of the queue. */
+void relay_fakes(struct server *s);
+
+/* --- console.c --- */
+size_t console_input(struct client *c, const uint8_t *p, size_t len);
+/* What a client of the console is told after AuthenticationOk. */
+void console_welcome(struct client *c);
+
+#endif

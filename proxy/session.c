@@ -1,0 +1,568 @@
+/*
+ * session.c: the spine. What a client sends becomes batches, a batch gets a route, a route a server, a server the
+ * bytes.
+ *
+ *   understand ──> route ──> attach ──> send
+ *
+ * Each step says: go on, answered here, wait (what was not consumed stays in conn.in, and session_run comes back), or
+ * doomed. No other function decides, does I/O and waits at once.
+ *
+ *   IDLE ──batch──> WAITING ──attached──> ACTIVE ──ReadyForQuery 'I'──> IDLE
+ *
+ * Thread: worker.
+ */
+#include "conf/log.h"
+#include "proxy/cancel.h"
+#include "proxy/fate.h"
+
+#include <stdio.h>
+
+enum step { GO_ON, ANSWERED, WAIT, DOOMED };
+
+/* What is being worked on: the unread bytes, and the message at their head. */
+struct work {
+    const uint8_t *at;
+    size_t left;
+    struct frame f;
+    size_t have; /* bytes of the message that are there */
+};
+
+static void consume(struct work *k, size_t n)
+{
+    k->at += n;
+    k->left -= n;
+}
+
+/* --- understand --- */
+
+/* Where the batch at the head ends: its length up to and including Query, FunctionCall, Sync or Flush; 0 if it is not
+ * all there yet. Long enough batches do not wait for their end. */
+static size_t batch_extent(const struct client *c, const struct work *k)
+{
+    size_t hold = c->worker->config->opt.batch_hold;
+    size_t at = 0;
+
+    while (at < k->left) {
+        struct frame f;
+        const char *why;
+        enum parse_result r = frame_next(FROM_CLIENT, k->at + at, k->left - at, &f, &why);
+        if (r == PARSE_BAD)
+            return at + 1; /* what comes before it is to be worked on first */
+        if (r == PARSE_MORE)
+            return 0;
+        if (at + f.total > k->left)
+            return at + f.total > hold ? k->left : 0;
+        at += f.total;
+        if (strchr("QFSHX", f.type) != NULL)
+            return at;
+        if (at > hold)
+            return at;
+    }
+    return 0;
+}
+
+/* A refused batch: its messages go nowhere, its end is answered. */
+static enum step drop_message(struct client *c, struct work *k)
+{
+    bool ends = k->f.type == 'S' || (!c->in_batch && (k->f.type == 'Q' || k->f.type == 'F'));
+
+    if (!c->in_batch && !ends)
+        c->in_batch = true;
+    c->stream_left = k->f.total - k->have;
+    c->stream_drop = true;
+    if (ends) {
+        c->drop_batch = false;
+        c->in_batch = false;
+        msg_ready(&c->conn.out, 'I');
+        conn_touch(&c->conn);
+    }
+    consume(k, k->have);
+    return ANSWERED;
+}
+
+/* Messages that need no server. */
+static enum step answer_here(struct client *c, struct work *k)
+{
+    switch (k->f.type) {
+    case 'X':
+        consume(k, k->have);
+        client_drop(c, "client closed the connection");
+        return DOOMED;
+    case 'S':
+        if (c->server != NULL)
+            return GO_ON;
+        consume(k, k->have);
+        msg_ready(&c->conn.out, 'I');
+        conn_touch(&c->conn);
+        return ANSWERED;
+    case 'H':
+    case 'd':
+    case 'c':
+    case 'f': /* left over from a COPY that has failed: PostgreSQL ignores them, too */
+        if (c->server != NULL)
+            return GO_ON;
+        c->stream_left = k->f.total - k->have;
+        c->stream_drop = true;
+        consume(k, k->have);
+        return ANSWERED;
+    case 'p':
+        fate_meet(c, FATE_BAD_MESSAGE, "password message after login");
+        return DOOMED;
+    default:
+        return GO_ON;
+    }
+}
+
+static enum step pass_stream(struct client *c, struct work *k)
+{
+    size_t n = MIN(c->stream_left, k->left);
+
+    if (!c->stream_drop)
+        conn_send_run(&c->server->conn, k->at, n);
+    c->stream_left -= n;
+    if (c->stream_left == 0)
+        c->stream_drop = false;
+    consume(k, n);
+    return ANSWERED;
+}
+
+static enum step bad_message(struct client *c, const char *why)
+{
+    fate_meet(c, FATE_BAD_MESSAGE, why);
+    return DOOMED;
+}
+
+/* The next message: whole, or, of a long one, as much as is looked at. */
+static enum step understand(struct client *c, struct work *k)
+{
+    const char *why = "";
+    size_t inspect = c->worker->config->opt.max_inspect;
+
+    if (k->left == 0)
+        return WAIT;
+    if (c->stream_left > 0)
+        return pass_stream(c, k);
+    switch (frame_next(FROM_CLIENT, k->at, k->left, &k->f, &why)) {
+    case PARSE_MORE:
+        return WAIT;
+    case PARSE_BAD:
+        return bad_message(c, why);
+    case PARSE_OK:
+        break;
+    }
+    k->have = MIN(k->f.total, k->left);
+    if (k->have < k->f.total && k->f.flow == FLOW_WHOLE && k->have < inspect) {
+        c->conn.want = MIN(k->f.total, inspect);
+        return WAIT;
+    }
+    if (c->drop_batch && k->f.type != 'X')
+        return drop_message(c, k);
+    return answer_here(c, k);
+}
+
+/* --- route --- */
+
+/* One cluster, and all of it goes to its primary: the pool that login has chosen. */
+static enum step route(struct client *c, struct work *k)
+{
+    if (c->server == NULL && batch_extent(c, k) == 0)
+        return WAIT;
+    return GO_ON;
+}
+
+/* --- attach --- */
+
+static enum step attach(struct client *c)
+{
+    if (c->server != NULL)
+        return GO_ON;
+    c->request_at = c->worker->loop.now;
+    c->slow_noted = false;
+    client_move(c, CLIENT_WAITING);
+    c->waiter.vars = c->vars;
+    if (c->replication) {
+        pool_acquire_private(c->pool, &c->waiter, c->replication_mode);
+        return c->state == CLIENT_WAITING ? WAIT : DOOMED;
+    }
+    return pool_acquire(c->pool, &c->waiter) ? GO_ON : WAIT;
+}
+
+/* --- send --- */
+
+/* A batch that may have to be run again is kept: it begins with a Bind of a named statement, and all of it is there. */
+static void keep_for_replay(struct client *c, const struct work *k)
+{
+    size_t extent;
+
+    if (k->f.type != 'B' || c->in_batch || c->server->tx != 'I' || !expect_empty(&c->server->expects))
+        return;
+    extent = batch_extent(c, k);
+    if (extent == 0 || k->at[extent - 5] != 'S')
+        return;
+    buf_consume(&c->replay, buf_used(&c->replay));
+    buf_put(&c->replay, k->at, extent);
+}
+
+static enum step send_on(struct client *c, struct work *k)
+{
+    struct server *s = c->server;
+
+    if (conn_is_high(&s->conn)) {
+        conn_pause(&c->conn); /* until the server has taken what is queued */
+        return WAIT;
+    }
+    keep_for_replay(c, k);
+    switch (send_message(c, &k->f, k->at, k->have)) {
+    case SEND_OK:
+        consume(k, k->have);
+        return GO_ON;
+    case SEND_WAIT:
+        return WAIT;
+    case SEND_ENDED:
+        break;
+    }
+    return DOOMED;
+}
+
+/* --- the spine --- */
+
+size_t session_input(struct client *c, const uint8_t *p, size_t len)
+{
+    struct work k = {.at = p, .left = len};
+    enum step step = GO_ON;
+
+    if (c->state == CLIENT_WAITING || c->worker->suspended)
+        return 0;
+    while (step == GO_ON || step == ANSWERED) {
+        step = understand(c, &k);
+        if (step == GO_ON)
+            step = route(c, &k);
+        if (step == GO_ON)
+            step = attach(c);
+        if (step == GO_ON)
+            step = send_on(c, &k);
+    }
+    if (step == DOOMED)
+        return len;
+    if (k.left > c->worker->config->opt.max_inspect && c->state == CLIENT_WAITING)
+        conn_pause(&c->conn); /* it has sent more than its share ahead */
+    return len - k.left;
+}
+
+/* --- waits that end --- */
+
+void session_attached(struct client *c, struct server *s)
+{
+    struct stats *st = worker_stats(c->worker, c->db);
+    usec_t now = c->worker->loop.now;
+
+    c->server = s;
+    c->xact_at = 0;
+    client_move(c, CLIENT_ACTIVE);
+    stat_add(&st->server_assignment_count, 1);
+    stat_add(&st->wait_time, (uint64_t)(now - c->waiter.since));
+    if (!c->conn.in_input)
+        client_wake(c);
+}
+
+static bool finished(const struct client *c)
+{
+    if (c->state == CLIENT_IDLE)
+        return true;
+    if (c->state != CLIENT_ACTIVE)
+        return false;
+    return expect_empty(&c->server->expects) || c->in_batch;
+}
+
+void session_run(struct client *c)
+{
+    if (c->state != CLIENT_IDLE && c->state != CLIENT_ACTIVE)
+        return;
+    if (c->server == NULL || !conn_is_high(&c->server->conn))
+        conn_resume(&c->conn);
+    conn_reprocess(&c->conn);
+    /* What was sent before the end has been carried out: now the end itself. */
+    if (c->eof && (c->state == CLIENT_IDLE || c->state == CLIENT_ACTIVE) && finished(c))
+        client_drop(c, "client closed the connection");
+}
+
+void session_eof(struct client *c)
+{
+    c->eof = true;
+    if (c->worker->config->opt.cancel_on_disconnect == COD_ALWAYS && c->server != NULL &&
+        !expect_empty(&c->server->expects))
+        client_drop(c, "client closed the connection");
+    else
+        client_wake(c);
+}
+
+static void rerun(struct client *c)
+{
+    struct buf batch = c->replay;
+    struct server *s = c->server;
+
+    c->replay = (struct buf){0};
+    c->replaying = false;
+    s->replied = false;
+    stat_add(&worker_stats(c->worker, c->db)->rerun_count, 1);
+    while (buf_used(&batch) > 0) {
+        struct frame f;
+        const char *why;
+        if (frame_next(FROM_CLIENT, buf_head(&batch), buf_used(&batch), &f, &why) != PARSE_OK)
+            break;
+        send_message(c, &f, buf_head(&batch), f.total); /* nothing is pending: it does not have to wait */
+        buf_consume(&batch, f.total);
+    }
+    buf_free(&batch);
+}
+
+/* The server goes back to its pool: nothing is under way, it is in no transaction. */
+static void give_back(struct client *c)
+{
+    struct server *s = c->server;
+    const char *reset = c->worker->config->opt.server_reset_query;
+
+    c->server = NULL;
+    s->owner = NULL;
+    conn_resume(&s->conn);
+    client_move(c, CLIENT_IDLE);
+    if (c->worker->config->opt.server_reset_query_always && reset[0] != '\0')
+        server_clean(s, reset);
+    else
+        pool_release(s);
+}
+
+void session_settled(struct client *c, struct server *s)
+{
+    if (c->replaying) {
+        if (expect_empty(&s->expects))
+            rerun(c);
+        return;
+    }
+    buf_free(&c->replay);
+    if (c->mode == POOL_STATEMENT && s->tx != 'I') {
+        fate_meet(c, FATE_STATEMENT_MODE);
+        return;
+    }
+    if (expect_empty(&s->expects) && s->tx == 'I' && c->mode != POOL_SESSION && c->pin == NULL && !c->in_batch &&
+        c->stream_left == 0 && !c->replication)
+        give_back(c);
+    if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused)
+        client_wake(c);
+}
+
+void session_detach(struct client *c)
+{
+    struct server *s = c->server;
+    bool wrote_settings = c->mode == POOL_SESSION || c->worker->config->opt.server_reset_query_always;
+
+    if (s == NULL)
+        return;
+    c->server = NULL;
+    s->stuck_message = s->stuck_message || (c->stream_left > 0 && !c->stream_drop);
+    server_clean(s, wrote_settings ? c->worker->config->opt.server_reset_query : NULL);
+}
+
+/* --- ends that are not the client's doing --- */
+
+void session_refused(struct client *c, const struct refusal *why)
+{
+    if (c->replication) {
+        fate_meet_as(c, FATE_NO_PRIVATE_SERVER, why->sqlstate, why->message);
+        return;
+    }
+    client_move(c, CLIENT_IDLE);
+    fate_meet_as(c, FATE_NO_SERVER, why->sqlstate, why->message);
+    c->drop_batch = true;
+    client_wake(c);
+}
+
+void session_cancelled(struct client *c)
+{
+    pool_abandon(&c->waiter);
+    client_move(c, CLIENT_IDLE);
+    fate_meet(c, FATE_CANCELLED_WAIT);
+    c->drop_batch = true;
+    client_wake(c);
+}
+
+/* Every batch that was under way is answered: the first by the error, all by ReadyForQuery. What of the last one is
+ * still to come is dropped. */
+static void answer_lost_batches(struct client *c, const struct server *s)
+{
+    bool told = false;
+
+    for (uint32_t i = 0; i < s->expects.count; i++) {
+        const struct expect *e = expect_at(&s->expects, i);
+        bool ends = e->type == EXPECT_SYNC || e->type == EXPECT_QUERY || e->type == EXPECT_FUNCTION;
+        if (e->client_id != c->id || e->verdict == EXPECT_SKIP)
+            continue;
+        if (!told)
+            fate_meet_as(c, FATE_SERVER_LOST, s->sqlstate, s->why);
+        told = true;
+        if (ends) {
+            msg_ready(&c->conn.out, 'I');
+            told = false;
+        }
+    }
+    if (c->in_batch) {
+        if (!told)
+            fate_meet_as(c, FATE_SERVER_LOST, s->sqlstate, s->why);
+        c->drop_batch = true;
+    }
+    conn_touch(&c->conn);
+}
+
+void session_server_lost(struct client *c, struct server *s)
+{
+    c->server = NULL;
+    s->owner = NULL;
+    if (c->state == CLIENT_WELCOME) {
+        fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
+        return;
+    }
+    if (s->stream_left > 0 && s->stream_forward) {
+        client_drop(c, "server was lost in the middle of a message"); /* no error could be told apart from data */
+        return;
+    }
+    if (s->tx != 'I' || c->mode == POOL_SESSION || c->pin != NULL || c->replication) {
+        fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
+        return;
+    }
+    if (c->stream_left > 0)
+        c->stream_drop = true;
+    client_move(c, CLIENT_IDLE);
+    c->query_at = c->xact_at = 0;
+    answer_lost_batches(c, s);
+    buf_free(&c->replay);
+    c->replaying = false;
+    client_wake(c);
+}
+
+/* --- time limits --- */
+
+static const struct config_user *user_config(const struct client *c)
+{
+    const struct config *cfg = c->worker->config;
+
+    return cfg->user_count == 0 ? NULL : config_user_find(cfg, c->user->name);
+}
+
+#define LIMIT_OF(c, name)                                                                                              \
+    limit_pick(user_config(c) == NULL ? UNSET_USEC : user_config(c)->name, (c)->worker->config->opt.name)
+
+static usec_t limit_pick(usec_t override, usec_t global)
+{
+    return override == UNSET_USEC ? global : override;
+}
+
+static bool is_over(usec_t limit, usec_t since, usec_t now)
+{
+    return limit > 0 && since != 0 && now - since >= limit;
+}
+
+/* The server does not even answer a cancel: it is closed, and whether the statement has had its effect is unknown. */
+static void cut_statement(struct client *c)
+{
+    struct server *s = c->server;
+
+    snprintf(s->sqlstate, sizeof s->sqlstate, "08007");
+    snprintf(s->why, sizeof s->why, "server did not end the statement after statement_timeout; its outcome is unknown");
+    stat_add(&worker_stats(c->worker, c->db)->timeout_count, 1);
+    session_server_lost(c, s);
+    s->stuck_message = true;
+    server_close(s, "no answer after statement_timeout and cancel_grace");
+}
+
+/* A statement that its own setting did not stop: cancelled, and if that does not help either, cut off. Whether it has
+ * had its effect is then unknown. */
+static void tick_statement(struct client *c, usec_t now)
+{
+    const char *text = vars_get(c->vars, "statement_timeout");
+    usec_t limit = text == NULL ? 0 : vars_time_usec(text);
+    usec_t grace = c->worker->config->opt.cancel_grace;
+
+    if (limit <= 0 || c->statement_limit == 0 || c->query_at == 0)
+        return;
+    if (now - c->query_at >= limit + grace) {
+        cut_statement(c);
+        return;
+    }
+    if (now - c->query_at >= limit + MIN(grace / 2, USEC_PER_SEC) && !c->cancel_sent) {
+        c->cancel_sent = true;
+        cancel_server(c->worker, c->server);
+    }
+}
+
+static void tick_active(struct client *c, usec_t now)
+{
+    struct server *s = c->server;
+    bool running = !expect_empty(&s->expects);
+
+    if (running && is_over(LIMIT_OF(c, query_timeout), c->query_at, now))
+        fate_meet(c, FATE_QUERY_TIMEOUT);
+    else if (is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
+        fate_meet(c, FATE_TRANSACTION_TIMEOUT);
+    else if (running)
+        tick_statement(c, now);
+    else if (s->tx != 'I' && is_over(LIMIT_OF(c, idle_transaction_timeout), c->idle_at, now))
+        fate_meet(c, FATE_IDLE_IN_TRANSACTION);
+    else if (s->tx == 'I' && is_over(LIMIT_OF(c, client_idle_timeout), c->idle_at, now))
+        fate_meet(c, FATE_IDLE_CLIENT);
+}
+
+static void tick_waiting(struct client *c, usec_t now)
+{
+    const struct config *cfg = c->worker->config;
+    const struct config_database *d = server_database(c->pool);
+    usec_t limit = LIMIT_OF(c, query_wait_timeout);
+
+    if (d != NULL && d->query_wait_timeout != UNSET_USEC)
+        limit = d->query_wait_timeout;
+    if (is_over(limit, c->waiter.since, now)) {
+        fate_meet(c, FATE_QUERY_WAIT_TIMEOUT);
+    } else if (!c->slow_noted && is_over(cfg->opt.query_wait_notify, c->waiter.since, now)) {
+        c->slow_noted = true;
+        msg_notice(&c->conn.out, "NOTICE", "00000",
+                   "No server connection available in postgres backend, client being queued", NULL, NULL);
+        conn_touch(&c->conn);
+    }
+}
+
+static void tick_state(struct worker *w, enum client_state state, usec_t now)
+{
+    LIST_FOR_EACH_SAFE (it, &w->clients[state]) {
+        struct client *c = LIST_ENTRY(it, struct client, node);
+        switch (state) {
+        case CLIENT_ACTIVE:
+            tick_active(c, now);
+            break;
+        case CLIENT_WAITING:
+            tick_waiting(c, now);
+            break;
+        case CLIENT_IDLE:
+        case CLIENT_CONSOLE:
+            if (is_over(state == CLIENT_IDLE ? LIMIT_OF(c, client_idle_timeout) : 0, c->state_since, now))
+                fate_meet(c, FATE_IDLE_CLIENT);
+            break;
+        case CLIENT_LINGER:
+            if (now - c->state_since > USEC_PER_SEC)
+                client_drop(c, NULL);
+            break;
+        default: /* logging in */
+            if (is_over(w->config->opt.client_login_timeout, c->connected_at, now))
+                fate_meet(c, FATE_LOGIN_TIMEOUT);
+            else if (state == CLIENT_WELCOME && is_over(w->config->opt.query_wait_timeout, c->state_since, now))
+                fate_meet(c, FATE_QUERY_WAIT_TIMEOUT);
+        }
+    }
+}
+
+void session_tick(struct worker *w)
+{
+    usec_t now = w->loop.now;
+
+    for (int state = 0; state < CLIENT_DEAD; state++)
+        if (state != CLIENT_IDLE || w->config->opt.client_idle_timeout > 0 || w->config->user_count > 0)
+            tick_state(w, (enum client_state)state, now);
+}

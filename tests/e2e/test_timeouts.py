@@ -1,0 +1,181 @@
+"""Every limit on time: who is told what, and which connections live on."""
+
+import os
+import signal
+import socket
+import time
+
+import psycopg
+import pytest
+from lib.util import SLOWER, backend_pid, wait_for
+
+
+def seconds_until_error(call):
+    """(seconds, error) of a call that must fail."""
+    began = time.monotonic()
+    with pytest.raises(psycopg.Error) as caught:
+        call()
+    return time.monotonic() - began, caught.value
+
+
+def test_query_wait_timeout(sluice):
+    s = sluice(options={"default_pool_size": 1, "query_wait_timeout": 1})
+    holder = s.connect()
+    holder.execute("BEGIN; SELECT 1")
+    seconds, error = seconds_until_error(lambda: s.connect().execute("SELECT 1"))
+    assert "query_wait_timeout" in str(error) and 0.8 <= seconds <= 4 * SLOWER
+    assert holder.execute("SELECT 2").fetchone() == (2,)
+    holder.execute("COMMIT")
+    assert s.connect().execute("SELECT 1").fetchone() == (1,)
+
+
+def test_query_wait_timeout_of_a_database_and_of_a_user(pg, sluice):
+    where = f"host=127.0.0.1 port={pg.port} dbname=shop pool_size=1"
+    s = sluice(databases={"shop": where, "hasty": where + " query_wait_timeout=1"},
+               users={"md5user": "query_wait_timeout=1"})
+    for settings in ({"dbname": "hasty"}, {"user": "md5user"}):
+        s.connect(**settings).execute("BEGIN; SELECT 1")
+        seconds, error = seconds_until_error(lambda settings=settings: s.connect(**settings).execute("SELECT 1"))
+        assert "query_wait_timeout" in str(error) and seconds <= 4 * SLOWER
+
+
+def test_query_timeout_ends_a_statement_that_runs_too_long(pg, sluice):
+    s = sluice(options={"query_timeout": 1, "default_pool_size": 1})
+    seconds, error = seconds_until_error(lambda: s.connect().execute("SELECT pg_sleep(30)"))
+    assert 0.8 <= seconds <= 6 * SLOWER, error
+    wait_for(lambda: not any("pg_sleep" in row["query"] and row["state"] == "active" for row in pg.backends()), 10,
+             "the statement to be gone from the server")
+    assert s.connect().execute("SELECT 1").fetchone() == (1,)
+
+
+def test_client_idle_timeout(sluice):
+    s = sluice(options={"client_idle_timeout": 1})
+    client = s.connect()
+    client.execute("SELECT 1")
+    assert _closed_after(client) >= 0.8
+
+
+def test_client_idle_timeout_of_a_user(sluice):
+    s = sluice(users={"md5user": "client_idle_timeout=1"})
+    stays, goes = s.connect(), s.connect(user="md5user")
+    assert _closed_after(goes) >= 0.8
+    assert stays.execute("SELECT 1").fetchone() == (1,)
+
+
+def _closed_after(client, seconds=10):
+    """How long it took until the connection was closed by the other side."""
+    began = time.monotonic()
+
+    def closed():
+        try:
+            client.pgconn.consume_input()
+        except psycopg.OperationalError:
+            return True
+        return client.pgconn.status == psycopg.pq.ConnStatus.BAD
+    wait_for(closed, seconds, "the connection to be closed")
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("option", ["idle_transaction_timeout", "transaction_timeout"])
+def test_a_transaction_that_is_left_open_is_ended(pg, sluice, option):
+    pg.psql("CREATE TABLE IF NOT EXISTS left_open (i int); TRUNCATE left_open; GRANT ALL ON left_open TO PUBLIC")
+    s = sluice(options={option: 1, "default_pool_size": 1})
+    client = s.connect()
+    client.execute("BEGIN; INSERT INTO left_open VALUES (1)")
+    began = time.monotonic()
+    assert s.connect().execute("SELECT count(*) FROM left_open").fetchone() == (0,), "rolled back, the server is free"
+    assert time.monotonic() - began <= 8 * SLOWER
+    with pytest.raises(psycopg.Error):
+        client.execute("SELECT 1")
+
+
+def test_transaction_timeout_counts_the_whole_transaction(sluice):
+    s = sluice(options={"transaction_timeout": 1})
+    client = s.connect()
+    client.execute("BEGIN")
+
+    def go_on():
+        for _ in range(20 * SLOWER):
+            client.execute("SELECT pg_sleep(0.2)")
+
+    seconds, _error = seconds_until_error(go_on)
+    assert seconds >= 0.7
+
+
+def test_idle_transaction_timeout_spares_a_busy_transaction(sluice):
+    s = sluice(users={"demo": "idle_transaction_timeout=2"})
+    client = s.connect()
+    client.execute("BEGIN")
+    for _ in range(8):
+        assert client.execute("SELECT pg_sleep(0.4)").fetchone()
+    client.execute("COMMIT")
+
+
+def test_client_login_timeout(sluice):
+    s = sluice(options={"client_login_timeout": 1})
+    with socket.create_connection(("127.0.0.1", s.port)) as silent:
+        silent.settimeout(10 * SLOWER)
+        began = time.monotonic()
+        while silent.recv(1000):
+            pass
+        assert 0.5 <= time.monotonic() - began
+
+
+WHERE_SET = {
+    "process": ({"statement_timeout": 400}, "", ""),
+    "database": ({}, " statement_timeout=400", ""),
+    "user": ({}, "", {"demo": "statement_timeout=400"}),
+}
+
+
+@pytest.mark.parametrize("where", WHERE_SET)
+def test_statement_timeout_answers_57014_and_both_connections_live(pg, sluice, where):
+    options, of_database, users = WHERE_SET[where]
+    s = sluice(databases={"shop": f"host=127.0.0.1 port={pg.port}{of_database}"}, users=users,
+               options={"default_pool_size": 1, **options})
+    client = s.connect(prepare_threshold=None)
+    pid = backend_pid(client)
+    for args in ((), (30,)):  # simple and extended protocol
+        seconds, error = seconds_until_error(
+            lambda args=args: client.execute("SELECT pg_sleep(%s)" if args else "SELECT pg_sleep(30)", args or None))
+        assert error.sqlstate == "57014" and 0.3 <= seconds <= 5 * SLOWER
+        assert "statement timeout" in str(error)
+        assert backend_pid(client) == pid
+    client.execute("BEGIN")
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        client.execute("SELECT pg_sleep(30)")
+    with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+        client.execute("SELECT 1")
+    client.execute("ROLLBACK")
+    assert backend_pid(client) == pid
+
+
+def test_a_client_may_lower_statement_timeout_but_not_raise_it(sluice):
+    s = sluice(options={"statement_timeout": 1000, "default_pool_size": 1})
+    for own, least, most in (("60s", 0.8, 6), ("200ms", 0.1, 0.9)):
+        client = s.connect(options=f"-c statement_timeout={own}")
+        seconds, error = seconds_until_error(lambda client=client: client.execute("SELECT pg_sleep(30)"))
+        assert error.sqlstate == "57014" and least <= seconds <= most * SLOWER, own
+
+
+def test_a_server_that_does_not_answer_is_given_up_after_cancel_grace(pg, sluice):
+    s = sluice(options={"statement_timeout": 300, "cancel_grace": 700, "default_pool_size": 1})
+    client = s.connect()
+    pid = backend_pid(client)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        seconds, error = seconds_until_error(lambda: client.execute("SELECT pg_sleep(30)"))
+        assert error.sqlstate in ("57014", "08007") and 0.8 <= seconds <= 8 * SLOWER
+        assert s.connect().execute("SELECT 1").fetchone() == (1,), "another server takes its place"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: not pg.backends(pid=pid), 10, "the server that was given up to be gone")
+
+
+def test_a_server_that_accepts_and_then_says_nothing(sluice):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        s = sluice(databases={"shop": f"host=127.0.0.1 port={port}"},
+                   options={"server_connect_timeout": 1, "query_wait_timeout": 3})
+        seconds, _error = seconds_until_error(lambda: s.connect().execute("SELECT 1"))
+        assert seconds <= 10 * SLOWER

@@ -1,0 +1,242 @@
+"""Prepared statements in transaction pooling, as a scripted server sees them: names, sharing, eviction, order."""
+
+from lib.wire import (Client, bind, close, describe, error, errors_of, execute, extended, parse, query, sync, tags_of,
+                      types_of)
+
+
+def run(name, text=None):
+    """Bind and Execute of a named statement; with text, Parse too."""
+    return (parse(name, text) if text else b"") + bind(name=name) + execute()
+
+
+def named(fake):
+    """The server-side names and texts of every named Parse that came, in order."""
+    parts = [m.body.split(b"\0")[:2] for _, m in fake.messages if m.type == "P"]
+    return [(name.decode(), text.decode()) for name, text in parts if name]
+
+
+def test_equal_texts_share_one_name(fakes, front):
+    fake = fakes()
+    s = front(fake)
+    with s.client() as a, s.client() as b:
+        assert types_of(a.ask(run("mine", "select shared") + sync())) == "12DCZ"
+        assert types_of(b.ask(run("yours", "select shared") + sync())) == "12DCZ"
+        assert types_of(a.ask(run("mine") + sync())) == "2DCZ"
+    assert [text for _, text in named(fake)] == ["select shared"]
+    (name, _), = named(fake)
+    assert name.startswith("sluice_")
+    assert len(fake.seen(name, "B")) == 3
+
+
+def test_different_parameter_types_do_not_share(fakes, front):
+    fake = fakes()
+    s = front(fake)
+    with s.client() as a, s.client() as b:
+        assert types_of(a.ask(parse("n", "select $1", [23]) + sync())) == "1Z"
+        assert types_of(b.ask(parse("n", "select $1", [25]) + sync())) == "1Z"
+        a.ask(bind(name="n", values=[1]) + execute() + sync())
+        b.ask(bind(name="n", values=[1]) + execute() + sync())
+    assert len({name for name, _ in named(fake)}) == 2
+
+
+def test_equal_names_of_two_clients_differ(fakes, front):
+    fake = fakes()
+    s = front(fake)
+    with s.client() as a, s.client() as b:
+        a.ask(run("S_1", "select one") + sync())
+        b.ask(run("S_1", "select two") + sync())
+        assert types_of(a.ask(run("S_1") + sync())) == "2DCZ"
+        assert types_of(b.ask(run("S_1") + sync())) == "2DCZ"
+    names = dict(named(fake))
+    assert sorted(names.values()) == ["select one", "select two"]
+    bound = [m.body.split(b"\0")[1].decode() for _, m in fake.messages if m.type == "B"]
+    assert [names[n] for n in bound] == ["select one", "select two", "select one", "select two"]
+
+
+def test_prepared_on_each_server_when_first_needed(fakes, front):
+    """The server of the second transaction never saw the Parse: it is prepared there, and the client sees nothing."""
+    fake = fakes()
+    s = front(fake, default_pool_size=2)
+    with s.client() as a, s.client() as b:
+        a.ask(run("n", "select moving") + sync())
+        first = fake.seen("select moving", "P")[0][0]
+        b.query("begin")
+        holder = fake.seen("begin")[0][0]
+        c = None
+        if holder != first:  # b holds the other server: have it let go, and hold the first one
+            c = s.client()
+            c.query("begin")
+            b.query("commit")
+        assert types_of(a.ask(run("n") + sync())) == "2DCZ"
+        if c:
+            c.close()
+    assert sorted(n for n, _ in fake.seen("select moving", "P")) == [1, 2]
+
+
+def test_least_recently_used_is_closed_first(fakes, front):
+    fake = fakes()
+    s = front(fake, max_prepared_statements=3)
+    with s.client() as c:
+        for n in "abc":
+            assert types_of(c.ask(run(n, f"select {n}") + sync())) == "12DCZ"
+        assert types_of(c.ask(run("a") + sync())) == "2DCZ"  # now b is the oldest
+        assert types_of(c.ask(run("d", "select d") + sync())) == "12DCZ"
+        assert types_of(c.ask(run("a") + sync())) == "2DCZ"
+        assert types_of(c.ask(run("b") + sync())) == "2DCZ"
+    names = {text: name for name, text in named(fake)}
+    closed = [m.body[1:-1].decode() for _, m in fake.messages if m.type == "C"]
+    assert closed == [names["select b"], names["select c"]]
+    assert [text for _, text in named(fake)] == ["select a", "select b", "select c", "select d", "select b"]
+    assert fake.conns[0].most_statements <= 4
+
+
+def test_eviction_inside_a_pipeline(fakes, front):
+    """More statements in one pipeline than the server may keep: all work, in order."""
+    fake = fakes()
+    s = front(fake, max_prepared_statements=2)
+    with s.client() as c:
+        batch = b"".join(run(f"n{i}", f"select n{i}") for i in range(6))
+        assert types_of(c.ask(batch + sync())) == "12DC" * 6 + "Z"
+        again = b"".join(run(f"n{i}") + sync() for i in (0, 5, 0, 1, 2, 3, 4, 5, 5))
+        assert types_of(c.ask(again, 9)) == "2DCZ" * 9
+
+
+def test_replies_of_our_own_keep_their_place(fakes, front):
+    """ParseComplete and CloseComplete that the server never sent stand between those that it did send."""
+    fake = fakes()
+    s = front(fake)
+    with s.client() as c, s.client() as other:
+        other.ask(run("o", "select known") + sync())
+        pipeline = (run("k", "select known") + run("new", "select fresh") + close("S", "k") + run("k", "select known")
+                    + close("S", "never was") + close("P", "never was") + extended("select unnamed") + sync()
+                    + close("S", "new") + sync() + parse("k2", "select known") + sync() + run("k2") + sync())
+        assert types_of(c.ask(pipeline, 4)) == "12DC" + "12DC" + "3" + "12DC" + "33" + "12TDCZ" + "3Z" + "1Z" + "2DCZ"
+
+
+def test_described_statement_that_was_never_sent(fakes, front):
+    fake = fakes()
+    s = front(fake)
+    with s.client() as a, s.client() as b:
+        a.ask(parse("x", "select shape") + describe("S", "x") + sync())
+        assert types_of(b.ask(parse("y", "select shape") + describe("S", "y") + sync())) == "1tTZ"
+        assert types_of(b.ask(describe("S", "y") + sync())) == "tTZ"
+
+
+def test_a_failed_parse_leaves_no_name(fakes, front):
+    fake = fakes(refuse=lambda _, sql: error("42601", "syntax error") if sql == "selec" else None)
+    s = front(fake)
+    with s.client() as c:
+        assert errors_of(c.ask(run("n", "selec") + sync())) == ["42601"]
+        assert errors_of(c.ask(run("n", "selec") + sync())) == ["42601"]
+        assert types_of(c.ask(run("n", "select good") + sync())) == "12DCZ"
+
+
+def test_a_skipped_parse_leaves_no_name(fakes, front):
+    """Parse behind an error in its pipeline did not happen: not for the client, nor on the server."""
+    fake = fakes()
+    s = front(fake)
+    with s.client() as c:
+        batch = extended("fail first") + parse("late", "select late") + sync() + run("late") + sync()
+        assert errors_of(c.ask(batch, 2)) == ["42601", "26000"]
+        assert types_of(c.ask(run("late", "select late") + sync())) == "12DCZ"
+
+
+def test_a_skipped_close_keeps_the_name(fakes, front):
+    fake = fakes()
+    s = front(fake)
+    with s.client() as c:
+        c.ask(parse("kept", "select kept") + sync())
+        assert errors_of(c.ask(extended("fail first") + close("S", "kept") + sync())) == ["42601"]
+        assert types_of(c.ask(run("kept") + sync())) == "2DCZ"
+
+
+def test_a_failed_prepare_ahead_of_the_batch(fakes, front):
+    """The server refuses the Parse that Sluice repeats for the client: the client gets the server's own error."""
+    refusing = []
+    fake = fakes(refuse=lambda conn, sql: error("42P01", "relation is gone") if conn.number in refusing else None)
+    s = front(fake)
+    with s.client() as c:
+        c.ask(run("n", "select n") + sync())
+        fake.conns[0].die()
+        refusing.append(2)
+        got = c.ask(run("n") + sync())
+        assert errors_of(got) == ["42P01"] and types_of(got) == "EZ", got
+        refusing.clear()
+        assert types_of(c.ask(run("n") + sync())) == "2DCZ"
+
+
+def test_simple_deallocate_all_reaches_the_names(fakes, front):
+    """DEALLOCATE ALL of one client leaves another's statements usable."""
+    fake = fakes()
+    s = front(fake)
+    with s.client() as a, s.client() as b:
+        a.ask(run("n", "select a") + sync())
+        b.ask(run("n", "select b") + sync())
+        assert tags_of(a.query("DEALLOCATE ALL")) != []
+        assert errors_of(a.ask(run("n") + sync())) == ["26000"]
+        assert types_of(b.ask(run("n") + sync())) == "2DCZ"
+
+
+def test_statements_of_a_lost_server_are_prepared_again(fakes, front):
+    fake = fakes()
+    s = front(fake)
+    with s.client() as c:
+        c.ask(run("n", "select n") + sync())
+        fake.conns[0].die()
+        assert types_of(c.ask(run("n") + sync())) == "2DCZ"
+    assert [number for number, _ in fake.seen("select n", "P")] == [1, 2]
+
+
+def test_unnamed_statement_of_an_earlier_batch(fakes, front):
+    """Parse without Bind in one batch, Bind of it in the next, while another client uses the server in between."""
+    fake = fakes()
+    s = front(fake)
+    with s.client() as a, s.client() as b:
+        assert types_of(a.ask(parse("", "select mine") + sync())) == "1Z"
+        assert types_of(b.ask(extended("select other") + sync())) == "12TDCZ"
+        assert types_of(a.ask(bind() + execute() + sync())) == "2DCZ"
+    sqls = fake.conns[0].statements
+    assert sqls[b""] == "select mine"
+
+
+def test_switched_off(fakes, front):
+    """max_prepared_statements = 0: names and texts reach the server as they are, in session pooling."""
+    fake = fakes()
+    s = front(fake, max_prepared_statements=0, pool_mode="session")
+    with s.client() as c:
+        assert types_of(c.ask(run("own", "select own") + sync())) == "12DCZ"
+    assert named(fake) == [("own", "select own")]
+
+
+def test_very_long_name(fakes, front):
+    fake = fakes()
+    s = front(fake)
+    name = "n" * 5000
+    with s.client() as c:
+        assert types_of(c.ask(run(name, "select long") + sync())) == "12DCZ"
+        assert types_of(c.ask(run(name) + describe("S", name) + close("S", name) + sync())) == "2DCtT3Z"
+
+
+def test_many_names(fakes, front):
+    """Far more names than a server keeps, all of one client, over and over."""
+    fake = fakes()
+    s = front(fake, max_prepared_statements=20)
+    with Client(s.port).login("demo", "db") as c:
+        for i in range(300):
+            assert types_of(c.ask(parse(f"n{i}", f"select n{i}") + sync())) == "1Z"
+        assert fake.conns[0].most_statements <= 21
+        for _ in range(2):
+            got = c.ask(b"".join(run(f"n{i}") + sync() for i in range(300)), 300)
+            assert types_of(got) == "2DCZ" * 300
+        c.ask(run("one more", "select one more") + sync())
+        c.ask(run("another", "select another") + sync())
+    assert len([name for name in fake.conns[0].statements if name]) <= 21
+
+
+def test_query_text_is_not_a_statement(fakes, front):
+    """A simple Query between two uses of a named statement changes nothing but the unnamed one."""
+    fake = fakes()
+    s = front(fake)
+    with s.client() as c:
+        got = c.ask(run("n", "select n") + sync() + query("select q") + run("n") + sync(), 3)
+        assert types_of(got) == "12DCZ" + "TDCZ" + "2DCZ"
