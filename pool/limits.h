@@ -89,8 +89,8 @@ enum permit { PERMIT_GRANTED, PERMIT_POOL_FULL, PERMIT_SHARED_FULL /* the databa
 enum permit limits_take(struct target *t, bool reserve);
 /* The connection is gone. Returns the target and worker that should try again, or NULL. */
 struct target *limits_give(struct target *t, int *worker);
-/* For a target that met PERMIT_SHARED_FULL: another target that falls under the limit that is met, and a worker that has
- * an idle server of it. NULL where there is none. */
+/* For a target that met PERMIT_SHARED_FULL: another target that falls under the limit that is met, and a worker that
+ * has an idle server of it. NULL where there is none. */
 struct target *limits_evictable(struct target *t, int *worker);
 /* True if clients of another target wait for a limit that this target's servers fill: do not park, close. */
 bool limits_blocks_others(struct target *t);

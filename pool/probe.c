@@ -1,7 +1,7 @@
 /*
  * probe.c: see probe.h. The one room that knows libpq.
- * Invariant: PQconnectStartParams is only ever given numeric addresses (hostaddr) or folders of Unix sockets, so that it
- * asks no name server.
+ * Invariant: PQconnectStartParams is only ever given numeric addresses (hostaddr) or folders of Unix sockets, so that
+ * it asks no name server.
  * Source: PostgreSQL documentation, libpq, "Database Connection Control Functions", "Asynchronous Command Processing".
  * Thread: control.
  */

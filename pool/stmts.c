@@ -176,8 +176,8 @@ void stmt_text_usage(size_t *count, size_t *bytes)
     pthread_mutex_unlock(&texts.lock);
 }
 
-/* Outside a literal such a word may be the name of a function, which is evaluated when the statement runs. A literal may
- * name it so too: 'now()'. */
+/* Outside a literal such a word may be the name of a function, which is evaluated when the statement runs. A literal
+ * may name it so too: 'now()'. */
 static bool momentary_word_at(const char *p, bool in_literal)
 {
     static const char *const words[] = {"now", "today", "tomorrow", "yesterday", "allballs", "uescape"};

@@ -1,506 +1,19 @@
 /*
- * admin.c: what the console's commands do.
+ * admin.c: what the console's commands do; those on pools and clients are in admin_pools.c.
  *
  *   console_input ─(control_admin)─> job ──> at once ──────────────────────────────> answer ─> console_answer
  *                                     └──> in every worker (workers_call) ──> [wait until over] ──┘
  *
- * Invariants: a job is in `jobs` from its arrival to its answer, and is answered exactly once. A command that waits
- * looks again every POLL_USEC, so it ends by itself whatever else happens. PAUSE means: nothing is given out, and servers
- * that come back are closed; RESUME takes both away.
- * Thread: control; functions named *_in_worker: worker.
+ * Thread: control; control_admin: any.
  */
-#include "proxy/admin.h"
+#include "proxy/admin_job.h"
 
 #include "conf/log.h"
 #include "proxy/control.h"
-#include "proxy/show.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <strings.h>
 
-#define POLL_USEC (20 * USEC_PER_MSEC)
-
-struct job {
-    struct list node; /* in jobs */
-    int worker;       /* who asked */
-    uint64_t client_id;
-    enum rights rights;
-    char *sql; /* owned */
-    struct admin_request request;
-    struct database_state *db; /* of the argument; NULL: all */
-    const char *tag;
-    usec_t deadline;                                 /* SUSPEND: when connections that are not empty are dropped */
-    int found;                                       /* atomic: what workers counted */
-    int64_t target_id;                               /* KILL_CLIENT */
-    void (*count)(struct worker *w, void *job);      /* what a waiting command counts in the workers; NULL: nothing */
-    bool (*over)(struct job *j, const char **error); /* of a waiting command */
-    struct show show;
-};
-
-static struct list jobs = {&jobs, &jobs};
-static bool paused;    /* PAUSE or KILL without a database */
-static bool suspended; /* SUSPEND */
-
-bool admin_paused(void)
-{
-    return paused;
-}
-
-bool admin_suspended(void)
-{
-    return suspended;
-}
-
-/* --- answers --- */
-
-struct answer_message {
-    struct message m;
-    uint64_t client_id;
-    struct buf bytes;
-};
-
-static void answer_arrives(void *receiver, struct message *m)
-{
-    struct answer_message *am = CONTAINER_OF(m, struct answer_message, m);
-    struct client *c = worker_client(receiver, am->client_id);
-
-    if (c != NULL)
-        console_answer(c, &am->bytes);
-    buf_free(&am->bytes);
-    free(am);
-}
-
-static void job_free(struct job *j)
-{
-    list_del(&j->node);
-    admin_request_free(&j->request);
-    show_free(&j->show);
-    free(j->sql);
-    free(j);
-}
-
-/* Takes the bytes over, and ends the job. */
-static void job_finish(struct job *j, struct buf *bytes)
-{
-    if (control_ended()) {
-        buf_free(bytes);
-    } else {
-        struct answer_message *am = mem_zalloc(sizeof *am);
-        msg_ready(bytes, 'I');
-        am->m.run = answer_arrives;
-        am->client_id = j->client_id;
-        am->bytes = *bytes;
-        *bytes = (struct buf){0};
-        worker_post(j->worker, &am->m);
-    }
-    job_free(j);
-}
-
-static void job_done(struct job *j, const char *tag)
-{
-    struct buf b = {0};
-
-    msg_command_complete(&b, tag);
-    job_finish(j, &b);
-}
-
-static void job_error(struct job *j, const char *sqlstate, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static void job_error(struct job *j, const char *sqlstate, const char *fmt, ...)
-{
-    char text[768];
-    struct buf b = {0};
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    msg_error(&b, "ERROR", sqlstate, text, NULL, NULL);
-    job_finish(j, &b);
-}
-
-/* --- waiting --- */
-
-static void job_look(void *arg);
-
-static void job_counted(void *arg)
-{
-    struct job *j = arg;
-    const char *error = NULL;
-
-    if (control_ended())
-        return; /* admin_free ends it */
-    if (!j->over(j, &error))
-        control_later(POLL_USEC, job_look, j);
-    else if (error != NULL)
-        job_error(j, "57014", "%s", error);
-    else
-        job_done(j, j->tag);
-}
-
-static void job_look(void *arg)
-{
-    struct job *j = arg;
-
-    __atomic_store_n(&j->found, 0, __ATOMIC_RELAXED);
-    if (j->count != NULL)
-        workers_call(j->count, job_counted, j);
-    else
-        job_counted(j);
-}
-
-static bool nothing_found(struct job *j, const char **error)
-{
-    (void)error;
-    return __atomic_load_n(&j->found, __ATOMIC_RELAXED) == 0;
-}
-
-static bool job_means(const struct job *j, const struct database_state *db)
-{
-    return j->db == NULL || j->db == db;
-}
-
-/* --- what every worker does --- */
-
-static void review_in_worker(struct worker *w, void *arg)
-{
-    (void)arg;
-    pools_review(&w->pools);
-}
-
-/* Takes up paused and suspended, which control has set before it posted this. */
-static void hold_in_worker(struct worker *w, void *arg)
-{
-    (void)arg;
-    w->pools.paused = true;
-    pools_review(&w->pools);
-}
-
-static void client_go_on(struct client *c)
-{
-    conn_resume(&c->conn);
-    conn_reprocess(&c->conn);
-}
-
-static void resume_in_worker(struct worker *w, void *arg)
-{
-    static const enum client_state held[] = {CLIENT_IDLE, CLIENT_WAITING, CLIENT_ACTIVE};
-    bool was_suspended = w->suspended;
-
-    (void)arg;
-    w->pools.paused = false;
-    w->suspended = false;
-    pools_review(&w->pools);
-    for (size_t i = 0; was_suspended && i < ARRAY_LEN(held); i++) {
-        /* What they do moves them between these lists: as many as there are now, each from the front. */
-        struct list now;
-        list_init(&now);
-        while (!list_empty(&w->clients[held[i]])) {
-            struct list *node = w->clients[held[i]].next;
-            list_del(node);
-            list_push_back(&now, node);
-        }
-        while (!list_empty(&now)) {
-            struct list *node = now.next;
-            list_del(node);
-            list_push_back(&w->clients[held[i]], node);
-            client_go_on(LIST_ENTRY(node, struct client, node));
-        }
-    }
-}
-
-static void ignore_done(void *arg)
-{
-    (void)arg;
-}
-
-/* A job whose work was done by one call of the workers. */
-static void tag_done(void *arg)
-{
-    struct job *j = arg;
-
-    if (!control_ended())
-        job_done(j, j->tag);
-}
-
-static void new_servers(void *arg, struct database_state *db)
-{
-    const struct database_state *only = arg;
-
-    if (only == NULL || only == db)
-        __atomic_add_fetch(&db->reconnect, 1, __ATOMIC_RELAXED);
-}
-
-/* Servers that are open now are closed as soon as they are free. */
-static void retire_servers(struct database_state *only)
-{
-    limits_each_database(new_servers, only);
-}
-
-/* --- PAUSE, RESUME --- */
-
-static bool servers_gone(struct job *j, const char **error)
-{
-    if (j->db == NULL ? !paused : !__atomic_load_n(&j->db->paused, __ATOMIC_RELAXED)) {
-        *error = "PAUSE was ended by RESUME";
-        return true;
-    }
-    for (const struct target *t = limits_targets(); t != NULL; t = t->next)
-        if (job_means(j, t->db) && limits_used(t) > 0)
-            return false;
-    return true;
-}
-
-static void pause_everything(void)
-{
-    paused = true;
-    retire_servers(NULL);
-}
-
-static void run_pause(struct job *j)
-{
-    if (paused || suspended || (j->db != NULL && __atomic_load_n(&j->db->paused, __ATOMIC_RELAXED))) {
-        job_error(j, "55000", "already suspended/paused");
-        return;
-    }
-    j->over = servers_gone;
-    if (j->db == NULL) {
-        pause_everything();
-        log_info("PAUSE: waiting for all servers to be given back");
-        workers_call(hold_in_worker, job_look, j);
-        return;
-    }
-    __atomic_store_n(&j->db->paused, true, __ATOMIC_RELAXED);
-    retire_servers(j->db);
-    log_info("PAUSE of database \"%s\"", j->db->name);
-    workers_call(review_in_worker, job_look, j);
-}
-
-static void resume_everything(void (*done)(void *arg), void *arg)
-{
-    bool was_suspended = suspended;
-
-    paused = suspended = false;
-    if (was_suspended && !control_shutting_down())
-        control_accepting(true);
-    log_info("RESUME");
-    workers_call(resume_in_worker, done, arg);
-}
-
-static void run_resume(struct job *j)
-{
-    if (j->db == NULL) {
-        if (paused || suspended)
-            resume_everything(tag_done, j);
-        else
-            job_error(j, "55000", "pooler is not paused/suspended");
-        return;
-    }
-    if (!__atomic_load_n(&j->db->paused, __ATOMIC_RELAXED)) {
-        job_error(j, "55000", "database %s is not paused", j->db->name);
-        return;
-    }
-    __atomic_store_n(&j->db->paused, false, __ATOMIC_RELAXED);
-    log_info("RESUME of database \"%s\"", j->db->name);
-    workers_call(review_in_worker, tag_done, j);
-}
-
-void admin_pause_all(void)
-{
-    if (paused || suspended) {
-        log_info("got SIGUSR1, but already paused/suspended");
-        return;
-    }
-    log_info("got SIGUSR1: PAUSE");
-    pause_everything();
-    workers_call(hold_in_worker, ignore_done, NULL);
-}
-
-void admin_resume_all(void)
-{
-    if (paused || suspended)
-        resume_everything(ignore_done, NULL);
-    else
-        log_info("got SIGUSR2, but not paused/suspended");
-}
-
-void admin_drain_servers(void)
-{
-    pause_everything();
-    workers_call(hold_in_worker, ignore_done, NULL);
-}
-
-/* --- SUSPEND --- */
-
-static void suspend_in_worker(struct worker *w, void *arg)
-{
-    (void)arg;
-    w->suspended = true;
-    w->pools.paused = true;
-}
-
-/* Counts connections with unsent bytes; past the deadline they are dropped. */
-static void unsent_in_worker(struct worker *w, void *arg)
-{
-    struct job *j = arg;
-    bool late = w->loop.now >= j->deadline;
-
-    for (int state = CLIENT_WELCOME; state <= CLIENT_ACTIVE; state++) {
-        LIST_FOR_EACH_SAFE (it, &w->clients[state]) {
-            struct client *c = LIST_ENTRY(it, struct client, node);
-            if (buf_used(&c->conn.out) == 0)
-                continue;
-            if (late)
-                client_drop(c, "suspend_timeout");
-            else
-                __atomic_add_fetch(&j->found, 1, __ATOMIC_RELAXED);
-        }
-    }
-}
-
-static bool suspend_over(struct job *j, const char **error)
-{
-    if (!suspended)
-        *error = "SUSPEND was ended by RESUME";
-    return *error != NULL || nothing_found(j, error);
-}
-
-static void run_suspend(struct job *j)
-{
-    if (paused || suspended) {
-        job_error(j, "55000", "already suspended/paused");
-        return;
-    }
-    suspended = true;
-    control_accepting(false);
-    j->count = unsent_in_worker;
-    j->over = suspend_over;
-    j->deadline = clock_now() + control_config()->opt.suspend_timeout;
-    log_info("SUSPEND");
-    workers_call(suspend_in_worker, job_look, j);
-}
-
-/* --- KILL, KILL_CLIENT --- */
-
-static void kill_servers(struct pool *p)
-{
-    for (int state = 0; state < SERVER_CLOSING; state++) {
-        LIST_FOR_EACH_SAFE (it, &p->servers[state]) {
-            struct server *s = LIST_ENTRY(it, struct server, node);
-            if (state == SERVER_IDLE)
-                limits_add_idle(p->target, p->set->worker, -1);
-            server_kill(s, "admin forced disconnect");
-        }
-    }
-}
-
-static void kill_in_worker(struct worker *w, void *arg)
-{
-    const struct job *j = arg;
-
-    if (j->db == NULL)
-        w->pools.paused = true;
-    for (int state = 0; state < CLIENT_LINGER; state++) {
-        if (state == CLIENT_CONSOLE)
-            continue;
-        LIST_FOR_EACH_SAFE (it, &w->clients[state]) {
-            struct client *c = LIST_ENTRY(it, struct client, node);
-            if (c->db != NULL && job_means(j, c->db))
-                client_end(c, "57P01", "terminating connection due to administrator command");
-        }
-    }
-    LIST_FOR_EACH (it, &w->pools.all) {
-        struct pool *p = LIST_ENTRY(it, struct pool, node);
-        if (job_means(j, p->target->db))
-            kill_servers(p);
-    }
-}
-
-static void run_kill(struct job *j)
-{
-    if (paused || suspended) {
-        job_error(j, "55000", "already suspended/paused");
-        return;
-    }
-    if (j->db == NULL)
-        paused = true;
-    else
-        __atomic_store_n(&j->db->paused, true, __ATOMIC_RELAXED);
-    log_info("KILL of %s%s", j->db == NULL ? "all databases" : "database ", j->db == NULL ? "" : j->db->name);
-    workers_call(kill_in_worker, tag_done, j);
-}
-
-static void kill_client_in_worker(struct worker *w, void *arg)
-{
-    struct job *j = arg;
-    struct client *c = show_client_find(w, j->target_id);
-
-    if (c == NULL)
-        return;
-    __atomic_add_fetch(&j->found, 1, __ATOMIC_RELAXED);
-    client_end(c, "57P01", "terminating connection due to administrator command");
-}
-
-static void kill_client_done(void *arg)
-{
-    struct job *j = arg;
-
-    if (control_ended())
-        return;
-    if (nothing_found(j, NULL))
-        job_error(j, "42704", "client not found: %s", j->request.argument);
-    else
-        job_done(j, j->tag);
-}
-
-static void run_kill_client(struct job *j)
-{
-    char *end = NULL;
-
-    if (j->request.argument != NULL)
-        j->target_id = strtoll(j->request.argument, &end, 10);
-    if (end == NULL || *end != '\0' || j->target_id <= 0)
-        job_error(j, "22023", "KILL_CLIENT needs a client's id, as SHOW CLIENTS has it");
-    else
-        workers_call(kill_client_in_worker, kill_client_done, j);
-}
-
-/* --- RECONNECT, WAIT_CLOSE --- */
-
-static void run_reconnect(struct job *j)
-{
-    retire_servers(j->db);
-    for (struct target *t = limits_targets(); t != NULL; t = t->next)
-        if (job_means(j, t->db))
-            limits_welcome_clear(t);
-    workers_call(review_in_worker, tag_done, j);
-}
-
-static bool is_retired(const struct server *s)
-{
-    return s->close_needed || s->reconnect != __atomic_load_n(&s->pool->target->db->reconnect, __ATOMIC_RELAXED);
-}
-
-static void retired_in_worker(struct worker *w, void *arg)
-{
-    struct job *j = arg;
-    int found = 0;
-
-    LIST_FOR_EACH (it, &w->pools.all) {
-        const struct pool *p = LIST_ENTRY(it, struct pool, node);
-        for (int state = 0; job_means(j, p->target->db) && state < SERVER_DEAD; state++)
-            LIST_FOR_EACH (at, &p->servers[state])
-                found += is_retired(LIST_ENTRY(at, struct server, node));
-    }
-    __atomic_add_fetch(&j->found, found, __ATOMIC_RELAXED);
-}
-
-static void run_wait_close(struct job *j)
-{
-    j->count = retired_in_worker;
-    j->over = nothing_found;
-    job_look(j);
-}
+#define HELP_VIEWS_A_LINE 6
 
 /* --- commands that are over at once --- */
 
@@ -574,20 +87,25 @@ static void show_fake(struct job *j, const char *value)
     job_finish(j, &b);
 }
 
+static void put_text(struct buf *b, const char *text)
+{
+    buf_put(b, text, strlen(text));
+}
+
 static void show_help(struct job *j)
 {
     struct buf text = {0}, b = {0};
     const struct show_view *v;
     const char *line;
 
-    buf_put(&text, "\n\tSHOW HELP", 10);
+    put_text(&text, "\n\tSHOW HELP");
     for (size_t i = 0; (v = show_view_at(i)) != NULL; i++) {
-        buf_put(&text, "|", 1);
-        buf_put(&text, v->name, strlen(v->name));
+        put_text(&text, i % HELP_VIEWS_A_LINE == HELP_VIEWS_A_LINE - 1 ? "\n\tSHOW " : "|");
+        put_text(&text, v->name);
     }
     for (size_t i = ADMIN_SET; (line = admin_help_line(i)) != NULL; i++) {
-        buf_put(&text, "\n\t", 2);
-        buf_put(&text, line, strlen(line));
+        put_text(&text, "\n\t");
+        put_text(&text, line);
     }
     buf_put_u8(&text, '\0');
     msg_notice(&b, "NOTICE", "00000", "Console usage", (const char *)buf_head(&text), NULL);
@@ -774,7 +292,7 @@ static void job_arrives(void *receiver, struct message *m)
 
     (void)receiver;
     free(jm);
-    list_push_back(&jobs, &j->node);
+    job_enter(j);
     if (!control_ended())
         job_run(j);
 }
@@ -782,21 +300,7 @@ static void job_arrives(void *receiver, struct message *m)
 void control_admin(int worker, uint64_t client_id, const char *sql, enum rights rights)
 {
     struct job_message *jm = mem_zalloc(sizeof *jm);
-    struct job *j = mem_zalloc(sizeof *j);
-
-    j->worker = worker;
-    j->client_id = client_id;
-    j->rights = rights;
-    j->sql = mem_strdup(sql);
-    list_init(&j->node);
     jm->m.run = job_arrives;
-    jm->job = j;
+    jm->job = job_new(worker, client_id, sql, rights);
     control_post(&jm->m);
-}
-
-void admin_free(void)
-{
-    while (!list_empty(&jobs))
-        job_free(LIST_FIRST(&jobs, struct job, node));
-    paused = suspended = false;
 }

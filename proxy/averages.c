@@ -1,6 +1,6 @@
 /*
- * averages.c: see averages.h. Averages mean what PgBouncer's mean: counts, bytes and waits per second of the period; the
- * times of transactions and queries per transaction and query.
+ * averages.c: see averages.h. Averages mean what PgBouncer's mean: counts, bytes and waits per second of the period;
+ * the times of transactions and queries per transaction and query.
  *
  *   workers' slots ──(load, sum by database)──> totals ──(minus those at the period's start)──> averages
  *

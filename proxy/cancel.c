@@ -6,8 +6,8 @@
  *
  *   pid: | worker + 1 (7 bits) | slot (24 bits) |      positive, as PostgreSQL's are
  *
- * A request that nobody here knows may belong to a peer behind the same address ([peers]): it is passed to each, once, with one
- * byte more at the end of its key, which says that it has been passed on.
+ * A request that nobody here knows may belong to a peer behind the same address ([peers]): it is passed to each, once,
+ * with one byte more at the end of its key, which says that it has been passed on.
  *
  * Source: PostgreSQL documentation, Message Flow, Canceling Requests in Progress; postmaster.c (processCancelRequest).
  * Thread: worker; a client's request may arrive on any worker and is passed on.

@@ -84,7 +84,8 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
 void client_move(struct client *c, enum client_state to);
 /* To be gone on with in this turn. */
 void client_wake(struct client *c);
-/* Ends it: an ErrorResponse FATAL, then the connection; what it held is given back. For fate.c, which knows the words. */
+/* Ends it: an ErrorResponse FATAL, then the connection; what it held is given back. For fate.c, which knows the words.
+ */
 void client_end(struct client *c, const char *sqlstate, const char *message);
 /* Ends it at once, without a word. */
 void client_drop(struct client *c, const char *why);

@@ -3,11 +3,12 @@
  *
  *   Query ──> control_admin ──> control ──(bytes)──> console_answer ──> the next message
  *
- * Invariant: one command at a time is under way (client.quiet); what the client sends meanwhile waits unread, and beyond
- * AHEAD_BYTES it is not even taken from the socket.
+ * Invariant: one command at a time is under way (client.quiet); what the client sends meanwhile waits unread, and
+ * beyond AHEAD_BYTES it is not even taken from the socket.
  * Thread: worker.
  */
 #include "proxy/control.h"
+#include "proxy/fate.h"
 #include "proxy/version.h"
 
 #define MESSAGE_MAX (64 * KIB)
@@ -47,7 +48,7 @@ static void query(struct client *c, struct span body)
     const char *sql = reader_cstr(&r);
 
     if (!reader_done(&r)) {
-        client_end(c, "08P01", "invalid string in message");
+        fate_meet(c, FATE_BAD_MESSAGE, "invalid string in message");
         return;
     }
     c->quiet = true;
@@ -75,7 +76,7 @@ static void message(struct client *c, uint8_t type, struct span body)
     else if (strchr("PBDECF", type) != NULL)
         refuse_extended(c);
     else if (type == 'p')
-        client_end(c, "08P01", "unexpected message type \"p\"");
+        fate_meet(c, FATE_BAD_MESSAGE, "unexpected message type \"p\"");
     /* Flush has nothing to push; data of a COPY that is not going on is dropped, as PostgreSQL does. */
     if (type == 'F')
         sync_done(c); /* a function call ends itself */
@@ -92,7 +93,7 @@ size_t console_input(struct client *c, const uint8_t *p, size_t len)
         if (r == PARSE_MORE)
             break;
         if (r == PARSE_BAD || f.total > MESSAGE_MAX) {
-            client_end(c, "08P01", why);
+            fate_meet(c, FATE_BAD_MESSAGE, why);
             break;
         }
         if (f.total > len - used)

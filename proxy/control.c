@@ -13,6 +13,7 @@
 #include "conf/log.h"
 #include "proxy/admin.h"
 #include "proxy/averages.h"
+#include "proxy/fate.h"
 #include "proxy/listen.h"
 #include "proxy/lookup.h"
 #include "proxy/process.h"
@@ -327,8 +328,7 @@ static void end_clients(struct worker *w, void *arg)
     (void)arg;
     for (int state = 0; state < CLIENT_LINGER; state++) {
         LIST_FOR_EACH_SAFE (it, &w->clients[state])
-            client_end(LIST_ENTRY(it, struct client, node), "57P01",
-                       "terminating connection due to administrator command");
+            fate_meet(LIST_ENTRY(it, struct client, node), FATE_TERMINATED);
     }
 }
 

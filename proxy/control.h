@@ -13,11 +13,11 @@
 #include "proxy/client.h"
 
 struct control_flags {
-    const char *file;  /* of the configuration */
-    const char *user;  /* -u; NULL: the option user */
-    int verbose;       /* -v, as often as given */
-    bool daemon;       /* -d */
-    bool quiet;        /* -q */
+    const char *file; /* of the configuration */
+    const char *user; /* -u; NULL: the option user */
+    int verbose;      /* -v, as often as given */
+    bool daemon;      /* -d */
+    bool quiet;       /* -q */
 };
 
 /* The main thread becomes control: opens the listeners, starts the resolver and the workers, serves until it is told to

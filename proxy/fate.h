@@ -1,6 +1,6 @@
 /*
- * fate.h: how things end: one row of fate.def each, so that every ending has its SQLSTATE, its words, its log line and its
- * counter, and a known consequence for the server.
+ * fate.h: how things end: one row of fate.def each, so that every ending has its SQLSTATE, its words, its log line and
+ * its counter, and a known consequence for the server.
  * Thread: worker.
  */
 #ifndef SLUICE_FATE_H
@@ -15,8 +15,8 @@ enum fate {
     FATE_COUNT
 };
 
-/* The client meets f; the arguments are those of the row's text. A FATAL fate ends its connection, an ERROR leaves it: the
- * caller drops what is left of the batch. */
+/* The client meets f; the arguments are those of the row's text. A FATAL fate ends its connection, an ERROR leaves it:
+ * the caller drops what is left of the batch. */
 void fate_meet(struct client *c, enum fate f, ...);
 /* The same with a server's own SQLSTATE. */
 void fate_meet_as(struct client *c, enum fate f, const char *sqlstate, ...);

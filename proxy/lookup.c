@@ -1,8 +1,8 @@
 /*
  * lookup.c: secrets by auth_query.
  *
- *   control_lookup (any thread) ──> lookup (database, user) ──> channel (auth database, auth_user) ──> probe ──> PostgreSQL
- *                        equal ones are joined    one question at a time         libpq
+ *   control_lookup ──> lookup (database, user) ──> channel (auth database, auth_user) ──> probe ──> PostgreSQL
+ *     any thread        equal ones are joined       one question at a time               libpq
  *
  * Invariants: a lookup is in lookups for its whole life; while it is not known it is also in its channel's queue, or is
  * the one that was asked. Every asker is answered exactly once: by a secret, by "no such user", or by an error. Errors
@@ -11,7 +11,6 @@
  */
 #include "proxy/lookup.h"
 
-#include "conf/log.h"
 #include "pool/probe.h"
 #include "proxy/control.h"
 
@@ -146,8 +145,7 @@ static void lookup_drop(struct lookup *l)
 
 static void lookup_fail(struct lookup *l, const char *error)
 {
-    log_warn("auth_query for user \"%s\" of database \"%s\" failed: %s", l->user, l->database, error);
-    tell_all(l, error);
+    tell_all(l, error); /* each login logs it */
     lookup_drop(l);
 }
 
@@ -286,11 +284,18 @@ static void channel_wait(struct channel *ch, bool to_write)
     control_watch(ch->watch, probe_fd(ch->probe), to_write, MAX(left, USEC_PER_MSEC));
 }
 
+/* NULL: none that libpq could use, which needs the password itself. */
 static const char *auth_user_password(const struct config_database *d, const char *auth_user)
 {
+    const char *text = config_secret_find(control_config(), auth_user);
+    struct secret secret = {0};
+
     if (d->password != NULL && d->user != NULL && strcmp(d->user, auth_user) == 0)
-        return d->password;
-    return config_secret_find(control_config(), auth_user);
+        text = d->password;
+    secret_set(&secret, text);
+    bool plain = secret.kind == SECRET_PLAIN;
+    secret_free(&secret);
+    return plain ? text : NULL;
 }
 
 static void channel_connect(struct channel *ch, const struct config_database *d, const struct config_host *h,

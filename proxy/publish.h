@@ -1,6 +1,6 @@
 /*
- * publish.h: how a configuration becomes the one that everybody uses (control_reload, control_set and control_config are
- * declared in control.h).
+ * publish.h: how a configuration becomes the one that everybody uses (control_reload, control_set and control_config
+ * are declared in control.h).
  * Thread: control.
  */
 #ifndef SLUICE_PUBLISH_H
@@ -8,7 +8,8 @@
 
 #include "proxy/control.h"
 
-/* The configuration that the process starts with; takes over the caller's reference. 0, or -1 with every reason logged. */
+/* The configuration that the process starts with; takes over the caller's reference. 0, or -1 with every reason logged.
+ */
 int publish_first(struct config *c, const struct control_flags *flags);
 /* Servers that are to be kept ready for forced users: their targets are made. */
 void publish_targets(void);

@@ -3,6 +3,7 @@
  * Thread: control; show_collect_pools: worker.
  */
 #include "parser/msgout.h"
+#include "proxy/admin.h"
 #include "proxy/control.h"
 #include "proxy/show.h"
 
@@ -270,7 +271,7 @@ static void figures_of(const struct database_state *db, struct database_figures 
 {
     *f = (struct database_figures){.connections = db->servers,
                                    .clients = __atomic_load_n(&db->clients, __ATOMIC_RELAXED),
-                                   .paused = __atomic_load_n(&db->paused, __ATOMIC_RELAXED),
+                                   .paused = admin_paused() || __atomic_load_n(&db->paused, __ATOMIC_RELAXED),
                                    .disabled = __atomic_load_n(&db->disabled, __ATOMIC_RELAXED)};
 }
 
@@ -314,7 +315,7 @@ void show_print_databases(struct show *s)
 
     for (size_t i = 0; i < c->database_count; i++) {
         walk.name = c->databases[i]->name;
-        walk.figures = (struct database_figures){0};
+        walk.figures = (struct database_figures){.paused = admin_paused()};
         limits_each_database(find_figures, &walk);
         database_row(s, walk.name, c->databases[i], &walk.figures);
     }

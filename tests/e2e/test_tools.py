@@ -127,12 +127,15 @@ def pg_dsn(pg, dbname):
 @pytest.mark.limit(100)
 def test_a_neighbour_of_pg_dump_is_not_disturbed(pg, sluice):
     """pg_dump sets search_path, timeouts and more on its connection: nothing of it may reach another client."""
-    s = sluice(options={"default_pool_size": 1})
-    client = s.connect()
+    pg.psql("DROP DATABASE IF EXISTS dumped WITH (FORCE)", dbname="postgres")
+    pg.psql("CREATE DATABASE dumped OWNER demo", dbname="postgres")
+    s = sluice(databases={"dumped": f"host=127.0.0.1 port={pg.port}"}, options={"default_pool_size": 1})
+    client = s.connect(dbname="dumped")
+    client.execute("CREATE TABLE something AS SELECT 1 AS a")
     names = ("search_path", "statement_timeout", "DateStyle", "IntervalStyle", "extra_float_digits", "row_security",
              "synchronize_seqscans", "lock_timeout", "idle_in_transaction_session_timeout")
     before = [client.execute(f"SHOW {name}").fetchone() for name in names]
-    run("pg_dump", s.dsn())
+    run("pg_dump", s.dsn(dbname="dumped"))
     assert [client.execute(f"SHOW {name}").fetchone() for name in names] == before
 
 
