@@ -158,8 +158,8 @@ struct pools {
 
 /* --- pool.c --- */
 
-/* One object for equal settings, so that they are compared by address when servers are handed out: consumes v, returns a
- * set that equals it. */
+/* One object for equal settings, so that they are compared by address when servers are handed out: consumes v, returns
+ * a set that equals it. */
 struct vars *pool_share_vars(struct pool *p, struct vars *v);
 
 void pools_init(struct pools *set, int worker, struct conn_loop *loop, const struct pool_hooks *hooks);
