@@ -100,6 +100,11 @@ enum parse_result frame_startup(const uint8_t *p, size_t len, size_t *total, con
     return PARSE_OK;
 }
 
+bool frame_is_of(enum frame_side side, uint8_t type)
+{
+    return names[side][type] != NULL;
+}
+
 const char *frame_name(enum frame_side side, uint8_t type)
 {
     const char *name = names[side][type];

@@ -39,6 +39,8 @@ enum parse_result frame_next(enum frame_side side, const uint8_t *p, size_t len,
 enum parse_result frame_startup(const uint8_t *p, size_t len, size_t *total, const char **why);
 
 /* The message's name as in the documentation ("Parse", "DataRow"), or "unknown". */
+/* True if there is such a message. */
+bool frame_is_of(enum frame_side side, uint8_t type);
 const char *frame_name(enum frame_side side, uint8_t type);
 
 #endif

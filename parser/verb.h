@@ -1,13 +1,13 @@
 /*
  * verb.h: recognizes the few statements whose meaning the pooler must know before their reply comes: a text that is one
- * DEALLOCATE, DISCARD or RESET. Comments and blanks are skipped as PostgreSQL's lexer does. Pure; one glance for all
- * else.
+ * DEALLOCATE, DISCARD or RESET, and each RESET (or SET ... TO DEFAULT) in a text of several statements. Comments, blanks
+ * and quotes are skipped as PostgreSQL's lexer does with standard_conforming_strings on. Pure; one glance for all else.
  * Thread: any (no state).
  */
 #ifndef SLUICE_VERB_H
 #define SLUICE_VERB_H
 
-#include "conf/base.h"
+#include "parser/bytes.h"
 
 enum verb_kind { VERB_OTHER, VERB_DEALLOCATE, VERB_DISCARD, VERB_RESET };
 
@@ -22,7 +22,14 @@ struct verb {
 /* Past blanks and comments. */
 const char *verb_skip_blank(const char *p);
 
-/* sql is NUL-terminated. OTHER also where anything follows the statement. */
+/* sql is NUL-terminated. OTHER also where anything follows the statement. RESET is also SET ... TO DEFAULT. */
 struct verb verb_of(const char *sql);
+
+/* Past the statement's semicolon, or at the end of the text. */
+const char *verb_skip_statement(const char *p);
+
+/* Appends to names, each with its NUL, what the statements of a text RESET: settings' names, "all" for all of them. One
+ * that is SET again behind it is left out. False: nothing. */
+bool verb_resets(const char *sql, struct buf *names);
 
 #endif

@@ -36,6 +36,7 @@ bool expect_push(struct expect_queue *q, struct expect e)
         grow(q);
     *expect_at(q, q->count) = e;
     q->count++;
+    q->ends += expect_ends(&e);
     return true;
 }
 
@@ -46,14 +47,23 @@ struct expect expect_pop(struct expect_queue *q)
 
     q->head = (q->head + 1) & (q->size - 1);
     q->count--;
+    q->ends -= expect_ends(&e);
     return e;
+}
+
+bool expect_waits_for(const struct expect_queue *q, enum expect_effect effect)
+{
+    for (uint32_t i = 0; i < q->count; i++)
+        if (expect_at(q, i)->effect == effect)
+            return true;
+    return false;
 }
 
 void expect_fail(struct expect_queue *q, expect_dropped_fn *dropped, void *arg)
 {
     struct expect *head = expect_head(q);
 
-    if (head != NULL && (head->type == EXPECT_QUERY || head->type == EXPECT_FUNCTION || head->type == EXPECT_SYNC))
+    if (head != NULL && expect_ends(head))
         return;
     while (q->count > 0 && expect_head(q)->type != EXPECT_SYNC) {
         struct expect e = expect_pop(q);
@@ -71,6 +81,7 @@ unsigned expect_copy_in(struct expect_queue *q)
         *expect_at(q, 1) = *expect_at(q, 0);
         q->head = (q->head + 1) & (q->size - 1);
         q->count--;
+        q->ends--;
         removed++;
     }
     return removed;

@@ -40,10 +40,22 @@ enum expect_effect {
     EFFECT_STMT_PREPARED, /* arg: struct server_stmt: the server has it now */
     EFFECT_STMT_CLOSED,   /* arg: struct server_stmt: the server has it no more */
     EFFECT_CLIENT_STMT,   /* arg: struct stmt_op: a client's own name means something else now */
-    EFFECT_UNNAMED,       /* arg: number of the unnamed statement that stands on this server now */
+    EFFECT_BOUND,         /* arg: struct client_stmt in use: what an error calls it is the client's name for it */
+    EFFECT_TOLD,          /* arg: struct client_stmt in use: the client knows its row shape now */
+    EFFECT_CHECK,         /* arg: struct client_stmt in use: is its row shape here what the client was told? */
+    EFFECT_UNNAMED,       /* arg: struct unnamed_stmt, counted: the client's unnamed statement now; NULL: it has none */
     EFFECT_SETTINGS,      /* settings that went ahead of a batch */
-    EFFECT_RESET,         /* arg: name of the setting that a client has RESET, or "all"; malloc'ed */
+    EFFECT_FAILED_BLOCK,  /* a transaction block that is to fail: its error is nobody's */
+    EFFECT_RESET,         /* arg: names of settings that a client has RESET ("all"), each with its NUL, then an empty
+                             one; malloc'ed */
+    EFFECT_REFUSAL,       /* arg: struct refusal_text: what an error that was provoked says to the client; malloc'ed */
     EFFECT_CLEANUP        /* a step of making a server ready for its next client */
+};
+
+/* An error of Sluice's own that takes its turn in a batch: the server is made to fail, and these words replace its. */
+struct refusal_text {
+    char sqlstate[6];
+    char message[250];
 };
 
 struct expect {
@@ -59,6 +71,7 @@ struct expect_queue {
     uint32_t size;
     uint32_t head;
     uint32_t count;
+    uint32_t ends; /* how many of them end by ReadyForQuery */
     bool skipping; /* the server ignores what comes before the next Sync */
 };
 
@@ -77,6 +90,12 @@ static inline struct expect *expect_at(const struct expect_queue *q, uint32_t i)
     return &q->ring[(q->head + i) & (q->size - 1)];
 }
 
+/* True for what ReadyForQuery answers. */
+static inline bool expect_ends(const struct expect *e)
+{
+    return e->type == EXPECT_SYNC || e->type == EXPECT_QUERY || e->type == EXPECT_FUNCTION;
+}
+
 /* The entry that is answered next, or NULL. */
 static inline struct expect *expect_head(const struct expect_queue *q)
 {
@@ -84,6 +103,9 @@ static inline struct expect *expect_head(const struct expect_queue *q)
 }
 
 struct expect expect_pop(struct expect_queue *q);
+
+/* True if an entry with this effect is still to be answered. */
+bool expect_waits_for(const struct expect_queue *q, enum expect_effect effect);
 
 typedef void expect_dropped_fn(void *arg, const struct expect *e);
 /* An ErrorResponse came. If it ends a simple query or function call, nothing is popped (ReadyForQuery will). Else pops

@@ -71,8 +71,10 @@ struct server {
     uint64_t id;
     uint64_t reconnect;      /* the database's number when it was opened */
     uint64_t settings_owner; /* id of the client whose SET may have left something here; 0: none */
-    uint64_t unnamed_owner;  /* number of the unnamed statement that stands here (a client's); 0: unknown */
-    uint64_t batch;          /* number of the batch that was sent last */
+    uint64_t prepares_owner; /* id of the client that made prepared statements by SQL's PREPARE here; 0: none */
+    uint64_t unnamed_asked; /* number of the unnamed statement that will stand here (a client's); 0: none, or unknown */
+    uint64_t unnamed_told;  /* ... that stands here by what was answered */
+    uint64_t batch;         /* number of the batch that was sent last */
     usec_t connected_at;
     uint32_t backend_pid;
     uint8_t cancel_key[256];
@@ -94,6 +96,7 @@ struct server {
     int cancels_open;       /* cancel requests under way to it */
     char *reset_query;      /* owned: still to be run while CLEANING; or NULL */
     struct buf close_names; /* NUL-terminated names to Close before the next batch */
+    struct buf resets;      /* NUL-terminated names of settings that were RESET in this batch; "all" for all */
     char why[256];          /* of its end, for the client */
     char sqlstate[6];
 };

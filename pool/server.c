@@ -104,6 +104,7 @@ void server_free(struct server *s)
     vars_unref(s->asked_vars);
     auth_out_free(&s->auth);
     buf_free(&s->close_names);
+    buf_free(&s->resets);
     buf_free(&s->conn.in);
     buf_free(&s->conn.out);
     free(s->reset_query);
@@ -636,7 +637,7 @@ static bool needs_sync(const struct server *s)
     for (uint32_t i = s->expects.count; i > 0; i--) {
         uint8_t type = expect_at(&s->expects, i - 1)->type;
         if (type != EXPECT_COPY_END)
-            return type != EXPECT_SYNC && type != EXPECT_QUERY && type != EXPECT_FUNCTION;
+            return !expect_ends(expect_at(&s->expects, i - 1));
     }
     return false;
 }
@@ -688,6 +689,7 @@ void server_clean(struct server *s, const char *reset)
     if (needs_sync(s)) {
         /* PostgreSQL would undo an implicit transaction whose client leaves before Sync: an error does that, Sync alone
          * would commit it. */
+        s->unnamed_asked = s->unnamed_told = 0;
         msg_parse(&s->conn.out, "", "client left before Sync", span_of(NULL, 0));
         server_expect(s, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, 0, NULL);
         msg_empty(&s->conn.out, 'S');

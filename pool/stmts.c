@@ -399,6 +399,12 @@ static void client_stmt_free(struct client_stmt *st)
     free(st);
 }
 
+static void free_unneeded(struct client_stmt *st)
+{
+    if (st->orphan && st->pending == 0 && st->uses == 0)
+        client_stmt_free(st);
+}
+
 static void client_stmt_remove(struct client_stmts *s, struct client_stmt *st)
 {
     struct client_stmt **at = client_bucket(s, st->name);
@@ -407,7 +413,23 @@ static void client_stmt_remove(struct client_stmts *s, struct client_stmt *st)
         at = &(*at)->chain;
     *at = st->chain;
     s->count--;
-    client_stmt_free(st);
+    st->orphan = true;
+    free_unneeded(st);
+}
+
+struct client_stmt *client_stmt_use(struct client_stmt *st)
+{
+    st->uses++;
+    return st;
+}
+
+void client_stmt_unuse(struct client_stmt *st)
+{
+    if (st == NULL)
+        return;
+    assert(st->uses > 0);
+    st->uses--;
+    free_unneeded(st);
 }
 
 static void text_assign(struct stmt_text **to, struct stmt_text *from)
@@ -431,12 +453,13 @@ void client_stmt_settle(struct client_stmts *s, struct client_stmt *st, bool don
     st->pending--;
     if (done) {
         text_assign(&st->told, text);
-        st->described = false;
+        st->described = st->outdated = false;
+        st->shape = 0;
     }
     if (st->pending > 0)
         return;
     if (st->orphan) {
-        client_stmt_free(st);
+        free_unneeded(st);
         return;
     }
     text_assign(&st->asked, st->told);
@@ -464,8 +487,7 @@ void client_stmts_free(struct client_stmts *s)
         for (struct client_stmt *st = s->buckets[i]; st != NULL; st = next) {
             next = st->chain;
             st->orphan = true;
-            if (st->pending == 0)
-                client_stmt_free(st);
+            free_unneeded(st);
         }
     }
     free(s->buckets);

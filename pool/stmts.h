@@ -62,6 +62,7 @@ struct server_stmt {
     bool stale;       /* outdated by a schema change: closed and prepared anew at its next use */
     unsigned pending; /* requests under way that change it */
     uint64_t batch;   /* of the last request that changes or uses it */
+    uint64_t shape;   /* of its rows, as this server describes them; 0: not yet known */
 };
 
 struct server_stmts {
@@ -92,10 +93,13 @@ struct client_stmt {
     struct stmt_text *told;  /* counted, NULL: no such statement */
     struct stmt_text *asked; /* counted */
     struct client_stmt *chain;
-    unsigned pending;
+    unsigned pending; /* requests under way that change it */
+    unsigned uses;    /* who else names it: expected replies, the client's last Bind */
     uint64_t batch;
-    bool described; /* the client was told its row shape */
-    bool orphan;    /* its client is gone; lives on for what is pending */
+    uint64_t shape; /* of its rows, as the client was told; 0: it was not */
+    bool described; /* the client has asked for its row shape */
+    bool outdated;  /* on a server its rows were seen to have another shape: it can only be prepared anew */
+    bool orphan;    /* no longer in its client's set; lives on for what is pending or in use */
 };
 
 struct client_stmts {
@@ -110,6 +114,9 @@ struct client_stmt *client_stmts_add(struct client_stmts *s, const char *name); 
 /* One request that changes st came to its end: done with its text (NULL: closed), or dropped. `s` may be NULL for an
  * orphan. */
 void client_stmt_settle(struct client_stmts *s, struct client_stmt *st, bool done, struct stmt_text *text);
+/* Keeps st alive; each use is given back by client_stmt_unuse, which may free it. */
+struct client_stmt *client_stmt_use(struct client_stmt *st);
+void client_stmt_unuse(struct client_stmt *st); /* NULL is allowed */
 void client_stmt_ask(struct client_stmt *st, struct stmt_text *text, uint64_t batch);
 void client_stmts_clear(struct client_stmts *s);
 

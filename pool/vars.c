@@ -66,6 +66,13 @@ const char *vars_get(const struct vars *v, const char *name)
     return var == NULL ? NULL : var->value;
 }
 
+const char *vars_name(const struct vars *v, const char *name)
+{
+    const struct var *var = vars_find(v, name);
+
+    return var == NULL ? NULL : var->name;
+}
+
 bool vars_is_reported(const struct vars *v, const char *name)
 {
     const struct var *var = vars_find(v, name);

@@ -31,6 +31,8 @@ void vars_unref(struct vars *v); /* NULL is allowed */
 
 /* The value, or NULL. */
 const char *vars_get(const struct vars *v, const char *name);
+/* The name as the set spells it; NULL if it is not in it. */
+const char *vars_name(const struct vars *v, const char *name);
 /* True if the set names it, as a setting of which the server tells changes. */
 bool vars_is_reported(const struct vars *v, const char *name);
 /* A set like v with name = value (value NULL: without it). Consumes the caller's reference to v. */

@@ -9,6 +9,7 @@
 #include "conf/log.h"
 #include "proxy/cancel.h"
 #include "proxy/control.h"
+#include "proxy/sending.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -119,6 +120,22 @@ void client_drop(struct client *c, const char *why)
     client_move(c, CLIENT_DEAD);
 }
 
+void client_leave(struct client *c)
+{
+    if (buf_used(&c->conn.out) > 0)
+        conn_flush(&c->conn);
+    if (c->state == CLIENT_DEAD)
+        return;
+    if (buf_used(&c->conn.out) == 0 || c->conn.broken) {
+        client_drop(c, "client closed the connection");
+        return;
+    }
+    log_end(c, "client closed the connection");
+    let_go(c);
+    client_move(c, CLIENT_LINGER);
+    conn_shutdown(&c->conn);
+}
+
 void client_end(struct client *c, const char *sqlstate, const char *message)
 {
     if (c->state == CLIENT_DEAD || c->state == CLIENT_LINGER)
@@ -144,10 +161,12 @@ void client_free(struct client *c)
     list_del(&c->node);
     c->worker->client_count[CLIENT_DEAD]--;
     login_free(c);
+    prepare_unbind(c);
     client_stmts_free(&c->stmts);
+    unnamed_stmt_set(&c->unnamed, NULL);
+    unnamed_stmt_set(&c->unnamed_told, NULL);
     vars_unref(c->vars);
     vars_unref(c->login_vars);
-    buf_free(&c->unnamed);
     buf_free(&c->replay);
     buf_free(&c->conn.in);
     buf_free(&c->conn.out);
@@ -224,8 +243,10 @@ static void on_ended(struct conn *conn, int error, const char *why)
         on_broken(c, why != NULL ? why : strerror(error));
     else if (c->state == CLIENT_IDLE || c->state == CLIENT_WAITING || c->state == CLIENT_ACTIVE)
         session_eof(c);
-    else
-        client_drop(c, c->state == CLIENT_LINGER ? NULL : "client unexpected eof");
+    else if (c->state != CLIENT_LINGER)
+        client_drop(c, "client unexpected eof");
+    else if (buf_used(&c->conn.out) == 0) /* else it may still read: what is left goes on (session_tick) */
+        client_drop(c, NULL);
 }
 
 static const struct conn_handler client_handler = {

@@ -12,6 +12,15 @@
 #define CANCEL_KEY_LONG 32 /* protocol 3.2 */
 #define CANCEL_KEY_SHORT 4
 
+/* The unnamed statement as its client prepared it; it is prepared again where the client comes to another server. */
+struct unnamed_stmt {
+    int refs;
+    uint64_t id;       /* process-wide: servers move between workers */
+    char *deallocates; /* owned: the statement's name, if this is a DEALLOCATE of one of the client's; or NULL */
+    size_t len;
+    uint8_t body[]; /* of the Parse */
+};
+
 enum rights { RIGHTS_NONE, RIGHTS_STATS, RIGHTS_ADMIN };
 
 struct client {
@@ -45,8 +54,11 @@ struct client {
     struct vars *vars;       /* what it was told and wants; counted */
     struct vars *login_vars; /* what RESET ALL returns to; counted */
     struct client_stmts stmts;
-    struct buf unnamed;  /* the body of its last unnamed Parse, or empty */
-    uint64_t unnamed_id; /* number of that Parse; 0: there is none */
+    struct unnamed_stmt *unnamed;      /* counted: once all that was sent succeeds; NULL: there is none */
+    struct unnamed_stmt *unnamed_told; /* counted: by what was answered */
+    uint64_t unnamed_batch;            /* number of the batch that changed it last */
+    struct client_stmt *bound;         /* in use: the named statement that the last Bind of this batch took; or NULL */
+    uint64_t bound_portal;             /* ... and a hash of the portal's name; 0: nothing was bound */
     uint32_t cancel_pid;
     uint8_t cancel_key[CANCEL_KEY_LONG];
     uint8_t cancel_key_len;
@@ -57,11 +69,13 @@ struct client {
     bool in_batch;      /* messages of the extended protocol went by, Sync has not */
     bool drop_batch;    /* refused: its messages are dropped up to its end, which is answered by ReadyForQuery */
     bool quiet;         /* sends nothing until nothing is expected any more (an answer may change what comes next) */
-    bool eof;           /* it has closed its sending side */
+    bool eof;           /* it has closed its sending side, or said Terminate */
+    bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */
     bool cancel_sent;   /* for a time limit */
     bool slow_noted;
-    const char *pin;   /* why it keeps its server between transactions; NULL: it does not */
-    struct buf replay; /* the batch, while it may have to be run again */
+    const char *pin;    /* why it keeps its server between transactions; NULL: it does not */
+    struct buf replay;  /* the batch, while it may have to be run again */
+    unsigned pretended; /* ParseCompletes of that batch that were made here and have gone on */
     bool replaying;
 
     /* times */
@@ -87,6 +101,8 @@ void client_wake(struct client *c);
 /* Ends it: an ErrorResponse FATAL, then the connection; what it held is given back. For fate.c, which knows the words.
  */
 void client_end(struct client *c, const char *sqlstate, const char *message);
+/* It has said all, and was answered: ends when what is queued for it has been sent. */
+void client_leave(struct client *c);
 /* Ends it at once, without a word. */
 void client_drop(struct client *c, const char *why);
 void client_free(struct client *c);
@@ -119,6 +135,8 @@ void session_run(struct client *c);
 void session_eof(struct client *c);
 /* Everything that the server owed has come. */
 void session_settled(struct client *c, struct server *s);
+/* In statement pooling, a transaction is open after the statement: the client is ended. */
+void session_left_statement(struct client *c);
 /* Gives up the server: rolled back and cleaned where needed. */
 void session_detach(struct client *c);
 void session_server_lost(struct client *c, struct server *s);
@@ -126,7 +144,7 @@ void session_tick(struct worker *w);
 
 /* --- send.c --- */
 /* One whole message of a client that holds a server; or the head of a long one (have < total). */
-enum send_result { SEND_OK, SEND_WAIT /* nothing was sent: try again when nothing is expected */, SEND_ENDED };
+enum send_result { SEND_OK, SEND_WAIT /* the message was not sent: try again when the client is woken */ };
 enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have);
 /* Settings, Closes: what must stand before the first message of a batch on this server. */
 void send_preamble(struct client *c, struct server *s);

@@ -9,7 +9,7 @@
 #include "conf/log.h"
 #include "parser/msgin.h"
 #include "parser/msgout.h"
-#include "proxy/client.h"
+#include "proxy/sending.h"
 
 #include <stdio.h>
 
@@ -49,6 +49,41 @@ static void run_flush(struct relay *r)
 
 /* --- effects --- */
 
+/* A hash of what PostgreSQL compares when it asks whether a plan's rows have changed: names and types, not where the
+ * columns come from and not the format. NoData has a shape, too. Never 0. */
+static uint64_t shape_of(struct span row_description)
+{
+    struct reader r = reader_of(row_description.ptr, row_description.len);
+    uint16_t columns = row_description.len == 0 ? 0 : reader_u16(&r);
+    uint64_t h = hash_bytes(1, &columns, sizeof columns);
+
+    for (uint16_t i = 0; i < columns && !r.bad; i++) {
+        const char *name = reader_cstr(&r);
+        reader_bytes(&r, 6);
+        struct span type = reader_bytes(&r, 10); /* type, its length, its modifier */
+        reader_u16(&r);
+        h = hash_bytes(hash_bytes(h, name, strlen(name)), type.ptr, type.len);
+    }
+    return h | 1;
+}
+
+/* A description has come: the client's, which tells it the shape, or our own, which is to match. */
+static void settle_shape(struct server *s, const struct expect *e, uint64_t shape)
+{
+    struct client_stmt *st = e->arg;
+    struct client *c = worker_client(worker_of(s), e->client_id);
+    struct server_stmt *on_server = st->asked == NULL ? NULL : server_stmts_find(&s->stmts, st->asked);
+
+    if (on_server != NULL)
+        on_server->shape = shape;
+    if (e->effect == EFFECT_TOLD)
+        st->shape = shape;
+    else if (st->shape != shape)
+        st->outdated = true;
+    if (e->effect == EFFECT_CHECK && c != NULL)
+        client_wake(c);
+}
+
 static void settle_op(struct server *s, uint64_t client_id, struct stmt_op *op, bool done)
 {
     struct client *c = worker_client(worker_of(s), client_id);
@@ -67,14 +102,15 @@ static void reset_one(struct server *s, struct client *c, const char *name)
 {
     const char *told = vars_get(c->vars, name);
     const char *own = vars_get(c->login_vars, name);
+    const char *spelt = vars_name(c->login_vars, name);
     bool reported = vars_is_reported(s->vars, name);
 
     if (!reported)
         s->vars = vars_with(s->vars, name, vars_get(s->login_vars, name), false);
     else if (own != NULL && told != NULL && strcmp(own, told) != 0)
-        msg_param_status(&c->conn.out, name, own);
+        msg_param_status(&c->conn.out, spelt, own);
     if (!reported || own != NULL)
-        c->vars = vars_with(c->vars, name, own, reported);
+        c->vars = vars_with(c->vars, spelt == NULL ? name : spelt, own, reported);
 }
 
 static void settle_reset(struct server *s, struct client *c, const char *name)
@@ -96,6 +132,33 @@ static void settle_reset(struct server *s, struct client *c, const char *name)
     conn_touch(&c->conn);
 }
 
+/* Names behind each other, to their empty end. */
+static void note_resets(struct server *s, const char *names)
+{
+    for (; *names != '\0'; names += strlen(names) + 1)
+        buf_put_cstr(&s->resets, names);
+}
+
+/* The batch is over: what it RESET goes to the client's own values, after all that the server had to tell. */
+static void settle_resets(struct relay *r)
+{
+    struct server *s = r->s;
+
+    if (buf_used(&s->resets) == 0)
+        return;
+    run_flush(r);
+    if (s->query_failed)
+        buf_consume(&s->resets, buf_used(&s->resets));
+    else if (r->c == NULL)
+        s->settings_owner = UINT64_MAX;
+    while (r->c != NULL && buf_used(&s->resets) > 0) {
+        const char *name = (const char *)buf_head(&s->resets);
+        settle_reset(s, r->c, name);
+        buf_consume(&s->resets, strlen(name) + 1);
+    }
+    buf_free(&s->resets);
+}
+
 static void effect_apply(struct server *s, const struct expect *e, bool done)
 {
     struct client *c = worker_client(worker_of(s), e->client_id);
@@ -103,7 +166,16 @@ static void effect_apply(struct server *s, const struct expect *e, bool done)
     switch ((enum expect_effect)e->effect) {
     case EFFECT_NONE:
     case EFFECT_SETTINGS:
+    case EFFECT_FAILED_BLOCK:
     case EFFECT_CLEANUP:
+        break;
+    case EFFECT_BOUND:
+    case EFFECT_TOLD:
+    case EFFECT_CHECK:
+        client_stmt_unuse(e->arg);
+        break;
+    case EFFECT_REFUSAL:
+        free(e->arg);
         break;
     case EFFECT_STMT_PREPARED:
     case EFFECT_STMT_CLOSED:
@@ -112,16 +184,18 @@ static void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_CLIENT_STMT:
         settle_op(s, e->client_id, e->arg, done);
         break;
-    case EFFECT_UNNAMED:
-        if (!done) {
-            s->unnamed_owner = 0;
-            if (c != NULL && c->unnamed_id == (uintptr_t)e->arg)
-                c->unnamed_id = 0;
-        }
+    case EFFECT_UNNAMED: {
+        struct unnamed_stmt *u = e->arg;
+        if (done)
+            s->unnamed_told = u == NULL ? 0 : u->id;
+        if (done && c != NULL && e->verdict == EXPECT_FORWARD)
+            unnamed_stmt_set(&c->unnamed_told, u);
+        unnamed_stmt_set(&u, NULL);
         break;
+    }
     case EFFECT_RESET:
-        if (done && c != NULL)
-            settle_reset(s, c, e->arg);
+        if (done)
+            note_resets(s, e->arg);
         free(e->arg);
         break;
     }
@@ -147,7 +221,10 @@ static void fake_reply(struct server *s, const struct expect *e)
         return;
     msg_empty(&c->conn.out, e->type == EXPECT_PARSE ? '1' : '3');
     conn_touch(&c->conn);
-    s->replied = true;
+    if (e->type == EXPECT_PARSE)
+        c->pretended++; /* if the batch is run again, this one is not answered again */
+    else
+        s->replied = true;
 }
 
 void relay_fakes(struct server *s)
@@ -215,26 +292,43 @@ static bool is_ddl(const char *tag)
     return false;
 }
 
-static void forget_statements(struct relay *r)
+static void forget_statements(struct server *s, struct client *c)
 {
-    server_stmts_clear(&r->s->stmts);
-    client_stmts_clear(&r->c->stmts);
-    r->c->unnamed_id = 0;
+    server_stmts_clear(&s->stmts);
+    s->prepares_owner = 0;
+    if (c != NULL)
+        client_stmts_clear(&c->stmts);
 }
 
-/* Command tags tell what a statement did that the text did not have to say. */
-static void heed_tag(struct relay *r, const char *tag)
+/* The server has what it had after its login, but for what it reports by itself. */
+static void back_to_login(struct server *s)
 {
-    struct server *s = r->s;
+    struct vars *now = s->vars;
+
+    s->settings_owner = 0;
+    s->vars = vars_ref(s->login_vars);
+    for (size_t i = 0; i < now->count; i++)
+        if (now->v[i].reported)
+            s->vars = vars_with(s->vars, now->v[i].name, now->v[i].value, true);
+    vars_unref(now);
+}
+
+/* Command tags tell what a statement did that the text did not have to say. c: whose it was; NULL: our own. */
+static void heed_tag(struct server *s, struct client *c, const char *tag)
+{
+    uint64_t who = c == NULL ? UINT64_MAX : c->id;
 
     if (strcmp(tag, "SET") == 0 || strcmp(tag, "RESET") == 0) {
-        s->settings_owner = r->c->id;
+        s->settings_owner = who;
+    } else if (strcmp(tag, "PREPARE") == 0) {
+        s->prepares_owner = who;
     } else if (strcmp(tag, "DISCARD ALL") == 0) {
-        forget_statements(r);
-        settle_reset(s, r->c, "all");
-        s->settings_owner = 0;
+        forget_statements(s, c);
+        back_to_login(s);
+        if (c != NULL)
+            note_resets(s, "all\0");
     } else if (strcmp(tag, "DEALLOCATE ALL") == 0) {
-        forget_statements(r);
+        forget_statements(s, c);
     } else if (is_ddl(tag)) {
         __atomic_add_fetch(&s->pool->target->db->catalog, 1, __ATOMIC_RELAXED);
     }
@@ -250,8 +344,8 @@ static enum verdict on_complete(struct relay *r, struct span body)
     s->copy = COPY_NONE;
     s->copy_end_sent = false;
     bool forward = is_forwarded(r, head);
-    if (forward && body.len > 0 && body.ptr[body.len - 1] == '\0')
-        heed_tag(r, (const char *)body.ptr);
+    if ((forward || head->effect == EFFECT_CLEANUP) && body.len > 0 && body.ptr[body.len - 1] == '\0')
+        heed_tag(s, forward ? r->c : NULL, (const char *)body.ptr);
     if (head->type == EXPECT_EXECUTE) {
         struct expect e = expect_pop(&s->expects);
         effect_apply(s, &e, true);
@@ -269,13 +363,16 @@ static enum verdict on_execute_end(struct relay *r)
     return head->type == EXPECT_EXECUTE ? answer(r, EXPECT_EXECUTE, "") : within(r);
 }
 
-static enum verdict on_row_description(struct relay *r)
+/* RowDescription or, with an empty body, NoData. */
+static enum verdict on_row_description(struct relay *r, struct span body)
 {
     struct expect *head = expect_head(&r->s->expects);
 
-    if (head != NULL && head->type == EXPECT_DESCRIBE)
-        return answer(r, EXPECT_DESCRIBE, "");
-    return within(r);
+    if (head == NULL || head->type != EXPECT_DESCRIBE)
+        return body.len == 0 ? violation(r, "NoData that nothing asked for") : within(r);
+    if (head->effect == EFFECT_TOLD || head->effect == EFFECT_CHECK)
+        settle_shape(r->s, head, shape_of(body));
+    return answer(r, EXPECT_DESCRIBE, "");
 }
 
 static enum verdict on_copy_in(struct relay *r)
@@ -325,7 +422,7 @@ static bool run_again(struct relay *r, const struct msg_error *e)
     struct server *s = r->s;
 
     if (c == NULL || buf_used(&c->replay) == 0 || c->replaying || s->replied || r->run != NULL || s->tx != 'I' ||
-        !is_stale_error(e->sqlstate))
+        s->expects.ends != 1 || !is_stale_error(e->sqlstate))
         return false;
     c->replaying = true;
     LIST_FOR_EACH (it, &s->stmts.lru) {
@@ -342,7 +439,42 @@ static bool run_again(struct relay *r, const struct msg_error *e)
 static bool error_is_clients(const struct relay *r, const struct expect *head)
 {
     return r->c != NULL && head != NULL && head->client_id == r->c->id && head->effect != EFFECT_SETTINGS &&
-           head->effect != EFFECT_CLEANUP && !r->c->replaying;
+           head->effect != EFFECT_FAILED_BLOCK && head->effect != EFFECT_CLEANUP && !r->c->replaying;
+}
+
+/* An ErrorResponse in which a server's name for a statement becomes the client's. */
+static void put_renamed(struct buf *out, struct span body, const char *from, const char *to)
+{
+    size_t mark = msg_begin(out, 'E');
+    const uint8_t *at = body.ptr, *end = body.ptr + body.len, *found;
+
+    while ((found = memmem(at, (size_t)(end - at), from, strlen(from))) != NULL) {
+        buf_put(out, at, (size_t)(found - at));
+        buf_put(out, to, strlen(to));
+        at = found + strlen(from);
+    }
+    buf_put(out, at, (size_t)(end - at));
+    msg_end(out, mark);
+}
+
+/* True if the client gets other words than the server's; they are sent. */
+static bool reword(struct relay *r, const struct expect *head, struct span body)
+{
+    struct client *c = r->c;
+
+    if (head == NULL || (head->effect != EFFECT_REFUSAL && head->effect != EFFECT_BOUND))
+        return false;
+    run_flush(r);
+    if (head->effect == EFFECT_REFUSAL) {
+        const struct refusal_text *text = head->arg;
+        msg_error(&c->conn.out, "ERROR", text->sqlstate, text->message, NULL, NULL);
+    } else {
+        const struct client_stmt *st = head->arg;
+        put_renamed(&c->conn.out, body, st->asked == NULL ? st->name : st->asked->name, st->name);
+    }
+    conn_touch(&c->conn);
+    r->s->replied = true;
+    return true;
 }
 
 static enum verdict on_error(struct relay *r, struct span body)
@@ -370,9 +502,21 @@ static enum verdict on_error(struct relay *r, struct span body)
         login_settings(r->c, s, &e);
         return r->s->state == SERVER_DEAD ? RELAY_GONE : RELAY_DROP;
     }
-    if (forward)
+    if (forward) {
         stat_add(&worker_stats(r->c->worker, r->c->db)->error_count, 1);
+        forward = !reword(r, head, body);
+    }
+    if (head != NULL && head->type == EXPECT_PARSE &&
+        (head->effect == EFFECT_UNNAMED || head->effect == EFFECT_REFUSAL)) {
+        s->unnamed_told = 0;
+        if (r->c != NULL && head->effect == EFFECT_UNNAMED && head->verdict == EXPECT_FORWARD)
+            unnamed_stmt_set(&r->c->unnamed_told, NULL);
+    }
     expect_fail(&s->expects, dropped_by_error, s);
+    if (r->c != NULL) {
+        prepare_unnamed_failed(r->c, s);
+        client_wake(r->c); /* what waited for these answers goes on: up to Sync there are no others */
+    }
     return forward ? RELAY_FORWARD : RELAY_DROP;
 }
 
@@ -409,11 +553,16 @@ static enum verdict on_ready(struct relay *r, struct span body)
     s->copy_end_sent = false;
     while (!expect_empty(&s->expects)) {
         e = expect_pop(&s->expects);
-        bool ends = e.type == EXPECT_SYNC || e.type == EXPECT_QUERY || e.type == EXPECT_FUNCTION;
+        bool ends = expect_ends(&e);
         effect_apply(s, &e, ends && !s->query_failed);
+        if (e.type == EXPECT_QUERY)
+            s->unnamed_told = 0;
+        if (e.type == EXPECT_QUERY && is_forwarded(r, &e))
+            unnamed_stmt_set(&r->c->unnamed_told, NULL);
         if (ends)
             break;
     }
+    settle_resets(r);
     bool failed = s->query_failed;
     s->query_failed = false;
     if (e.effect == EFFECT_SETTINGS && r->c != NULL && !failed) {
@@ -424,6 +573,11 @@ static enum verdict on_ready(struct relay *r, struct span body)
     if (!is_forwarded(r, &e))
         return RELAY_DROP;
     count_query(r->c, s);
+    if (UNLIKELY(r->c->mode == POOL_STATEMENT && s->tx != 'I')) {
+        run_flush(r);
+        session_left_statement(r->c);
+        return s->state == SERVER_DEAD || s->state == SERVER_CLOSING ? RELAY_GONE : RELAY_DROP;
+    }
     return RELAY_FORWARD;
 }
 
@@ -464,9 +618,8 @@ static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
     case '3':
         return answer(r, EXPECT_CLOSE, "CloseComplete that nothing asked for");
     case 'T':
-        return on_row_description(r);
     case 'n':
-        return answer(r, EXPECT_DESCRIBE, "NoData that nothing asked for");
+        return on_row_description(r, body);
     case 'I':
     case 's':
         return on_execute_end(r);

@@ -17,6 +17,8 @@
 
 #include <stdio.h>
 
+#define LINGER_MAX (60 * USEC_PER_SEC) /* how long a client that is told the end may take to read it */
+
 enum step { GO_ON, ANSWERED, WAIT, DOOMED };
 
 /* What is being worked on: the unread bytes, and the message at their head. */
@@ -36,11 +38,13 @@ static void consume(struct work *k, size_t n)
 /* --- understand --- */
 
 /* Where the batch at the head ends: its length up to and including Query, FunctionCall, Sync or Flush; 0 if it is not
- * all there yet. Long enough batches do not wait for their end. */
-static size_t batch_extent(const struct client *c, const struct work *k)
+ * all there yet. Long enough batches do not wait for their end. *last: its last message, 0 where that is not there. */
+static size_t batch_extent(const struct client *c, const struct work *k, uint8_t *last)
 {
     size_t hold = c->worker->config->opt.batch_hold;
     size_t at = 0;
+
+    *last = 0;
 
     while (at < k->left) {
         struct frame f;
@@ -53,12 +57,20 @@ static size_t batch_extent(const struct client *c, const struct work *k)
         if (at + f.total > k->left)
             return at + f.total > hold ? k->left : 0;
         at += f.total;
-        if (strchr("QFSHX", f.type) != NULL)
+        if (strchr("QFSHX", f.type) != NULL) {
+            *last = f.type;
             return at;
+        }
         if (at > hold)
             return at;
     }
     return 0;
+}
+
+/* What ReadyForQuery says of a client that holds no server. */
+static char block_status(const struct client *c)
+{
+    return c->failed_block ? 'E' : 'I';
 }
 
 /* A refused batch: its messages go nowhere, its end is answered. */
@@ -73,11 +85,38 @@ static enum step drop_message(struct client *c, struct work *k)
     if (ends) {
         c->drop_batch = false;
         c->in_batch = false;
-        msg_ready(&c->conn.out, 'I');
+        msg_ready(&c->conn.out, block_status(c));
         conn_touch(&c->conn);
     }
     consume(k, k->have);
     return ANSWERED;
+}
+
+/* Terminate: what came before it is carried out and answered, what comes behind it is not looked at. */
+static enum step terminate(struct client *c, struct work *k)
+{
+    c->eof = true;
+    consume(k, k->left);
+    client_wake(c);
+    return WAIT;
+}
+
+/* Nothing that a server still owes this client: it answers before the client is told the end. */
+static bool all_answered(const struct client *c)
+{
+    return c->state == CLIENT_IDLE || (c->state == CLIENT_ACTIVE && (expect_empty(&c->server->expects) || c->in_batch));
+}
+
+/* A message that ends the connection, once what came before it has been answered. */
+static enum step bad_message(struct client *c, const struct work *k, const char *why)
+{
+    if (!all_answered(c))
+        return WAIT;
+    if (frame_is_of(FROM_CLIENT, k->at[0]) && k->at[0] != 'p')
+        fate_meet(c, FATE_BAD_MESSAGE, why);
+    else
+        fate_meet(c, FATE_UNKNOWN_MESSAGE, k->at[0]);
+    return DOOMED;
 }
 
 /* Messages that need no server. */
@@ -85,14 +124,12 @@ static enum step answer_here(struct client *c, struct work *k)
 {
     switch (k->f.type) {
     case 'X':
-        consume(k, k->have);
-        client_drop(c, "client closed the connection");
-        return DOOMED;
+        return terminate(c, k);
     case 'S':
         if (c->server != NULL)
             return GO_ON;
         consume(k, k->have);
-        msg_ready(&c->conn.out, 'I');
+        msg_ready(&c->conn.out, block_status(c));
         conn_touch(&c->conn);
         return ANSWERED;
     case 'H':
@@ -106,8 +143,7 @@ static enum step answer_here(struct client *c, struct work *k)
         consume(k, k->have);
         return ANSWERED;
     case 'p':
-        fate_meet(c, FATE_BAD_MESSAGE, "password message after login");
-        return DOOMED;
+        return bad_message(c, k, "");
     default:
         return GO_ON;
     }
@@ -117,19 +153,18 @@ static enum step pass_stream(struct client *c, struct work *k)
 {
     size_t n = MIN(c->stream_left, k->left);
 
-    if (!c->stream_drop)
+    if (!c->stream_drop) {
+        if (conn_is_high(&c->server->conn)) {
+            conn_pause(&c->conn); /* until the server has taken what is queued */
+            return WAIT;
+        }
         conn_send_run(&c->server->conn, k->at, n);
+    }
     c->stream_left -= n;
     if (c->stream_left == 0)
         c->stream_drop = false;
     consume(k, n);
     return ANSWERED;
-}
-
-static enum step bad_message(struct client *c, const char *why)
-{
-    fate_meet(c, FATE_BAD_MESSAGE, why);
-    return DOOMED;
 }
 
 /* The next message: whole, or, of a long one, as much as is looked at. */
@@ -146,7 +181,7 @@ static enum step understand(struct client *c, struct work *k)
     case PARSE_MORE:
         return WAIT;
     case PARSE_BAD:
-        return bad_message(c, why);
+        return bad_message(c, k, why);
     case PARSE_OK:
         break;
     }
@@ -165,7 +200,9 @@ static enum step understand(struct client *c, struct work *k)
 /* One cluster, and all of it goes to its primary: the pool that login has chosen. */
 static enum step route(struct client *c, struct work *k)
 {
-    if (c->server == NULL && batch_extent(c, k) == 0)
+    uint8_t last;
+
+    if (c->server == NULL && batch_extent(c, k, &last) == 0)
         return WAIT;
     return GO_ON;
 }
@@ -189,18 +226,22 @@ static enum step attach(struct client *c)
 
 /* --- send --- */
 
-/* A batch that may have to be run again is kept: it begins with a Bind of a named statement, and all of it is there. */
+/* A batch that may have to be run again is kept: it begins with a Bind or Parse, and all of it is there. What rests on
+ * more than pretended Parses is forgotten again (prepare.c). */
 static void keep_for_replay(struct client *c, const struct work *k)
 {
     size_t extent;
+    uint8_t last;
 
-    if (k->f.type != 'B' || c->in_batch || c->server->tx != 'I' || !expect_empty(&c->server->expects))
+    if ((k->f.type != 'B' && k->f.type != 'P') || c->in_batch || c->server->tx != 'I' ||
+        !expect_empty(&c->server->expects))
         return;
-    extent = batch_extent(c, k);
-    if (extent == 0 || k->at[extent - 5] != 'S')
+    extent = batch_extent(c, k, &last);
+    if (extent == 0 || last != 'S')
         return;
     buf_consume(&c->replay, buf_used(&c->replay));
     buf_put(&c->replay, k->at, extent);
+    c->pretended = 0;
 }
 
 static enum step send_on(struct client *c, struct work *k)
@@ -217,11 +258,9 @@ static enum step send_on(struct client *c, struct work *k)
         consume(k, k->have);
         return GO_ON;
     case SEND_WAIT:
-        return WAIT;
-    case SEND_ENDED:
         break;
     }
-    return DOOMED;
+    return WAIT;
 }
 
 /* --- the spine --- */
@@ -265,13 +304,12 @@ void session_attached(struct client *c, struct server *s)
         client_wake(c);
 }
 
+/* A client that sends no more has got all that it can get: nothing is under way, or only what waits for more from it. */
 static bool finished(const struct client *c)
 {
-    if (c->state == CLIENT_IDLE)
-        return true;
-    if (c->state != CLIENT_ACTIVE)
-        return false;
-    return expect_empty(&c->server->expects) || c->in_batch;
+    return all_answered(c) ||
+           (c->state == CLIENT_ACTIVE && (c->stream_left > 0 || c->server->copy == COPY_BOTH ||
+                                          (c->server->copy == COPY_IN && !c->server->copy_end_sent)));
 }
 
 void session_run(struct client *c)
@@ -283,7 +321,7 @@ void session_run(struct client *c)
     conn_reprocess(&c->conn);
     /* What was sent before the end has been carried out: now the end itself. */
     if (c->eof && (c->state == CLIENT_IDLE || c->state == CLIENT_ACTIVE) && finished(c))
-        client_drop(c, "client closed the connection");
+        client_leave(c);
 }
 
 void session_eof(struct client *c)
@@ -310,6 +348,11 @@ static void rerun(struct client *c)
         const char *why;
         if (frame_next(FROM_CLIENT, buf_head(&batch), buf_used(&batch), &f, &why) != PARSE_OK)
             break;
+        if (f.type == 'P' && c->pretended > 0) { /* has been answered */
+            c->pretended--;
+            buf_consume(&batch, f.total);
+            continue;
+        }
         send_message(c, &f, buf_head(&batch), f.total); /* nothing is pending: it does not have to wait */
         buf_consume(&batch, f.total);
     }
@@ -340,15 +383,16 @@ void session_settled(struct client *c, struct server *s)
         return;
     }
     buf_free(&c->replay);
-    if (c->mode == POOL_STATEMENT && s->tx != 'I') {
-        fate_meet(c, FATE_STATEMENT_MODE);
-        return;
-    }
     if (expect_empty(&s->expects) && s->tx == 'I' && c->mode != POOL_SESSION && c->pin == NULL && !c->in_batch &&
         c->stream_left == 0 && !c->replication)
         give_back(c);
     if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused)
         client_wake(c);
+}
+
+void session_left_statement(struct client *c)
+{
+    fate_meet(c, FATE_STATEMENT_MODE);
 }
 
 void session_detach(struct client *c)
@@ -394,14 +438,13 @@ static void answer_lost_batches(struct client *c, const struct server *s)
 
     for (uint32_t i = 0; i < s->expects.count; i++) {
         const struct expect *e = expect_at(&s->expects, i);
-        bool ends = e->type == EXPECT_SYNC || e->type == EXPECT_QUERY || e->type == EXPECT_FUNCTION;
         if (e->client_id != c->id || e->verdict == EXPECT_SKIP)
             continue;
         if (!told)
             fate_meet_as(c, FATE_SERVER_LOST, s->sqlstate, s->why);
         told = true;
-        if (ends) {
-            msg_ready(&c->conn.out, 'I');
+        if (expect_ends(e)) {
+            msg_ready(&c->conn.out, block_status(c));
             told = false;
         }
     }
@@ -425,7 +468,7 @@ void session_server_lost(struct client *c, struct server *s)
         client_drop(c, "server was lost in the middle of a message"); /* no error could be told apart from data */
         return;
     }
-    if (s->tx != 'I' || c->mode == POOL_SESSION || c->pin != NULL || c->replication) {
+    if ((s->tx != 'I' && !c->failed_block) || c->mode == POOL_SESSION || c->pin != NULL || c->replication) {
         fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
         return;
     }
@@ -469,6 +512,7 @@ static void cut_statement(struct client *c)
     snprintf(s->sqlstate, sizeof s->sqlstate, "08007");
     snprintf(s->why, sizeof s->why, "server did not end the statement after statement_timeout; its outcome is unknown");
     stat_add(&worker_stats(c->worker, c->db)->timeout_count, 1);
+    c->failed_block = s->tx != 'I';
     session_server_lost(c, s);
     s->stuck_message = true;
     server_close(s, "no answer after statement_timeout and cancel_grace");
@@ -546,7 +590,7 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
                 fate_meet(c, FATE_IDLE_CLIENT);
             break;
         case CLIENT_LINGER:
-            if (now - c->state_since > USEC_PER_SEC)
+            if (now - c->state_since > (buf_used(&c->conn.out) > 0 ? LINGER_MAX : USEC_PER_SEC))
                 client_drop(c, NULL);
             break;
         default: /* logging in */

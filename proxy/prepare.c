@@ -1,0 +1,616 @@
+/*
+ * prepare.c: the messages of the extended protocol that concern prepared statements. A client's own names are
+ * translated to the shared ones of servers (pool/stmts.h), and a statement is prepared on a server when it is first
+ * needed there.
+ *
+ * The rules (SEMANTICS of prepared statements): where PostgreSQL itself would err, the error is provoked on the server,
+ * never imitated; what is asked may be relied on within its batch, a later batch waits until it is told. A client that
+ * was told the shape of a statement's rows never gets rows of another: where its server has not described them yet, it
+ * is asked first, and PostgreSQL's own words (0A000) are due if they differ.
+ * Thread: worker.
+ */
+#include "parser/verb.h"
+#include "proxy/sending.h"
+
+#include <stdio.h>
+
+/* A message with another name in it than the client's: type, length, then before + name + after; the rest of a long one
+ * follows by itself. */
+static void send_renamed(const struct sending *m, struct span before, const char *name, struct span after)
+{
+    struct buf *out = &m->s->conn.out;
+    size_t name_len = strlen(name) + 1;
+    size_t missing = m->f->total - m->have;
+
+    buf_put_u8(out, m->f->type);
+    buf_put_u32(out, (uint32_t)(4 + before.len + name_len + after.len + missing));
+    buf_put(out, before.ptr, before.len);
+    buf_put(out, name, name_len);
+    buf_put(out, after.ptr, after.len);
+    conn_touch(&m->s->conn);
+}
+
+static uint64_t parse_environment(const struct client *c)
+{
+    uint64_t h = vars_parse_hash(c->vars);
+    uint64_t catalog = __atomic_load_n(&c->db->catalog, __ATOMIC_RELAXED);
+
+    h = hash_bytes(h, &c->target, sizeof c->target);
+    return hash_bytes(h, &catalog, sizeof catalog);
+}
+
+/* The batch cannot be run again: what it rests on is not only pretended. */
+static void forget_replay(struct client *c)
+{
+    buf_free(&c->replay);
+}
+
+/* --- on the server --- */
+
+static void inject_close(const struct sending *m, struct server_stmt *st)
+{
+    msg_named(&m->s->conn.out, 'C', 'S', st->text->name);
+    conn_touch(&m->s->conn);
+    st->asked = false;
+    st->batch = m->s->batch; /* what this batch asks, it may rely on: it may need the statement again */
+    st->pending++;
+    sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_STMT_CLOSED, st);
+}
+
+static void evict(const struct sending *m)
+{
+    size_t max = (size_t)MAX(m->c->worker->config->opt.max_prepared_statements, 1);
+    size_t over = m->s->stmts.count > max ? m->s->stmts.count - max : 0;
+
+    for (; over > 0; over--) {
+        struct server_stmt *victim = server_stmts_victim(&m->s->stmts, max, m->s->batch);
+        if (victim == NULL)
+            break;
+        inject_close(m, victim);
+    }
+}
+
+/* The server's entry for a text, usable in this batch. NULL: wait until what is pending has been told. */
+static struct server_stmt *use_on_server(const struct sending *m, struct stmt_text *text)
+{
+    struct server_stmt *st = server_stmts_find(&m->s->stmts, text);
+
+    if (st != NULL && !server_stmt_certain(st, m->s->batch))
+        return NULL;
+    st = server_stmts_use(&m->s->stmts, text, m->s->batch);
+    if (st->stale) {
+        st->stale = false;
+        st->shape = 0;
+        if (st->present)
+            inject_close(m, st);
+    }
+    return st;
+}
+
+static bool is_on_server(const struct server_stmt *st)
+{
+    return st->pending == 0 ? st->present : st->asked;
+}
+
+/* Makes sure that the text is prepared when the next message is read. NULL: wait. */
+static struct server_stmt *ensure_prepared(const struct sending *m, struct stmt_text *text)
+{
+    struct server_stmt *st = use_on_server(m, text);
+
+    if (st == NULL || is_on_server(st))
+        return st;
+    msg_parse(&m->s->conn.out, text->name, stmt_text_sql(text), stmt_text_types(text));
+    conn_touch(&m->s->conn);
+    st->asked = true;
+    st->shape = 0;
+    st->pending++;
+    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_STMT_PREPARED, st);
+    stat_add(&worker_stats(m->c->worker, m->c->db)->server_parse_count, 1);
+    evict(m);
+    return st;
+}
+
+/* --- a client's names --- */
+
+/* The client's own name for a statement; NULL if it means nothing now (*wait: if that is not yet certain). */
+static struct client_stmt *known_name(const struct sending *m, const char *name, bool *wait)
+{
+    struct client_stmt *st = client_stmts_find(&m->c->stmts, name);
+
+    *wait = st != NULL && !client_stmt_certain(st, m->s->batch);
+    return st == NULL || st->asked == NULL ? NULL : st;
+}
+
+static struct stmt_op *client_op(struct client_stmt *st, struct stmt_text *text, uint64_t batch)
+{
+    struct stmt_op *op = mem_zalloc(sizeof *op);
+
+    client_stmt_ask(st, text, batch);
+    op->client = st;
+    op->text = text == NULL ? NULL : stmt_text_ref(text);
+    return op;
+}
+
+static uint64_t portal_number(const char *portal)
+{
+    return hash_bytes(1, portal, strlen(portal));
+}
+
+void prepare_unbind(struct client *c)
+{
+    client_stmt_unuse(c->bound);
+    c->bound = NULL;
+    c->bound_portal = 0;
+}
+
+static void note_bound(const struct sending *m, const char *portal, struct client_stmt *st)
+{
+    prepare_unbind(m->c);
+    m->c->bound = st == NULL ? NULL : client_stmt_use(st);
+    m->c->bound_portal = portal_number(portal);
+}
+
+/* The text that a portal was bound to in this batch; NULL: not known. */
+static const char *bound_text(const struct client *c, const char *portal)
+{
+    if (c->bound_portal != portal_number(portal))
+        return NULL;
+    if (c->bound != NULL)
+        return c->bound->asked == NULL ? NULL : stmt_text_sql(c->bound->asked);
+    return c->unnamed == NULL ? NULL : (const char *)c->unnamed->body + 1; /* behind its empty name */
+}
+
+/* --- row shapes --- */
+
+/* The server fails in the statement's place, and its error gets these words. */
+static enum send_result refuse(const struct sending *m, const char *sqlstate, const char *message)
+{
+    struct refusal_text *text = mem_zalloc(sizeof *text);
+
+    snprintf(text->sqlstate, sizeof text->sqlstate, "%s", sqlstate);
+    snprintf(text->message, sizeof text->message, "%s", message);
+    msg_parse(&m->s->conn.out, "", "refused by the pooler", span_of(NULL, 0));
+    conn_touch(&m->s->conn);
+    m->s->unnamed_asked = 0;
+    sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_REFUSAL, text);
+    return SEND_OK;
+}
+
+static bool shape_is_open(const struct sending *m, const struct client_stmt *st, const struct server_stmt *on_server)
+{
+    return st->shape != 0 && m->s->tx != 'E' && (on_server == NULL || on_server->shape != st->shape);
+}
+
+/* Asks the server how it describes the rows; the client's message waits for that. */
+static enum send_result check_shape(const struct sending *m, struct client_stmt *st)
+{
+    if (expect_waits_for(&m->s->expects, EFFECT_CHECK) || ensure_prepared(m, st->asked) == NULL)
+        return SEND_WAIT;
+    msg_named(&m->s->conn.out, 'D', 'S', st->asked->name);
+    msg_empty(&m->s->conn.out, 'H');
+    conn_touch(&m->s->conn);
+    sending_expect(m, EXPECT_DESCRIBE, EXPECT_SKIP, EFFECT_CHECK, client_stmt_use(st));
+    return SEND_WAIT;
+}
+
+/* Sees that the server has the statement, with the rows that the client knows. */
+static enum send_result make_ready(const struct sending *m, struct client_stmt *st)
+{
+    struct server_stmt *on_server = server_stmts_find(&m->s->stmts, st->asked);
+
+    if (UNLIKELY(!st->outdated && shape_is_open(m, st, on_server)))
+        return check_shape(m, st);
+    return ensure_prepared(m, st->asked) == NULL ? SEND_WAIT : SEND_OK;
+}
+
+/* --- Parse --- */
+
+/* A name that the client has already: PostgreSQL's own 42P05, provoked with that very name, which is closed afterwards.
+ */
+static enum send_result parse_duplicate(const struct sending *m, const char *name)
+{
+    msg_named(&m->s->conn.out, 'C', 'S', name);
+    sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+    msg_parse(&m->s->conn.out, name, "", span_of(NULL, 0));
+    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+    sending_raw(m);
+    sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
+    buf_put_cstr(&m->s->close_names, name);
+    return SEND_OK;
+}
+
+static enum send_result parse_named(const struct sending *m, const struct msg_parse *parse)
+{
+    struct client *c = m->c;
+    bool wait;
+
+    if (known_name(m, parse->name, &wait) != NULL && !wait)
+        return parse_duplicate(m, parse->name);
+    if (wait)
+        return SEND_WAIT;
+    struct stmt_text *text = stmt_text_intern(parse->text, parse->types, parse_environment(c));
+    struct server_stmt *on_server = use_on_server(m, text);
+    bool fake = on_server != NULL && is_on_server(on_server) && m->s->tx != 'E';
+    /* Pretending is right only where nothing that is still under way could make PostgreSQL refuse. */
+    if (on_server == NULL || (fake && sending_after_others(m->s))) {
+        stmt_text_unref(text);
+        return SEND_WAIT;
+    }
+    struct stmt_op *op = client_op(client_stmts_add(&c->stmts, parse->name), text, m->s->batch);
+    stat_add(&worker_stats(c->worker, c->db)->client_parse_count, 1);
+    if (fake) {
+        sending_expect(m, EXPECT_PARSE, EXPECT_FAKE, EFFECT_CLIENT_STMT, op);
+        relay_fakes(m->s);
+    } else {
+        forget_replay(c);
+        msg_parse(&m->s->conn.out, text->name, parse->text, parse->types);
+        conn_touch(&m->s->conn);
+        on_server->asked = true;
+        on_server->shape = 0;
+        on_server->pending++;
+        op->server = on_server;
+        sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_CLIENT_STMT, op);
+        stat_add(&worker_stats(c->worker, c->db)->server_parse_count, 1);
+        evict(m);
+    }
+    stmt_text_unref(text);
+    return SEND_OK;
+}
+
+void unnamed_stmt_set(struct unnamed_stmt **at, struct unnamed_stmt *to)
+{
+    struct unnamed_stmt *old = *at;
+
+    if (to != NULL)
+        to->refs++;
+    *at = to;
+    if (old == NULL || --old->refs > 0)
+        return;
+    free(old->deallocates);
+    free(old);
+}
+
+void prepare_unnamed_failed(struct client *c, struct server *s)
+{
+    struct unnamed_stmt *now = c->unnamed_told;
+
+    s->unnamed_asked = s->unnamed_told;
+    for (uint32_t i = 0; i < s->expects.count; i++) {
+        const struct expect *e = expect_at(&s->expects, i);
+        struct unnamed_stmt *u = e->effect == EFFECT_UNNAMED ? e->arg : NULL;
+        if (e->effect != EFFECT_UNNAMED && e->type != EXPECT_QUERY)
+            continue;
+        s->unnamed_asked = u == NULL ? 0 : u->id;
+        if (e->verdict == EXPECT_FORWARD)
+            now = u;
+    }
+    unnamed_stmt_set(&c->unnamed, now);
+}
+
+static void expect_unnamed(const struct sending *m, enum expect_type type, enum expect_verdict verdict)
+{
+    struct unnamed_stmt *entry = NULL;
+
+    unnamed_stmt_set(&entry, m->c->unnamed);
+    m->c->unnamed_batch = m->s->batch;
+    m->s->unnamed_asked = entry == NULL ? 0 : entry->id;
+    sending_expect(m, type, verdict, EFFECT_UNNAMED, entry);
+}
+
+/* Sends the unnamed statement that is kept. */
+static void send_unnamed(const struct sending *m, enum expect_verdict verdict)
+{
+    struct buf *out = &m->s->conn.out;
+    size_t mark = msg_begin(out, 'P');
+
+    buf_put(out, m->c->unnamed->body, m->c->unnamed->len);
+    msg_end(out, mark);
+    conn_touch(&m->s->conn);
+    expect_unnamed(m, EXPECT_PARSE, verdict);
+}
+
+static struct unnamed_stmt *unnamed_new(const void *body, size_t len)
+{
+    static uint64_t last_id;
+    struct unnamed_stmt *u = mem_zalloc(sizeof *u + len);
+
+    u->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+    u->len = len;
+    memcpy(u->body, body, len);
+    return u;
+}
+
+/* DEALLOCATE of a protocol-level name, by the extended protocol: the server knows it by its own name. */
+static struct unnamed_stmt *unnamed_deallocate(const struct client *c, const struct msg_parse *parse)
+{
+    struct verb v = verb_of(parse->text);
+    struct client_stmt *st;
+    struct buf body = {0};
+    struct unnamed_stmt *u;
+
+    if (v.kind != VERB_DEALLOCATE || v.all)
+        return NULL;
+    st = client_stmts_find(&c->stmts, v.name);
+    if (st == NULL || st->asked == NULL)
+        return NULL;
+    buf_put_cstr(&body, "");
+    buf_put(&body, "DEALLOCATE ", 11);
+    buf_put_cstr(&body, st->asked->name);
+    buf_put_u16(&body, 0);
+    u = unnamed_new(buf_head(&body), buf_used(&body));
+    u->deallocates = mem_strdup(v.name);
+    buf_free(&body);
+    return u;
+}
+
+static enum send_result parse_unnamed(const struct sending *m, const struct msg_parse *parse)
+{
+    struct client *c = m->c;
+    struct unnamed_stmt *u = unnamed_deallocate(c, parse);
+
+    forget_replay(c);
+    if (u != NULL) {
+        unnamed_stmt_set(&c->unnamed, u);
+        send_unnamed(m, EXPECT_FORWARD);
+        return SEND_OK;
+    }
+    unnamed_stmt_set(&c->unnamed, unnamed_new(m->p + FRAME_HEADER, m->have - FRAME_HEADER));
+    sending_raw(m);
+    expect_unnamed(m, EXPECT_PARSE, EXPECT_FORWARD);
+    return SEND_OK;
+}
+
+/* Too long to be looked at: it goes on under its own name, and its server stays with the client. */
+static enum send_result parse_long(const struct sending *m)
+{
+    struct client *c = m->c;
+
+    c->pin = "long prepared statement";
+    unnamed_stmt_set(&c->unnamed, NULL);
+    m->s->unnamed_asked = 0;
+    m->s->close_needed = true; /* nobody else may meet that name */
+    forget_replay(c);
+    sending_raw(m);
+    sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
+    return SEND_OK;
+}
+
+enum send_result prepare_parse(const struct sending *m)
+{
+    struct msg_parse parse;
+
+    if (m->have < m->f->total)
+        return parse_long(m);
+    if (msgin_parse(sending_body(m), &parse) != PARSE_OK ||
+        (parse.name[0] != '\0' && m->c->worker->config->opt.max_prepared_statements == 0)) {
+        forget_replay(m->c);
+        sending_raw(m); /* the server says what is wrong with it */
+        sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
+        return SEND_OK;
+    }
+    return parse.name[0] == '\0' ? parse_unnamed(m, &parse) : parse_named(m, &parse);
+}
+
+/* --- Bind, Describe --- */
+
+/* The unnamed statement must be this client's, or none. */
+static void ensure_unnamed(const struct sending *m)
+{
+    struct client *c = m->c;
+    struct server *s = m->s;
+
+    if (c->pin != NULL && c->unnamed == NULL)
+        return;
+    if (c->unnamed == NULL) {
+        msg_named(&s->conn.out, 'C', 'S', ""); /* so that nobody else's is taken for it */
+        conn_touch(&s->conn);
+        sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+        s->unnamed_asked = 0;
+    } else if (s->unnamed_asked != c->unnamed->id) {
+        send_unnamed(m, EXPECT_SKIP);
+    }
+}
+
+static bool unnamed_is_certain(const struct sending *m)
+{
+    const struct client *c = m->c;
+
+    return c->unnamed_batch == m->s->batch || !sending_after_others(m->s);
+}
+
+/* Finds what a Bind or Describe means by a statement's name, and sees that the server has it. OK with *found NULL: as
+ * the client wrote it. */
+static enum send_result resolve_name(const struct sending *m, const char *name, struct client_stmt **found)
+{
+    struct client_stmt *st;
+    bool wait;
+
+    *found = NULL;
+    if (name[0] == '\0') {
+        if (!unnamed_is_certain(m))
+            return SEND_WAIT;
+        forget_replay(m->c);
+        ensure_unnamed(m);
+        return SEND_OK;
+    }
+    st = known_name(m, name, &wait);
+    if (wait)
+        return SEND_WAIT;
+    if (st == NULL || st->described)
+        forget_replay(m->c); /* it was told the row shape: PostgreSQL's own error is due */
+    if (st == NULL)
+        return SEND_OK;
+    if (make_ready(m, st) == SEND_WAIT)
+        return SEND_WAIT;
+    *found = st;
+    return SEND_OK;
+}
+
+enum send_result prepare_bind(const struct sending *m)
+{
+    struct msg_bind bind;
+    struct client_stmt *st = NULL;
+    bool whole = m->have == m->f->total;
+
+    if (msgin_bind_head(sending_body(m), whole, &bind) == PARSE_OK) {
+        if (resolve_name(m, bind.name, &st) == SEND_WAIT)
+            return SEND_WAIT;
+        note_bound(m, bind.portal, st);
+        stat_add(&worker_stats(m->c->worker, m->c->db)->bind_count, 1);
+    }
+    if (st != NULL && st->outdated)
+        return refuse(m, "0A000", "cached plan must not change result type");
+    if (st != NULL)
+        send_renamed(m, span_of(bind.portal, strlen(bind.portal) + 1), st->asked->name, bind.rest);
+    else
+        sending_raw(m);
+    sending_expect(m, EXPECT_BIND, EXPECT_FORWARD, st == NULL ? EFFECT_NONE : EFFECT_BOUND,
+                   st == NULL ? NULL : client_stmt_use(st));
+    return SEND_OK;
+}
+
+static void expect_description(const struct sending *m, struct client_stmt *st)
+{
+    if (st != NULL)
+        st->described = true;
+    sending_expect(m, EXPECT_DESCRIBE, EXPECT_FORWARD, st == NULL ? EFFECT_NONE : EFFECT_TOLD,
+                   st == NULL ? NULL : client_stmt_use(st));
+}
+
+static struct client_stmt *bound_to(const struct client *c, const char *portal)
+{
+    return c->bound_portal == portal_number(portal) ? c->bound : NULL;
+}
+
+enum send_result prepare_describe(const struct sending *m)
+{
+    struct msg_named named;
+    struct client_stmt *st = NULL;
+
+    if (msgin_named(sending_body(m), &named) == PARSE_OK) {
+        if (named.kind != 'S')
+            st = bound_to(m->c, named.name);
+        else if (resolve_name(m, named.name, &st) == SEND_WAIT)
+            return SEND_WAIT;
+    }
+    if (st != NULL && named.kind == 'S' && st->outdated)
+        return refuse(m, "0A000", "cached plan must not change result type");
+    if (st != NULL && named.kind == 'S')
+        send_renamed(m, span_of("S", 1), st->asked->name, span_of(NULL, 0));
+    else
+        sending_raw(m);
+    expect_description(m, st);
+    return SEND_OK;
+}
+
+/* --- Execute --- */
+
+/* The portal is a DEALLOCATE of one of the client's names: it must be there to go away. */
+static enum send_result execute_deallocate(const struct sending *m, struct client_stmt *st)
+{
+    struct server_stmt *on_server = ensure_prepared(m, st->asked);
+
+    if (on_server == NULL)
+        return SEND_WAIT;
+    struct stmt_op *op = client_op(st, NULL, m->s->batch);
+    on_server->asked = false;
+    on_server->pending++;
+    op->server = on_server;
+    sending_raw(m);
+    sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_CLIENT_STMT, op);
+    m->c->quiet = true;
+    return SEND_OK;
+}
+
+enum send_result prepare_execute(const struct sending *m)
+{
+    struct client *c = m->c;
+    struct reader r = reader_of(m->p + FRAME_HEADER, m->have - FRAME_HEADER);
+    const char *portal = reader_cstr(&r);
+    const char *sql = bound_text(c, portal);
+    char *resets;
+    bool wait;
+
+    if (sql != NULL && c->bound == NULL && c->unnamed->deallocates != NULL) {
+        struct client_stmt *st = known_name(m, c->unnamed->deallocates, &wait);
+        if (wait)
+            return SEND_WAIT;
+        if (st != NULL)
+            return execute_deallocate(m, st);
+    }
+    resets = sql == NULL ? NULL : sending_resets(sql);
+    sending_raw(m);
+    sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
+    c->quiet = c->quiet || resets != NULL;
+    return SEND_OK;
+}
+
+/* --- Close, DEALLOCATE --- */
+
+static enum send_result close_unnamed(const struct sending *m)
+{
+    forget_replay(m->c);
+    unnamed_stmt_set(&m->c->unnamed, NULL);
+    sending_raw(m);
+    expect_unnamed(m, EXPECT_CLOSE, EXPECT_FORWARD);
+    return SEND_OK;
+}
+
+enum send_result prepare_close(const struct sending *m)
+{
+    struct msg_named named;
+    struct client_stmt *st = NULL;
+    bool wait = false;
+
+    if (msgin_named(sending_body(m), &named) == PARSE_OK && named.kind == 'S') {
+        if (named.name[0] == '\0')
+            return close_unnamed(m);
+        st = known_name(m, named.name, &wait);
+    }
+    if (wait)
+        return SEND_WAIT;
+    forget_replay(m->c);
+    if (st == NULL) {
+        sending_raw(m);
+        sending_expect(m, EXPECT_CLOSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
+        return SEND_OK;
+    }
+    /* The server keeps it for whoever needs it next. */
+    sending_expect(m, EXPECT_CLOSE, EXPECT_FAKE, EFFECT_CLIENT_STMT, client_op(st, NULL, m->s->batch));
+    relay_fakes(m->s);
+    return SEND_OK;
+}
+
+/* The statement that the server has under its own name goes away, by the same command. */
+static enum send_result query_deallocate(const struct sending *m, struct client_stmt *st)
+{
+    char sql[STMT_NAME_SIZE + 16] = "DEALLOCATE ";
+    struct server_stmt *on_server = ensure_prepared(m, st->asked);
+
+    if (on_server == NULL)
+        return SEND_WAIT;
+    strcat(sql, st->asked->name);
+    struct stmt_op *op = client_op(st, NULL, m->s->batch);
+    on_server->asked = false;
+    on_server->pending++;
+    op->server = on_server;
+    msg_query(&m->s->conn.out, sql);
+    conn_touch(&m->s->conn);
+    sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, EFFECT_CLIENT_STMT, op);
+    return SEND_OK;
+}
+
+bool prepare_deallocate(const struct sending *m, const char *name, enum send_result *result)
+{
+    bool wait;
+    struct client_stmt *st = known_name(m, name, &wait);
+
+    if (wait) {
+        *result = SEND_WAIT;
+        return true;
+    }
+    if (st == NULL)
+        return false;
+    *result = query_deallocate(m, st);
+    return true;
+}
