@@ -37,7 +37,7 @@ struct lookup {
     char *user;
     bool known;
     bool retried; /* asked again after an idle connection turned out dead */
-    char *secret; /* owned, NULL: no such user, or no secret */
+    char *secret; /* owned, NULL: no such user; "": one that has none */
     usec_t known_at;
     usec_t expires;
     struct asker *askers;
@@ -156,7 +156,7 @@ static void lookup_know(struct lookup *l, const char *secret)
     l->known = true;
     l->known_at = clock_now();
     l->expires = l->known_at + (found ? KEEP_FOUND_USEC : KEEP_MISSING_USEC);
-    l->secret = found ? mem_strdup(secret) : NULL;
+    l->secret = secret == NULL ? NULL : mem_strdup(secret);
     tell_all(l, NULL);
     if (lookup_count > KEPT_MAX)
         lookup_drop(l);
@@ -174,7 +174,8 @@ static void lookup_judge(struct lookup *l, const struct probe *p)
     } else if (probe_value(p, 0, 0) == NULL || strcmp(probe_value(p, 0, 0), l->user) != 0) {
         lookup_fail(l, "the query gives another user's name in its first column");
     } else {
-        lookup_know(l, probe_columns(p) < 2 ? NULL : probe_value(p, 0, 1));
+        const char *secret = probe_columns(p) < 2 ? NULL : probe_value(p, 0, 1);
+        lookup_know(l, secret == NULL ? "" : secret);
     }
 }
 
