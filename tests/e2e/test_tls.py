@@ -544,6 +544,41 @@ def test_scram_to_a_server_over_tls_is_bound_to_it(tls_pg, sluice, certs, server
         assert "channel binding check failed" in str(caught.value)
 
 
+def test_old_protocols_of_servers_are_refused(tls_pg, sluice, certs):
+    def front(**options):
+        return sluice(databases={"shop": f"host=localhost port={tls_pg.port}"},
+                      options={"server_tls_sslmode": "require", "query_wait_timeout": 3, "server_login_retry": 1,
+                               **options})
+    for options, shown in (({"server_tls_protocols": "tlsv1.2"}, "TLSv1.2/"), ({}, "TLSv1.3/"),
+                           ({"server_tls13_ciphers": "TLS_AES_128_GCM_SHA256"}, "TLSv1.3/TLS_AES_128_GCM_SHA256"),
+                           ({"server_tls_protocols": "tlsv1.2", "server_tls_ciphers": "ECDHE-ECDSA-AES128-GCM-SHA256"},
+                            "TLSv1.2/ECDHE-ECDSA-AES128-GCM-SHA256")):
+        s = front(**options)
+        assert server_is_tls(s) is True
+        assert all(row["tls"].startswith(shown) for row in s.admin("SHOW SERVERS")), (options, s.admin("SHOW SERVERS"))
+    tls_pg.conf(ssl_min_protocol_version="TLSv1.1", ssl_max_protocol_version="TLSv1.1",
+                ssl_ciphers="ALL:@SECLEVEL=0")
+    assert server_is_tls(front(server_tls_ciphers="ALL:@SECLEVEL=0")) is None
+
+
+def test_auth_query_over_tls(tls_pg, sluice, certs, client_pair):
+    """What asks for secrets uses the same settings as what serves."""
+    tls_pg.psql("CREATE ROLE asker SUPERUSER LOGIN")
+    tls_pg.hba("hostnossl all all all reject\nhostssl all asker all cert map=askers\n")
+    tls_pg.put("data/pg_ident.conf", "askers demo asker\n")
+    tls_pg.reload()
+
+    def front(**options):
+        return sluice(databases={"shop": f"host=localhost port={tls_pg.port}"}, userlist={"asker": "", "admin": ""},
+                      options={"server_tls_sslmode": "verify-full", "server_tls_ca_file": certs.ca,
+                               "server_tls_key_file": client_pair[0], "server_tls_cert_file": client_pair[1],
+                               "auth_user": "asker", **options})
+    assert server_is_tls(front()) is True
+    s = front(server_tls_ca_file=certs.other_ca)
+    assert "auth_query failed" in refused(s)
+    assert "certificate verify failed" in s.log()
+
+
 def test_scram_secret_alone_over_tls(tls_pg, sluice, server_pair):
     """The key that the client's bound exchange taught opens the server by a bound exchange."""
     secret = tls_pg.query("SELECT rolpassword FROM pg_authid WHERE rolname = 'demo'")[0][0]
