@@ -92,10 +92,12 @@ static bool texts_equal_const_time(const char *a, const char *b)
     return len == strlen(b) && bytes_equal_const_time(a, b, len);
 }
 
-static void scram_begin(struct auth_in *a, uint32_t iterations, bool tls, const uint8_t *endpoint, size_t endpoint_len)
+static void scram_begin(struct auth_in *a, enum secret_kind decoy, bool tls, const uint8_t *endpoint,
+                        size_t endpoint_len)
 {
+    uint32_t iterations = a->scram_iterations;
     uint8_t salt[SCRAM_OWN_SALT];
-    struct scram_secret stored;
+    struct scram_secret stored = {0};
 
     if (a->secret.kind == SECRET_SCRAM && scram_secret_parse(a->secret.text, &stored)) {
         scram_server_init(&a->scram, &stored, tls, endpoint, endpoint_len);
@@ -106,6 +108,10 @@ static void scram_begin(struct auth_in *a, uint32_t iterations, bool tls, const 
         scram_server_init(&a->scram, &stored, tls, endpoint, endpoint_len);
     } else {
         a->mock = true;
+        if (decoy == SECRET_PLAIN) { /* a listed password would have cost a derivation */
+            scram_salt_of_user(a->user, salt);
+            scram_secret_build("", salt, sizeof salt, iterations, &stored, NULL);
+        }
         scram_server_init_mock(&a->scram, a->user, iterations, tls, endpoint, endpoint_len);
     }
     a->scram_active = true;
@@ -125,8 +131,8 @@ static void sasl_request(bool plus, struct buf *out)
 }
 
 enum auth_verdict auth_in_begin(struct auth_in *a, enum auth_method method, const char *user,
-                                const struct secret *secret, uint32_t scram_iterations, bool tls,
-                                const uint8_t *endpoint, size_t endpoint_len, struct buf *out)
+                                const struct secret *secret, enum secret_kind decoy, uint32_t scram_iterations,
+                                bool tls, const uint8_t *endpoint, size_t endpoint_len, struct buf *out)
 {
     memset(a, 0, sizeof *a);
     a->user = mem_strdup(user);
@@ -134,7 +140,7 @@ enum auth_verdict auth_in_begin(struct auth_in *a, enum auth_method method, cons
     a->method = method;
     a->mock = a->secret.kind == SECRET_NONE;
     a->scram_iterations = scram_iterations;
-    if (method == AUTH_MD5 && a->secret.kind == SECRET_SCRAM)
+    if (method == AUTH_MD5 && (a->mock ? decoy : a->secret.kind) == SECRET_SCRAM)
         a->method = AUTH_SCRAM;
     switch (a->method) {
     case AUTH_TRUST:
@@ -148,7 +154,7 @@ enum auth_verdict auth_in_begin(struct auth_in *a, enum auth_method method, cons
         msg_auth(out, CODE_MD5, a->md5_salt, sizeof a->md5_salt);
         return AUTH_MORE;
     case AUTH_SCRAM:
-        scram_begin(a, scram_iterations, tls, endpoint, endpoint_len);
+        scram_begin(a, decoy, tls, endpoint, endpoint_len);
         sasl_request(tls && endpoint_len > 0, out);
         return AUTH_MORE;
     default:

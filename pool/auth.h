@@ -55,12 +55,12 @@ struct auth_in {
 
 /* Begins: writes the Authentication request, if any, to out. AUTH_MD5 with a SCRAM secret runs SCRAM instead (as
  * PostgreSQL and PgBouncer do); AUTH_MD5 with a plain secret computes the md5; AUTH_SCRAM with an md5 secret can only
- * fail (at the end, like a wrong password). secret NULL or NONE: everything goes on as with a wrong password and fails
- * at the end, at the same cost. endpoint: channel binding data of our certificate, if the client speaks TLS (then -PLUS
- * is offered). Returns MORE, or PASSED for TRUST. */
+ * fail (at the end, like a wrong password). secret NULL or NONE: everything goes on as with a wrong password for a
+ * secret of the kind decoy, and fails at the end, at the same cost. endpoint: channel binding data of our certificate,
+ * if the client speaks TLS (then -PLUS is offered). Returns MORE, or PASSED for TRUST. */
 enum auth_verdict auth_in_begin(struct auth_in *a, enum auth_method method, const char *user,
-                                const struct secret *secret, uint32_t scram_iterations, bool tls,
-                                const uint8_t *endpoint, size_t endpoint_len, struct buf *out);
+                                const struct secret *secret, enum secret_kind decoy, uint32_t scram_iterations,
+                                bool tls, const uint8_t *endpoint, size_t endpoint_len, struct buf *out);
 /* The body of a 'p' message. On PASSED of SCRAM, AuthenticationSASLFinal has been written to out; AuthenticationOk is
  * always the caller's. */
 enum auth_verdict auth_in_step(struct auth_in *a, struct span body, struct buf *out);

@@ -6,6 +6,7 @@
 #include "proxy/login.h"
 
 #include "conf/log.h"
+#include "pool/scram_keys.h"
 #include "proxy/control.h"
 #include "proxy/fate.h"
 #include "proxy/hba.h"
@@ -50,15 +51,46 @@ static void take_verdict(struct client *c, enum auth_verdict v)
     }
 }
 
+/* The kind of the secret that auth_query gave last, and its iterations: one would expect the next user to have the
+ * like. */
+static _Atomic enum secret_kind kind_looked_up = SECRET_SCRAM;
+static _Atomic uint32_t iterations_looked_up;
+
+/* What a user that is not known is taken to have, so that neither the method nor the cost of the dialogue tells: a
+ * secret like that of some listed user, of the same one each time, or like the last that auth_query gave. */
+static enum secret_kind decoy_of(const struct client *c, uint32_t *iterations)
+{
+    const struct config *cfg = c->worker->config;
+    uint8_t draw[SCRAM_OWN_SALT];
+    struct secret example = {0};
+    struct scram_secret scram;
+
+    if (c->login->secret_was_looked_up) {
+        if (iterations_looked_up != 0)
+            *iterations = iterations_looked_up;
+        return kind_looked_up;
+    }
+    if (cfg->secret_count == 0)
+        return SECRET_SCRAM;
+    scram_salt_of_user(c->login->user_name, draw);
+    secret_set(&example, cfg->secrets[be32_at(draw) % cfg->secret_count].secret);
+    enum secret_kind kind = example.kind;
+    if (kind == SECRET_SCRAM && scram_secret_parse(example.text, &scram))
+        *iterations = scram.iterations;
+    secret_free(&example);
+    return kind;
+}
+
 static void begin_dialogue(struct client *c, const struct secret *secret)
 {
     struct login *l = c->login;
     uint8_t endpoint[64];
     size_t endpoint_len = c->conn.tls == NULL ? 0 : tls_endpoint_hash(c->conn.tls, true, endpoint);
+    uint32_t iterations = (uint32_t)c->worker->config->opt.scram_iterations;
+    enum secret_kind decoy = secret->kind == SECRET_NONE ? decoy_of(c, &iterations) : SECRET_NONE;
 
-    take_verdict(c, auth_in_begin(&l->auth, l->method, l->user_name, secret,
-                                  (uint32_t)c->worker->config->opt.scram_iterations, c->conn.tls != NULL, endpoint,
-                                  endpoint_len, &c->conn.out));
+    take_verdict(c, auth_in_begin(&l->auth, l->method, l->user_name, secret, decoy, iterations, c->conn.tls != NULL,
+                                  endpoint, endpoint_len, &c->conn.out));
 }
 
 static const char *auth_user_of(const struct client *c)
@@ -70,25 +102,36 @@ static const char *auth_user_of(const struct client *c)
     return c->worker->config->opt.auth_user;
 }
 
-/* Finds the user's secret: in the file, or by asking. */
-static void find_secret(struct client *c)
+/* Whether auth_query can be asked: in the client's database, or, where that is none of PostgreSQL's, in auth_dbname. */
+static bool may_look_up(const struct client *c)
+{
+    bool has_database = login_database(c) != NULL && !c->login->console;
+
+    return auth_user_of(c)[0] != '\0' && (has_database || c->worker->config->opt.auth_dbname[0] != '\0');
+}
+
+/* It has proved who it is, or need not. As with PgBouncer, trust is for those who are known, where any are. */
+static void admit(struct client *c, const char *text)
 {
     struct login *l = c->login;
-    const struct config *cfg = c->worker->config;
-    const char *text = config_secret_find(cfg, l->user_name);
-    struct secret secret = {0};
+    bool known_only = l->secret_was_looked_up ||
+                      (l->method == AUTH_TRUST && !l->console && c->worker->config->opt.auth_file[0] != '\0');
 
-    if (text == NULL && !l->console && auth_user_of(c)[0] != '\0') {
-        client_move(c, CLIENT_LOOKUP);
-        l->secret_was_looked_up = true;
-        control_lookup(c->worker->index, c->id, l->database_name, l->user_name);
+    if (text == NULL && known_only) {
+        fate_meet(c, FATE_NOT_LISTED, l->user_name);
         return;
     }
-    if (l->method == AUTH_TRUST) {
-        if (text == NULL && cfg->opt.auth_file[0] != '\0' && !l->console)
-            fate_meet(c, FATE_NOT_LISTED, l->user_name); /* as PgBouncer: trust, but only who is listed */
-        else
-            welcome(c);
+    secret_set(&l->auth.secret, text); /* servers are logged in to with it */
+    welcome(c);
+}
+
+static void use_secret(struct client *c, const char *text)
+{
+    enum auth_method method = c->login->method;
+    struct secret secret = {0};
+
+    if (method == AUTH_TRUST || method == AUTH_CERT || method == AUTH_PEER) {
+        admit(c, text);
         return;
     }
     secret_set(&secret, text);
@@ -96,10 +139,36 @@ static void find_secret(struct client *c)
     secret_free(&secret);
 }
 
-void login_secret(struct client *c, const char *text, const char *error)
+/* Finds the user's secret, in the file or by asking, and goes on with it. */
+static void find_secret(struct client *c)
+{
+    struct login *l = c->login;
+    const char *text = config_secret_find(c->worker->config, l->user_name);
+
+    if (text != NULL || !may_look_up(c)) {
+        use_secret(c, text);
+        return;
+    }
+    client_move(c, CLIENT_LOOKUP);
+    l->secret_was_looked_up = true;
+    control_lookup(c->worker->index, c->id, l->database_name, l->user_name);
+}
+
+static void note_kind(const char *text)
 {
     struct secret secret = {0};
+    struct scram_secret scram;
 
+    secret_set(&secret, text);
+    if (secret.kind != SECRET_NONE)
+        kind_looked_up = secret.kind;
+    if (secret.kind == SECRET_SCRAM && scram_secret_parse(secret.text, &scram))
+        iterations_looked_up = scram.iterations;
+    secret_free(&secret);
+}
+
+void login_secret(struct client *c, const char *text, const char *error)
+{
     if (c->state != CLIENT_LOOKUP)
         return;
     if (error != NULL) {
@@ -107,34 +176,29 @@ void login_secret(struct client *c, const char *text, const char *error)
         fate_meet(c, FATE_LOOKUP_FAILED);
         return;
     }
-    if (c->login->method == AUTH_TRUST) {
-        if (text == NULL)
-            fate_meet(c, FATE_NOT_LISTED, c->login->user_name);
-        else
-            welcome(c);
-        return;
+    note_kind(text);
+    use_secret(c, text);
+    if (c->state == CLIENT_AUTH) {
+        conn_resume(&c->conn);
+        conn_reprocess(&c->conn); /* what it has sent meanwhile */
     }
-    secret_set(&secret, text);
-    begin_dialogue(c, &secret);
-    secret_free(&secret);
 }
 
+/* The name in the client's certificate, which may be empty; false if it gave none that was verified. */
 static bool certificate_names(const struct client *c, bool dn, char *name, size_t size)
 {
     if (c->conn.tls == NULL)
         return false;
-    return (dn ? tls_peer_distinguished_name(c->conn.tls, name, size)
-               : tls_peer_common_name(c->conn.tls, name, size)) &&
-           name[0] != '\0';
+    return dn ? tls_peer_distinguished_name(c->conn.tls, name, size) : tls_peer_common_name(c->conn.tls, name, size);
 }
 
 static void by_certificate(struct client *c, const char *map, bool dn)
 {
     char name[512];
 
-    if (certificate_names(c, dn, name, sizeof name) &&
+    if (certificate_names(c, dn, name, sizeof name) && name[0] != '\0' &&
         ident_match(runtime_of(c->worker->config)->ident, map, name, c->login->user_name))
-        welcome(c);
+        find_secret(c);
     else
         fate_meet(c, FATE_WRONG_CERTIFICATE, c->login->user_name);
 }
@@ -159,7 +223,7 @@ static void by_peer(struct client *c, const char *map)
 
     if (peer_uid(c, &uid) && getpwuid_r(uid, &pw, text, sizeof text, &found) == 0 && found != NULL &&
         ident_match(runtime_of(c->worker->config)->ident, map, pw.pw_name, c->login->user_name))
-        welcome(c);
+        find_secret(c);
     else
         fate_meet(c, FATE_WRONG_PEER, c->login->user_name);
 }
@@ -184,15 +248,14 @@ static void by_hba(struct client *c)
                              .database = c->login->database_name,
                              .user = c->login->user_name};
     struct hba_answer a = hba_match(runtime_of(c->worker->config)->hba, &q);
-    char name[512];
+    char name[512] = "";
 
     c->login->method = a.method;
     if (a.clientcert != CLIENTCERT_NONE && !certificate_names(c, a.clientname_dn, name, sizeof name)) {
         fate_meet(c, FATE_NO_CERTIFICATE);
         return;
     }
-    if (a.clientcert == CLIENTCERT_VERIFY_FULL && a.method != AUTH_CERT &&
-        !ident_match(runtime_of(c->worker->config)->ident, a.map, name, c->login->user_name)) {
+    if (a.clientcert == CLIENTCERT_VERIFY_FULL && a.method != AUTH_CERT && strcmp(name, c->login->user_name) != 0) {
         fate_meet(c, FATE_WRONG_CERTIFICATE, c->login->user_name);
         return;
     }
@@ -205,9 +268,6 @@ static void by_hba(struct client *c)
         break;
     case AUTH_PEER:
         by_peer(c, a.map);
-        break;
-    case AUTH_TRUST:
-        welcome(c);
         break;
     default:
         find_secret(c);
@@ -241,7 +301,7 @@ void authenticate(struct client *c)
         by_certificate(c, NULL, false);
         break;
     case AUTH_ANY:
-        if (l->console || (d != NULL && d->user != NULL))
+        if (l->console || d == NULL || d->user != NULL)
             welcome(c);
         else
             fate_meet(c, FATE_ANY_NEEDS_USER);

@@ -114,7 +114,7 @@ const char *client_state_name(const struct client *c); /* PgBouncer's words */
 size_t login_input(struct client *c, const uint8_t *p, size_t len);
 void login_first_byte(struct client *c, uint8_t byte);
 void login_opened(struct client *c);
-/* control has looked up its secret; NULL: no such user. error: the look-up itself failed. */
+/* control has looked up its secret; NULL: no such user, "": it has none. error: the look-up itself failed. */
 void login_secret(struct client *c, const char *secret, const char *error);
 /* The server that it waited for is there. */
 void login_attached(struct client *c, struct server *s);

@@ -1,5 +1,5 @@
 /*
- * hba.h: pg_hba.conf's syntax (PostgreSQL 15's, with @file, quotes, keywords all, sameuser, replication, samehost,
+ * hba.h: pg_hba.conf's syntax (with @file, include, quotes, keywords all, sameuser, replication, samehost,
  * samenet, host names refused with an error that says so) and matching. Also pg_ident.conf maps for cert and peer.
  * Thread: control parses; immutable afterwards, any thread matches.
  */

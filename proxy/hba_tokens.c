@@ -1,5 +1,6 @@
 /*
- * hba_tokens.c: cuts pg_hba.conf and pg_ident.conf into lines, fields and tokens, as PostgreSQL 15 does.
+ * hba_tokens.c: cuts pg_hba.conf and pg_ident.conf into lines, fields and tokens, as PostgreSQL 15 does; inclusions
+ * of files as PostgreSQL 16 does.
  *
  * Invariants:
  * - Only regular files of at most FILE_MAX bytes are read: a pipe or a device would stop the control thread.
@@ -11,6 +12,7 @@
 
 #include "parser/bytes.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -336,24 +338,105 @@ static bool line_split(struct span text, struct hba_line *line, const struct sou
     return !bad && line->count > 0;
 }
 
-void hba_lines_read(struct hba_errors *e, hba_line_fn *on_line, void *arg)
-{
-    struct source source = {.path = e->file};
+/* --- lines that stand for other files' lines, as PostgreSQL 16 has them --- */
 
-    if (!source_read(&source, e, 0))
+struct walk {
+    struct hba_errors *errors;
+    hba_line_fn *on_line;
+    void *arg;
+};
+
+static void source_walk(const struct source *s, struct walk *w);
+
+/* Errors in it are told of its own lines; that it cannot be read, of the line that names it. */
+static void file_walk(const struct source *from, const char *path, int line, struct walk *w)
+{
+    struct source source = {.path = path, .parent = from, .depth = from->depth + 1};
+    const char *file = w->errors->file;
+
+    if (!source_read(&source, w->errors, line))
         return;
-    struct line_reader r = {.at = source.text, .end = source.text + source.len};
+    w->errors->file = path;
+    source_walk(&source, w);
+    w->errors->file = file;
+    free(source.text);
+}
+
+static int is_conf_file(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+
+    return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".conf") == 0;
+}
+
+static int name_compare(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name); /* by bytes, whatever the locale */
+}
+
+/* The files *.conf of a folder, in the order of their names. */
+static void folder_walk(const struct source *from, const char *path, int line, struct walk *w)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, is_conf_file, name_compare);
+
+    if (count < 0)
+        hba_error(w->errors, line, "could not read folder \"%s\": %s", path, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        char *file = mem_printf("%s/%s", path, entries[i]->d_name);
+
+        file_walk(from, file, line, w);
+        free(file);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+/* False: the line is no inclusion. */
+static bool line_walk(const struct source *from, const struct hba_line *line, struct walk *w)
+{
+    const struct hba_token *what = &line->fields[0].tokens[0];
+    bool folder = hba_token_is(what, "include_dir"), may_lack = hba_token_is(what, "include_if_exists");
+
+    if (!folder && !may_lack && !hba_token_is(what, "include"))
+        return false;
+    if (line->count != 2 || line->fields[0].count != 1 || line->fields[1].count != 1) {
+        hba_error(w->errors, line->number, "%s takes the name of one %s", what->text, folder ? "folder" : "file");
+        return true;
+    }
+    char *path = path_relative(from->path, line->fields[1].tokens[0].text);
+    if (folder)
+        folder_walk(from, path, line->number, w);
+    else if (!may_lack || access(path, F_OK) == 0 || errno != ENOENT)
+        file_walk(from, path, line->number, w);
+    free(path);
+    return true;
+}
+
+static void source_walk(const struct source *s, struct walk *w)
+{
+    struct line_reader r = {.at = s->text, .end = s->text + s->len};
     struct span text;
     struct hba_line line = {0};
 
     while (line_next(&r, &text, &line.number)) {
-        if (line_split(text, &line, &source, e))
-            on_line(arg, &line);
+        if (line_split(text, &line, s, w->errors) && !line_walk(s, &line, w))
+            w->on_line(w->arg, &line);
         for (size_t i = 0; i < line.count; i++)
             field_free(&line.fields[i]);
         free(line.fields);
         line = (struct hba_line){0};
     }
     buf_free(&r.text);
+}
+
+void hba_lines_read(struct hba_errors *e, hba_line_fn *on_line, void *arg)
+{
+    struct source source = {.path = e->file};
+    struct walk w = {.errors = e, .on_line = on_line, .arg = arg};
+
+    if (!source_read(&source, e, 0))
+        return;
+    source_walk(&source, &w);
     free(source.text);
 }

@@ -64,7 +64,7 @@ void login_first_byte(struct client *c, uint8_t byte)
 {
     const uint8_t client_hello = 0x16;
 
-    if (byte != client_hello || runtime_of(c->worker->config)->client_tls == NULL)
+    if (byte != client_hello || runtime_of(c->worker->config)->client_tls == NULL || c->peer == NULL)
         return;
     login_of(c)->direct_tls = true;
     start_tls(c);
@@ -80,6 +80,7 @@ static void answer_ssl(struct client *c)
 {
     bool can = runtime_of(c->worker->config)->client_tls != NULL && c->peer != NULL;
 
+    c->login->ssl_asked = true;
     conn_send(&c->conn, can ? "S" : "N", 1);
     conn_flush(&c->conn);
     if (can && c->conn.phase == CONN_OPEN)
@@ -211,10 +212,11 @@ static bool names_ok(struct client *c, const struct startup *s)
     return true;
 }
 
+/* What is refused before anybody asks who it is. Whether the database exists is none of it: only who has proved a name
+ * is told (welcome). */
 static bool may_enter(struct client *c)
 {
     const struct login *l = c->login;
-    struct database_state *db;
 
     if (c->worker->config->opt.client_tls_sslmode >= TLS_REQUIRE && c->conn.tls == NULL && c->peer != NULL) {
         fate_meet(c, FATE_TLS_REQUIRED);
@@ -230,21 +232,11 @@ static bool may_enter(struct client *c)
         fate_meet(c, FATE_TOO_MANY_CLIENTS);
         return false;
     }
-    if (login_database(c) == NULL) {
-        fate_meet(c, FATE_NO_DATABASE, l->database_name);
-        return false;
-    }
-    db = limits_database(l->database_name);
-    if (__atomic_load_n(&db->disabled, __ATOMIC_RELAXED)) {
-        fate_meet(c, FATE_DATABASE_DISABLED, l->database_name);
-        return false;
-    }
     return true;
 }
 
 static void take_startup(struct client *c, const struct startup *s)
 {
-    login_of(c);
     if (s->version >> 16 != 3) {
         fate_meet(c, FATE_OLD_PROTOCOL, s->version >> 16, s->version & 0xffff, NEWEST_MINOR);
         return;
@@ -263,6 +255,24 @@ static void take_startup(struct client *c, const struct startup *s)
     authenticate(c);
 }
 
+/* Each kind of encryption may be asked for once, and none within TLS: what comes again is no protocol that we speak. */
+static bool is_encryption_request(const struct client *c, uint32_t version)
+{
+    if (c->conn.tls != NULL)
+        return false;
+    return (version == PROTO_SSL && !c->login->ssl_asked) || (version == PROTO_GSSENC && !c->login->gss_asked);
+}
+
+static void answer_encryption_request(struct client *c, uint32_t version)
+{
+    if (version == PROTO_SSL) {
+        answer_ssl(c);
+        return;
+    }
+    c->login->gss_asked = true;
+    conn_send(&c->conn, "N", 1);
+}
+
 static size_t startup_input(struct client *c, const uint8_t *p, size_t len)
 {
     struct startup s;
@@ -273,7 +283,7 @@ static size_t startup_input(struct client *c, const uint8_t *p, size_t len)
     case PARSE_MORE:
         return 0;
     case PARSE_BAD:
-        fate_meet(c, FATE_BAD_PACKET, "invalid length of startup packet");
+        fate_meet(c, FATE_BAD_PACKET, why);
         return len;
     case PARSE_OK:
         break;
@@ -281,16 +291,15 @@ static size_t startup_input(struct client *c, const uint8_t *p, size_t len)
     if (len < total)
         return 0;
     if (msgin_startup(span_of(p, total), &s, &why) != PARSE_OK) {
-        fate_meet(c, FATE_BAD_PACKET, "invalid startup packet layout");
+        fate_meet(c, FATE_BAD_PACKET, why);
         return len;
     }
-    if ((s.version == PROTO_SSL || s.version == PROTO_GSSENC) && c->conn.tls == NULL) {
+    login_of(c);
+    if (is_encryption_request(c, s.version)) {
         if (len > total) /* it came before any encryption, and would be taken for what came after */
             fate_meet(c, FATE_UNENCRYPTED_DATA, s.version == PROTO_SSL ? "SSL" : "GSSAPI encryption");
-        else if (s.version == PROTO_SSL)
-            answer_ssl(c);
         else
-            conn_send(&c->conn, "N", 1);
+            answer_encryption_request(c, s.version);
         return len;
     }
     if (s.version == PROTO_CANCEL) {
@@ -302,15 +311,33 @@ static size_t startup_input(struct client *c, const uint8_t *p, size_t len)
     return total;
 }
 
+/* One packet or message, if it is all there. */
+static size_t login_step(struct client *c, const uint8_t *p, size_t len)
+{
+    if (c->state == CLIENT_STARTUP)
+        return startup_input(c, p, len);
+    if (c->state == CLIENT_AUTH)
+        return authenticate_input(c, p, len);
+    if (len > c->worker->config->opt.login_message_limit)
+        conn_pause(&c->conn); /* it sends ahead: not more than this */
+    return 0;
+}
+
+static bool is_logging_in(const struct client *c)
+{
+    return c->state == CLIENT_STARTUP || c->state == CLIENT_AUTH || c->state == CLIENT_LOOKUP ||
+           c->state == CLIENT_WELCOME;
+}
+
 size_t login_input(struct client *c, const uint8_t *p, size_t len)
 {
-    size_t used = 0;
+    size_t used = 0, step = 1;
 
-    if (c->state == CLIENT_STARTUP)
-        used = startup_input(c, p, len);
-    else if (c->state == CLIENT_AUTH)
-        used = authenticate_input(c, p, len);
-    else if (len > c->worker->config->opt.login_message_limit)
-        conn_pause(&c->conn); /* it sends ahead: not more than this */
-    return used;
+    while (step > 0 && used < len && is_logging_in(c)) {
+        step = login_step(c, p + used, len - used);
+        used += step;
+    }
+    if (c->state == CLIENT_CONSOLE && used < len)
+        used += console_input(c, p + used, len - used);
+    return c->state == CLIENT_DEAD ? len : used;
 }

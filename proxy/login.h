@@ -17,6 +17,8 @@ struct login {
     struct auth_in auth;
     bool console;
     bool direct_tls;
+    bool ssl_asked;
+    bool gss_asked;
     bool secret_was_looked_up;
     enum auth_method method;
     uint32_t minor;

@@ -21,6 +21,7 @@
 #define FORGET_AFTER_USEC                                                                                              \
     USEC_PER_SEC /* younger answers are not asked for again: wrong passwords must not cost a query each */
 #define QUERY_USEC (5 * USEC_PER_SEC)
+#define QUERY_GRACE_USEC USEC_PER_SEC /* the server's own statement_timeout comes first, and spares the connection */
 #define IDLE_USEC (60 * USEC_PER_SEC)
 #define KEPT_MAX 10000
 
@@ -37,7 +38,7 @@ struct lookup {
     char *user;
     bool known;
     bool retried; /* asked again after an idle connection turned out dead */
-    char *secret; /* owned, NULL: no such user, or no secret */
+    char *secret; /* owned, NULL: no such user; "": one that has none */
     usec_t known_at;
     usec_t expires;
     struct asker *askers;
@@ -156,7 +157,7 @@ static void lookup_know(struct lookup *l, const char *secret)
     l->known = true;
     l->known_at = clock_now();
     l->expires = l->known_at + (found ? KEEP_FOUND_USEC : KEEP_MISSING_USEC);
-    l->secret = found ? mem_strdup(secret) : NULL;
+    l->secret = secret == NULL ? NULL : mem_strdup(secret);
     tell_all(l, NULL);
     if (lookup_count > KEPT_MAX)
         lookup_drop(l);
@@ -171,10 +172,13 @@ static void lookup_judge(struct lookup *l, const struct probe *p)
         lookup_know(l, NULL);
     } else if (probe_rows(p) > 1) {
         lookup_fail(l, "the query gives more than one row");
-    } else if (probe_value(p, 0, 0) == NULL || strcmp(probe_value(p, 0, 0), l->user) != 0) {
+    } else if (probe_value(p, 0, 0) == NULL) { /* a function with OUT parameters always gives a row */
+        lookup_know(l, NULL);
+    } else if (strcmp(probe_value(p, 0, 0), l->user) != 0) {
         lookup_fail(l, "the query gives another user's name in its first column");
     } else {
-        lookup_know(l, probe_columns(p) < 2 ? NULL : probe_value(p, 0, 1));
+        const char *secret = probe_columns(p) < 2 ? NULL : probe_value(p, 0, 1);
+        lookup_know(l, secret == NULL ? "" : secret);
     }
 }
 
@@ -384,7 +388,7 @@ static bool channel_ask_next(struct channel *ch)
         }
         list_del(&l->queue_node);
         ch->asked = l;
-        ch->deadline = clock_now() + QUERY_USEC;
+        ch->deadline = clock_now() + QUERY_USEC + QUERY_GRACE_USEC;
         probe_ask(ch->probe, s.query, l->user);
         return true;
     }

@@ -555,16 +555,32 @@ static void tick_active(struct client *c, usec_t now)
         fate_meet(c, FATE_IDLE_CLIENT);
 }
 
+static usec_t wait_limit(const struct client *c)
+{
+    const struct config_database *d = server_database(c->pool);
+
+    return d != NULL && d->query_wait_timeout != UNSET_USEC ? d->query_wait_timeout : LIMIT_OF(c, query_wait_timeout);
+}
+
+/* It has waited long enough: where servers refuse to let us in, by the reason that the last one gave. */
+static void waited_too_long(struct client *c, enum fate otherwise)
+{
+    char sqlstate[6], text[256];
+
+    if (c->target == NULL || __atomic_load_n(&c->target->failures, __ATOMIC_RELAXED) == 0) {
+        fate_meet(c, otherwise);
+        return;
+    }
+    limits_failure(c->target, sqlstate, text, sizeof text);
+    fate_meet_as(c, FATE_SERVERS_REFUSE, sqlstate, text);
+}
+
 static void tick_waiting(struct client *c, usec_t now)
 {
     const struct config *cfg = c->worker->config;
-    const struct config_database *d = server_database(c->pool);
-    usec_t limit = LIMIT_OF(c, query_wait_timeout);
 
-    if (d != NULL && d->query_wait_timeout != UNSET_USEC)
-        limit = d->query_wait_timeout;
-    if (is_over(limit, c->waiter.since, now)) {
-        fate_meet(c, FATE_QUERY_WAIT_TIMEOUT);
+    if (is_over(wait_limit(c), c->waiter.since, now)) {
+        waited_too_long(c, FATE_QUERY_WAIT_TIMEOUT);
     } else if (!c->slow_noted && is_over(cfg->opt.query_wait_notify, c->waiter.since, now)) {
         c->slow_noted = true;
         msg_notice(&c->conn.out, "NOTICE", "00000",
@@ -595,9 +611,9 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
             break;
         default: /* logging in */
             if (is_over(w->config->opt.client_login_timeout, c->connected_at, now))
-                fate_meet(c, FATE_LOGIN_TIMEOUT);
-            else if (state == CLIENT_WELCOME && is_over(w->config->opt.query_wait_timeout, c->state_since, now))
-                fate_meet(c, FATE_QUERY_WAIT_TIMEOUT);
+                waited_too_long(c, FATE_LOGIN_TIMEOUT);
+            else if (state == CLIENT_WELCOME && is_over(wait_limit(c), c->state_since, now))
+                waited_too_long(c, FATE_QUERY_WAIT_TIMEOUT);
         }
     }
 }

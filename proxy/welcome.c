@@ -190,6 +190,23 @@ static void enter(struct client *c, struct vars *answer)
     client_wake(c);
 }
 
+static bool database_is_open(struct client *c)
+{
+    const char *name = c->login->database_name;
+    const struct database_state *db;
+
+    if (login_database(c) == NULL) {
+        fate_meet(c, FATE_NO_DATABASE, name);
+        return false;
+    }
+    db = limits_database(name);
+    if (__atomic_load_n(&db->disabled, __ATOMIC_RELAXED)) {
+        fate_meet(c, FATE_DATABASE_DISABLED, name);
+        return false;
+    }
+    return true;
+}
+
 void welcome(struct client *c)
 {
     struct vars *answer;
@@ -198,7 +215,7 @@ void welcome(struct client *c)
         enter_console(c);
         return;
     }
-    if (!count_client(c))
+    if (!database_is_open(c) || !count_client(c))
         return;
     choose_pool(c);
     answer = limits_welcome_get(c->target, c->login->asked);

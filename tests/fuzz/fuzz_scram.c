@@ -86,8 +86,8 @@ static void fuzz_dialogues(struct span rest, uint8_t choice)
     struct auth_out peer;
 
     secret_set(&secret, "not to be guessed: 7f3a");
-    enum auth_verdict v =
-        auth_in_begin(&in, methods[choice % 3], "u", &secret, 1, true, endpoint, (choice & 4) != 0 ? 32 : 0, &out);
+    enum auth_verdict v = auth_in_begin(&in, methods[choice % 3], "u", &secret, SECRET_PLAIN, 1, true, endpoint,
+                                        (choice & 4) != 0 ? 32 : 0, &out);
     auth_out_init(&peer, "u", NULL, &(struct scram_keys){.client_key = {3}});
     enum auth_verdict peer_v = AUTH_MORE;
     for (int i = 0; i < 3; i++) {

@@ -76,6 +76,7 @@ struct dialogue {
     const char *in_password, *out_password;
     bool tls;
     const struct scram_keys *out_keys;
+    enum secret_kind decoy;
 };
 
 struct verdicts {
@@ -118,8 +119,8 @@ static struct verdicts dialogue_run(const struct dialogue *d)
     struct auth_in in;
 
     auth_out_init(&out, USER, &out_secret, d->out_keys);
-    v.in = auth_in_begin(&in, d->method, USER, &in_secret, ITERATIONS, d->tls, endpoint, d->tls ? sizeof endpoint : 0,
-                         &to_out);
+    v.in = auth_in_begin(&in, d->method, USER, &in_secret, d->decoy, ITERATIONS, d->tls, endpoint,
+                         d->tls ? sizeof endpoint : 0, &to_out);
     v.first_code = buf_used(&to_out) > 0 ? code_of(&to_out) : 0;
     dialogue_turns(&in, &out, d, &to_out, &v);
     v.in_has_password = in.password != NULL;
@@ -213,7 +214,7 @@ static void test_every_combination(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases) * 4; i++) {
         bool tls = (i & 1) != 0, wrong = (i & 2) != 0;
         struct dialogue d = {
-            cases[i / 4].method, cases[i / 4].in, cases[i / 4].out, "pw", wrong ? "Pw" : "pw", tls, NULL};
+            cases[i / 4].method, cases[i / 4].in, cases[i / 4].out, "pw", wrong ? "Pw" : "pw", tls, NULL, SECRET_NONE};
         struct verdicts v = dialogue_run(&d);
 
         assert_int_equal(v.first_code, cases[i / 4].code);
@@ -251,7 +252,8 @@ static void test_no_dialogue(void **state)
         struct buf out = {0};
         struct auth_in in;
 
-        assert_int_equal(auth_in_begin(&in, methods[i], USER, NULL, ITERATIONS, false, NULL, 0, &out), AUTH_FAILED);
+        assert_int_equal(auth_in_begin(&in, methods[i], USER, NULL, SECRET_NONE, ITERATIONS, false, NULL, 0, &out),
+                         AUTH_FAILED);
         assert_int_equal(buf_used(&out), 0);
         auth_in_free(&in);
         buf_free(&out);
@@ -278,7 +280,7 @@ static void test_sasl_offer(void **state)
         struct buf out = {0};
         struct auth_in in;
 
-        assert_int_equal(auth_in_begin(&in, AUTH_SCRAM, USER, &secret, ITERATIONS, cases[i].tls, endpoint,
+        assert_int_equal(auth_in_begin(&in, AUTH_SCRAM, USER, &secret, SECRET_NONE, ITERATIONS, cases[i].tls, endpoint,
                                        cases[i].endpoint_len, &out),
                          AUTH_MORE);
         assert_int_equal(buf_used(&out), 9 + cases[i].len);
@@ -293,8 +295,10 @@ static void test_sasl_offer(void **state)
 
 static void test_learnt_keys_log_in(void **state)
 {
-    struct dialogue by_secret = {AUTH_SCRAM, SECRET_SCRAM, SECRET_SCRAM, "learn me", "learn me", false, NULL};
-    struct dialogue by_password = {AUTH_SCRAM, SECRET_SCRAM, SECRET_PLAIN, "learn me", "learn me", false, NULL};
+    struct dialogue by_secret = {AUTH_SCRAM, SECRET_SCRAM, SECRET_SCRAM, "learn me",
+                                 "learn me", false,        NULL,         SECRET_NONE};
+    struct dialogue by_password = {AUTH_SCRAM, SECRET_SCRAM, SECRET_PLAIN, "learn me",
+                                   "learn me", false,        NULL,         SECRET_NONE};
     struct verdicts v = dialogue_run(&by_secret);
     struct scram_secret stored;
 
@@ -380,7 +384,8 @@ static enum auth_verdict in_step_once(enum auth_method method, enum secret_kind 
     struct buf out = {0};
     struct auth_in in;
 
-    assert_int_equal(auth_in_begin(&in, method, USER, &secret, ITERATIONS, false, NULL, 0, &out), AUTH_MORE);
+    assert_int_equal(auth_in_begin(&in, method, USER, &secret, SECRET_NONE, ITERATIONS, false, NULL, 0, &out),
+                     AUTH_MORE);
     buf_consume(&out, buf_used(&out));
     enum auth_verdict v = auth_in_step(&in, body, &out);
     *why = in.why;
@@ -455,6 +460,31 @@ static void test_in_sasl_broken(void **state)
                      AUTH_MORE);
 }
 
+/* A user that does not exist is asked what one with a secret of the decoy's kind would be, and is refused the same. */
+static void test_in_decoy_is_asked_the_same(void **state)
+{
+    static const enum secret_kind kinds[] = {SECRET_PLAIN, SECRET_MD5, SECRET_SCRAM};
+    static const enum auth_method methods[] = {AUTH_PLAIN, AUTH_MD5, AUTH_SCRAM};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(kinds) * ARRAY_LEN(methods); i++) {
+        enum secret_kind kind = kinds[i / ARRAY_LEN(methods)];
+        struct dialogue known = {.method = methods[i % ARRAY_LEN(methods)],
+                                 .in_kind = kind,
+                                 .in_password = "right",
+                                 .out_kind = SECRET_PLAIN,
+                                 .out_password = "wrong"};
+        struct dialogue unknown = known;
+
+        unknown.in_kind = SECRET_NONE;
+        unknown.decoy = kind;
+        struct verdicts a = dialogue_run(&known), b = dialogue_run(&unknown);
+        assert_int_equal(a.in, AUTH_FAILED);
+        assert_int_equal(b.in, AUTH_FAILED);
+        assert_int_equal(a.first_code, b.first_code);
+    }
+}
+
 /* The salt of a user that does not exist, and of one with a plain secret, is the same at each try. */
 static void salt_of(enum secret_kind kind, const char *user, char salt[64])
 {
@@ -463,7 +493,8 @@ static void salt_of(enum secret_kind kind, const char *user, char salt[64])
     struct buf out = {0};
     struct auth_in in;
 
-    assert_int_equal(auth_in_begin(&in, AUTH_SCRAM, user, &secret, ITERATIONS, false, NULL, 0, &out), AUTH_MORE);
+    assert_int_equal(auth_in_begin(&in, AUTH_SCRAM, user, &secret, SECRET_NONE, ITERATIONS, false, NULL, 0, &out),
+                     AUTH_MORE);
     buf_consume(&out, buf_used(&out));
     assert_int_equal(auth_in_step(&in, span_of(first, sizeof first - 1), &out), AUTH_MORE);
     const char *text = (const char *)body_of(&out, 'R').ptr + 4;
@@ -620,6 +651,7 @@ int main(void)
         cmocka_unit_test(test_in_passwords),
         cmocka_unit_test(test_in_hash_is_no_password),
         cmocka_unit_test(test_in_sasl_broken),
+        cmocka_unit_test(test_in_decoy_is_asked_the_same),
         cmocka_unit_test(test_in_salt_tells_nothing),
         cmocka_unit_test(test_out_requests),
         cmocka_unit_test(test_out_scram_cut_short),

@@ -59,6 +59,7 @@ static int group_teardown(void **state)
 struct told {
     int count;
     int line;          /* of the last */
+    char file[128];    /* of the last */
     char message[600]; /* the last */
 };
 
@@ -66,8 +67,8 @@ static void tell(void *arg, const char *file, int line, const char *message)
 {
     struct told *t = arg;
 
-    assert_non_null(file);
     t->count++;
+    snprintf(t->file, sizeof t->file, "%s", file);
     t->line = line;
     snprintf(t->message, sizeof t->message, "%s", message);
 }
@@ -341,6 +342,37 @@ static void test_includes(void **state)
     hba_free(h);
 }
 
+/* Records that name other files: PostgreSQL 16's. */
+static void test_included_lines(void **state)
+{
+    struct told t;
+
+    (void)state;
+    assert_int_equal(mkdir(path_of("conf.d"), 0700), 0);
+    file_write("conf.d/20.conf", "host all bob all trust\n", 23);
+    file_write("conf.d/10.conf", "host all bob all reject\n", 24);
+    file_write("conf.d/00.off", "nonsense\n", 9);
+    file_write("conf.d/.00.conf", "nonsense\n", 9);
+    file_write("conf.d/more", "host all ann all trust\ninclude 20.conf\n", 39);
+    struct hba *h = load_good("include conf.d/more\ninclude_if_exists nowhere\nhost all eve all trust\n");
+    assert_int_equal(ask(h, "1.2.3.4", false, "shop", "ann").method, AUTH_TRUST);
+    assert_int_equal(ask(h, "1.2.3.4", false, "shop", "bob").method, AUTH_TRUST);
+    assert_int_equal(ask(h, "1.2.3.4", false, "shop", "eve").line, 3);
+    hba_free(h);
+    h = load_good("include_dir conf.d");
+    assert_int_equal(ask(h, "1.2.3.4", false, "shop", "bob").method, AUTH_REJECT);
+    assert_int_equal(ask(h, "1.2.3.4", false, "shop", "bob").line, 1);
+    hba_free(h);
+    file_write("conf.d/bad", "host all all all trust\nhost all all all oops\n", 45);
+    assert_null(load_text("\n\ninclude conf.d/bad\nhost all all all no\n", &t));
+    assert_int_equal(t.count, 2);
+    assert_int_equal(t.line, 4);
+    assert_string_equal(t.file, path_of("hba"));
+    assert_null(load_text("host all all all trust\ninclude conf.d/bad\n", &t));
+    assert_int_equal(t.line, 2);
+    assert_string_equal(t.file, path_of("conf.d/bad"));
+}
+
 /* --- what is refused --- */
 
 static const struct {
@@ -401,6 +433,14 @@ static const struct {
     {"host all @quote all trust", "quoted text without an end in line 2 of"},
     {"host all @ring all trust", "file includes itself"},
     {"host all @zero all trust", "zero byte in the line"},
+    {"include", "include takes the name of one file"},
+    {"include a,b", "include takes the name of one file"},
+    {"include_dir a b", "include_dir takes the name of one folder"},
+    {"include nowhere", "No such file or directory"},
+    {"include_dir nowhere", "No such file or directory"},
+    {"include hba", "file includes itself"},
+    {"include_if_exists hba", "file includes itself"},
+    {"\"include\" x", "invalid connection type \"include\""},
     {"", "no lines: nobody could log in"},
 };
 
@@ -562,17 +602,12 @@ static void test_ident_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_connection_types),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_databases_and_users),
-        cmocka_unit_test(test_methods),
-        cmocka_unit_test(test_order_and_lines),
-        cmocka_unit_test(test_includes),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_errors_all_at_once),
-        cmocka_unit_test(test_errors_of_files),
-        cmocka_unit_test(test_deep_includes),
-        cmocka_unit_test(test_ident_match),
+        cmocka_unit_test(test_connection_types),    cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_databases_and_users), cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_order_and_lines),     cmocka_unit_test(test_includes),
+        cmocka_unit_test(test_included_lines),      cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_errors_all_at_once),  cmocka_unit_test(test_errors_of_files),
+        cmocka_unit_test(test_deep_includes),       cmocka_unit_test(test_ident_match),
         cmocka_unit_test(test_ident_errors),
     };
 
