@@ -278,6 +278,7 @@ static void job_run(struct job *j)
         return;
     }
     j->tag = tag_of(j->request.command);
+    log_debug("console of client %llx: %s", (unsigned long long)j->client_id, j->tag);
     if (!may_run(j))
         job_error(j, "42501", "admin access needed");
     else if (!takes_database(j->request.command) || find_database(j))

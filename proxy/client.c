@@ -71,11 +71,24 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
     return c;
 }
 
+/* Steps of logging in and of ending are told by -v; what every batch does, by a second -v. */
+static void log_move(const struct client *c, enum client_state to)
+{
+    static const char *const names[CLIENT_STATES] = {"startup", "lookup", "auth",    "welcome", "idle",
+                                                     "waiting", "active", "console", "linger",  "dead"};
+    enum log_level level = to >= CLIENT_IDLE && to <= CLIENT_ACTIVE ? LOG_NOISE_ : LOG_DEBUG_;
+    char name[200];
+
+    if (log_enabled(level))
+        log_write(level, "%s: %s -> %s", client_name(c, name, sizeof name), names[c->state], names[to]);
+}
+
 void client_move(struct client *c, enum client_state to)
 {
     struct worker *w = c->worker;
 
     assert(c->state != CLIENT_DEAD);
+    log_move(c, to);
     list_del(&c->node);
     w->client_count[c->state]--;
     c->state = to;

@@ -237,6 +237,7 @@ static void hand_over(const struct accepted *a, bool admin)
     struct client_message *cm = mem_zalloc(sizeof *cm);
     int worker = choose_worker();
 
+    log_debug("accepted %s:%d for worker %d", a->address, a->port, worker);
     cm->m.run = client_arrives;
     cm->a = *a;
     cm->admin = admin;

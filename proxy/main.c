@@ -3,7 +3,7 @@
  * Thread: main, which becomes control.
  */
 #include "conf/load.h"
-#include "proxy/control.h"
+#include "proxy/publish.h"
 #include "proxy/version.h"
 
 #include <getopt.h>
@@ -117,7 +117,9 @@ int main(int argc, char **argv)
         return 1;
     if (!command.test)
         return control_run(c, &command.flags);
-    printf("OK\n");
+    status = publish_test(c) == 0 ? 0 : 1;
+    if (status == 0)
+        printf("OK\n");
     config_unref(c);
-    return 0;
+    return status;
 }
