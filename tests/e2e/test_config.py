@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 import psycopg
 import pytest
@@ -291,9 +292,9 @@ dns_max_ttl=15|dns_nxdomain_ttl=15|dns_zone_check_period=0
 """
 WITHOUT_MEANING = ["so_reuseport", "resolv_conf", "pkt_buf", "disable_pqexec", "track_extra_parameters",
                    "auth_ldap_options", "max_packet_size", "sbuf_loopcnt", "tcp_defer_accept", "dns_zone_check_period"]
-DATABASE = ("host=127.0.0.1 port=@PG@ dbname=shop user=md5user password='md5pass' auth_user=postgres auth_query='SELECT "
-            "''demo'', $1' auth_dbname=postgres client_encoding=UTF8 datestyle='ISO, DMY' timezone=UTC "
-            "application_name='it''s' pool_size=3 min_pool_size=0 reserve_pool_size=1 reserve_pool=1 "
+DATABASE = ("host=127.0.0.1 port=@PG@ dbname=shop user=md5user password='md5pass' auth_user=postgres "
+            "auth_query='SELECT ''demo'', $1' auth_dbname=postgres client_encoding=UTF8 datestyle='ISO, DMY' "
+            "timezone=UTC application_name='it''s' pool_size=3 min_pool_size=0 reserve_pool_size=1 reserve_pool=1 "
             "query_wait_timeout=7 max_db_connections=5 max_db_client_connections=6 server_lifetime=100 "
             "load_balance_hosts=round-robin pool_mode=transaction connect_query='SELECT ''a;b#c'', 1'")
 USER = ("pool_mode=session pool_size=3 reserve_pool_size=1 max_user_connections=4 max_user_client_connections=5 "
@@ -552,6 +553,47 @@ def test_reloaded_log_options_act(sluice, scratch):
     assert "pooler error" not in s.log()[before:]
     s.connect()
     assert "login attempt: db=shop" in (scratch / "reloaded.log").read_text()
+
+
+def timer_of(s, client):
+    """What the kernel waits for at the proxy's end of a client's connection: "00" nothing, "02" to probe; seconds."""
+    with socket.socket(fileno=os.dup(client.fileno())) as line, open("/proc/net/tcp") as rows:
+        ends = f":{s.port:04X}", f":{line.getsockname()[1]:04X}"
+        fields = next(row.split() for row in rows if all(f"{end} " in row for end in ends)
+                      and row.split()[1].endswith(ends[0]))
+    kind, ticks = fields[5].split(":")
+    return kind, int(ticks, 16) / os.sysconf("SC_CLK_TCK")
+
+
+def keepalive_s(s):
+    """Seconds to the first probe on a new connection; 0: there will be none."""
+    client = s.connect()
+    wait_for(lambda: timer_of(s, client)[0] in ("00", "02"), 5, "all that was sent to be acknowledged")
+    kind, seconds = timer_of(s, client)
+    return seconds if kind == "02" else 0
+
+
+def test_reloaded_network_options_act_on_new_connections(pg, sluice):
+    s = sluice(databases={"shop": f"host=localhost port={pg.port}", "lost": "host=nowhere.invalid"},
+               options={"query_wait_timeout": 2, "dns_max_ttl": 1, "dns_nxdomain_ttl": 1})
+    assert keepalive_s(s) > 600, "the system's two hours"
+    reloaded(s, tcp_keepidle=30)
+    assert 0 < keepalive_s(s) <= 31
+    reloaded(s, tcp_keepalive=0)
+    assert keepalive_s(s) == 0
+
+    def dns(name):
+        return next((row for row in s.admin("SHOW DNS_HOSTS") if row["hostname"] == name), None)
+
+    assert "127.0.0.1" in dns("localhost")["addrs"] and dns("localhost")["ttl"] <= 1
+    with pytest.raises(psycopg.OperationalError):
+        s.connect(dbname="lost")
+    assert dns("nowhere.invalid")["addrs"] in ("", None)
+    reloaded(s, dns_max_ttl=100, dns_nxdomain_ttl=300)
+    time.sleep(1.2)
+    s.admin("RECONNECT")
+    s.connect().execute("SELECT 1")
+    wait_for(lambda: dns("localhost")["ttl"] > 15, 5, "the longer time to hold")
 
 
 def test_set_acts_like_a_reload_and_a_reload_ends_it(sluice):

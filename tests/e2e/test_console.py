@@ -120,8 +120,11 @@ def test_welcome_is_pgbouncers(pair):
     assert ours.params["server_version"].endswith("/bouncer") and len(ours.key) == 4 and ours.pid > 0
 
 
-@pytest.mark.parametrize("view", """POOLS STATS STATS_TOTALS STATS_AVERAGES TOTALS SERVERS CLIENTS SOCKETS ACTIVE_SOCKETS
-                                    DATABASES USERS LISTS CONFIG MEM VERSION DNS_HOSTS DNS_ZONES""".split())
+VIEWS = """POOLS STATS STATS_TOTALS STATS_AVERAGES TOTALS SERVERS CLIENTS SOCKETS ACTIVE_SOCKETS DATABASES USERS LISTS
+CONFIG MEM VERSION DNS_HOSTS DNS_ZONES"""
+
+
+@pytest.mark.parametrize("view", VIEWS.split())
 def test_what_pgbouncer_showed_is_still_there(pair, view):
     """Debian's is older: its columns are all there, with their types and in their order, and its keys likewise."""
     answers = []
@@ -137,8 +140,8 @@ def test_what_pgbouncer_showed_is_still_there(pair, view):
     if view == "CONFIG":
         mine, its = ({row[0]: row for row in wire.rows_of(a)} for a in answers)
         # Debian builds with its own folders, or PgBouncer has changed it since.
-        other = {"unix_socket_dir", "auth_query", "server_check_query", "job_name", "service_name", "client_tls_ciphers",
-                 "server_tls_ciphers", "track_extra_parameters", "server_tls_sslmode", "verbose"}
+        other = {"unix_socket_dir", "auth_query", "server_check_query", "job_name", "service_name",
+                 "client_tls_ciphers", "server_tls_ciphers", "track_extra_parameters", "server_tls_sslmode", "verbose"}
         changed = {key: (mine[key][2], its[key][2]) for key in its
                    if key not in other and (mine[key][2] or "") != (its[key][2] or "")}
         assert not changed
@@ -224,7 +227,8 @@ def test_scrapes_of_the_prometheus_exporter(pg, sluice):
         assert exporter.recv_to_end() == []
 
 
-@pytest.mark.parametrize("data", [wire.extended("SHOW VERSION") + wire.sync(), wire.parse("x", "SHOW LISTS") + wire.sync(),
+@pytest.mark.parametrize("data", [wire.extended("SHOW VERSION") + wire.sync(),
+                                  wire.parse("x", "SHOW LISTS") + wire.sync(),
                                   wire.describe("S", "x") + wire.sync(), wire.close("S", "x") + wire.sync(),
                                   wire.function_call(1), wire.flush() + wire.bind() + wire.sync()])
 def test_the_extended_protocol_is_refused_and_the_console_goes_on(sluice, data):
