@@ -239,6 +239,9 @@ static void option_entry(struct feed *f, const char *name, const char *value)
     }
     for (size_t i = 0; i < option_count(); i++) {
         if (option_at(i) == info) {
+            if (f->written[i] != NULL) {
+                loader_duplicate(l, "option", name);
+            }
             f->written[i] = l->line;
         }
     }

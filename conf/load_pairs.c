@@ -5,6 +5,7 @@
  */
 #include "conf/load_parts.h"
 
+#include "conf/log.h"
 #include "conf/units.h"
 #include <limits.h>
 #include <strings.h>
@@ -198,6 +199,8 @@ bool pairs_read(struct loader *l, const struct pair_key *keys, const char *text,
         if (wrong != NULL) {
             loader_error(l, "bad value \"%s\" for %s; %s", value, name, wrong);
             ok = false;
+        } else if (key->ignored) {
+            log_info("%s:%d: %s: %s", l->line->file, l->line->number, name, key->help);
         }
     }
     explicit_bzero(copy, strlen(text)); /* may hold a password */

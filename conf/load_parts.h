@@ -67,6 +67,7 @@ struct pair_key {
     enum pair_kind kind;
     size_t offset; /* of the field; HOSTS and PORTS have none */
     const char *help;
+    bool ignored; /* PgBouncer's, without meaning here: one line in the log tells, with help's reason */
 };
 
 extern const struct pair_key database_keys[];

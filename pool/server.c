@@ -323,6 +323,7 @@ static void begin_auth(struct server *s)
         secret_set(&secret, d->password);
         has_keys = false;
     }
+    auth_out_free(&s->auth); /* of the host that was tried before */
     auth_out_init(&s->auth, s->pool->target->user->name, &secret, has_keys ? &keys : NULL);
     secret_free(&secret);
 }

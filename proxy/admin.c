@@ -11,6 +11,8 @@
 #include "conf/log.h"
 #include "proxy/control.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <strings.h>
 
 #define HELP_VIEWS_A_LINE 6
@@ -47,7 +49,7 @@ static void run_shutdown(struct job *j)
         if (strcasecmp(hows[i].word, j->request.argument) == 0)
             how = hows[i].how;
     if (how == SHUTDOWN_NONE) {
-        job_error(j, "42601", "syntax error in SHUTDOWN; the form is: %s", admin_help_line(ADMIN_SHUTDOWN));
+        job_invalid(j);
         return;
     }
     log_info("SHUTDOWN by the console");
@@ -132,10 +134,10 @@ static void run_show(struct job *j)
         show_fake(j, fake);
     else if (view != NULL)
         show_start(&j->show, view, show_finished);
-    else if (name == NULL || strcasecmp(name, "help") == 0)
+    else if (name != NULL && strcasecmp(name, "help") == 0)
         show_help(j);
     else
-        job_error(j, "42601", "invalid command '%s', use SHOW HELP;", j->sql);
+        job_invalid(j);
 }
 
 static void run_set(struct job *j)
@@ -170,6 +172,7 @@ static bool find_database(struct job *j)
 {
     const struct config *c = control_config();
     const char *name = j->request.argument;
+    char verb[32];
 
     if (name == NULL) {
         if (j->request.command != ADMIN_DISABLE && j->request.command != ADMIN_ENABLE)
@@ -178,7 +181,10 @@ static bool find_database(struct job *j)
         return false;
     }
     if (strcmp(name, "pgbouncer") == 0 || strcmp(name, "sluice") == 0) {
-        job_error(j, "42501", "cannot %s admin db: %s", j->tag, name);
+        snprintf(verb, sizeof verb, "%s", j->tag);
+        for (char *p = verb; *p != '\0'; p++)
+            *p = (char)tolower((unsigned char)*p);
+        job_error(j, "42501", "cannot %s admin db: %s", verb, name);
         return false;
     }
     if (config_database_find(c, name) != NULL)
@@ -267,13 +273,12 @@ static bool may_run(const struct job *j)
 
 static void job_run(struct job *j)
 {
-    char error[512];
-
-    if (!admin_parse(j->sql, &j->request, error, sizeof error)) {
-        job_error(j, "42601", "%s", error);
+    if (!admin_parse(j->sql, &j->request)) {
+        job_invalid(j);
         return;
     }
     j->tag = tag_of(j->request.command);
+    log_debug("console of client %llx: %s", (unsigned long long)j->client_id, j->tag);
     if (!may_run(j))
         job_error(j, "42501", "admin access needed");
     else if (!takes_database(j->request.command) || find_database(j))

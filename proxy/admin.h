@@ -22,8 +22,9 @@ struct admin_request {
     char *value;    /* owned; SET only */
 };
 
-/* True; or false with the reason in error. What r holds is freed by admin_request_free in either case. */
-bool admin_parse(const char *sql, struct admin_request *r, char *error, size_t error_size);
+/* False: that is no command; r->command is then the one that was meant, or ADMIN_EMPTY. What r holds is freed by
+ * admin_request_free in either case. */
+bool admin_parse(const char *sql, struct admin_request *r);
 void admin_request_free(struct admin_request *r);
 /* The rights that a command needs. */
 enum rights admin_rights(enum admin_command command);

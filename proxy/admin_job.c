@@ -98,6 +98,18 @@ void job_error(struct job *j, const char *sqlstate, const char *fmt, ...)
     job_finish(j, &b);
 }
 
+void job_invalid(struct job *j)
+{
+    const char *form = admin_help_line(j->request.command); /* NULL where not even the command is known */
+    char text[256], hint[128];
+    struct buf b = {0};
+
+    snprintf(text, sizeof text, "invalid command '%.200s', use SHOW HELP;", j->sql);
+    snprintf(hint, sizeof hint, "The form is: %s", form == NULL ? "" : form);
+    msg_error(&b, "ERROR", "42601", text, NULL, form == NULL ? NULL : hint);
+    job_finish(j, &b);
+}
+
 /* --- waiting --- */
 
 static void job_counted(void *arg)
@@ -107,7 +119,11 @@ static void job_counted(void *arg)
 
     if (control_ended())
         return; /* admin_free ends it */
-    if (!j->over(j, &error))
+    if (j->cancelled) {
+        if (j->undo != NULL)
+            j->undo(j);
+        job_error(j, "57014", "canceling statement due to user request");
+    } else if (!j->over(j, &error))
         control_later(POLL_USEC, job_look, j);
     else if (error != NULL)
         job_error(j, "57014", "%s", error);
@@ -130,6 +146,36 @@ bool job_found_nothing(struct job *j, const char **error)
 {
     (void)error;
     return __atomic_load_n(&j->found, __ATOMIC_RELAXED) == 0;
+}
+
+struct cancel_message {
+    struct message m;
+    int worker;
+    uint64_t client_id;
+};
+
+/* What waits looks at this when it looks again; what does not wait is as good as answered. */
+static void cancel_arrives(void *receiver, struct message *m)
+{
+    const struct cancel_message *cm = CONTAINER_OF(m, struct cancel_message, m);
+
+    (void)receiver;
+    LIST_FOR_EACH (it, &jobs) {
+        struct job *j = LIST_ENTRY(it, struct job, node);
+        if (j->worker == cm->worker && j->client_id == cm->client_id)
+            j->cancelled = true;
+    }
+    free(m);
+}
+
+void control_admin_cancel(int worker, uint64_t client_id)
+{
+    struct cancel_message *cm = mem_zalloc(sizeof *cm);
+
+    cm->m.run = cancel_arrives;
+    cm->worker = worker;
+    cm->client_id = client_id;
+    control_post(&cm->m);
 }
 
 void job_tag_done(void *arg)

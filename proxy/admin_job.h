@@ -22,6 +22,8 @@ struct job {
     int64_t target_id;                               /* KILL_CLIENT */
     void (*count)(struct worker *w, void *job);      /* what a waiting command counts in the workers; NULL: nothing */
     bool (*over)(struct job *j, const char **error); /* of a waiting command */
+    void (*undo)(struct job *j);                     /* what a waiting command did is taken back; NULL: nothing */
+    bool cancelled;                                  /* a cancel request came for it */
     struct show show;
 };
 
@@ -34,6 +36,7 @@ void job_enter(struct job *j);
 void job_finish(struct job *j, struct buf *bytes); /* takes the bytes over; ReadyForQuery is added */
 void job_done(struct job *j, const char *tag);
 void job_error(struct job *j, const char *sqlstate, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void job_invalid(struct job *j); /* it is not what the console understands: PgBouncer's words, and the form */
 /* For workers_call: what was asked of the workers was all; arg is the job. */
 void job_tag_done(void *arg);
 /* Waits until j->over says so, counting anew in the workers each time where j->count is set; arg is the job. */

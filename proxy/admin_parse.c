@@ -5,7 +5,6 @@
  */
 #include "proxy/admin.h"
 
-#include <stdio.h>
 #include <strings.h>
 
 static const struct {
@@ -130,7 +129,7 @@ static bool parse_arguments(const char **p, struct admin_request *r)
     return r->argument != NULL || !quoted;
 }
 
-bool admin_parse(const char *sql, struct admin_request *r, char *error, size_t error_size)
+bool admin_parse(const char *sql, struct admin_request *r)
 {
     const char *p = sql;
 
@@ -138,17 +137,9 @@ bool admin_parse(const char *sql, struct admin_request *r, char *error, size_t e
     if (at_end(p))
         return true;
     char *word = read_word(&p, "=");
-    if (word == NULL || !find_command(word, r)) {
-        snprintf(error, error_size, "invalid command '%.200s', use SHOW HELP;", skip_blanks(sql));
-        free(word);
-        return false;
-    }
+    bool known = word != NULL && find_command(word, r);
     free(word);
-    if (parse_arguments(&p, r) && at_end(p))
-        return true;
-    snprintf(error, error_size, "syntax error in %s; the form is: %s", commands[r->command].word,
-             commands[r->command].help);
-    return false;
+    return known && parse_arguments(&p, r) && at_end(p);
 }
 
 void admin_request_free(struct admin_request *r)

@@ -115,13 +115,42 @@ static void pause_everything(void)
     retire_servers(NULL);
 }
 
+static void resume_everything(void (*done)(void *arg), void *arg)
+{
+    bool was_suspended = suspended;
+
+    paused = suspended = false;
+    if (was_suspended && !control_shutting_down())
+        control_accepting(true);
+    log_info("RESUME");
+    workers_call(resume_in_worker, done, arg);
+}
+
+static void resume_database(struct database_state *db, void (*done)(void *arg), void *arg)
+{
+    __atomic_store_n(&db->paused, false, __ATOMIC_RELAXED);
+    log_info("RESUME of database \"%s\"", db->name);
+    workers_call(review_in_worker, done, arg);
+}
+
+/* A PAUSE or SUSPEND that was cancelled while it waited. */
+static void resume_again(struct job *j)
+{
+    if (j->db != NULL)
+        resume_database(j->db, ignore_done, NULL);
+    else if ((paused || suspended) && !control_shutting_down())
+        resume_everything(ignore_done, NULL);
+}
+
+/* As PgBouncer: a database may be paused again, to wait again. */
 void run_pause(struct job *j)
 {
-    if (paused || suspended || (j->db != NULL && __atomic_load_n(&j->db->paused, __ATOMIC_RELAXED))) {
+    if (paused || suspended) {
         job_error(j, "55000", "already suspended/paused");
         return;
     }
     j->over = servers_gone;
+    j->undo = resume_again;
     if (j->db == NULL) {
         pause_everything();
         log_info("PAUSE: waiting for all servers to be given back");
@@ -132,17 +161,6 @@ void run_pause(struct job *j)
     retire_servers(j->db);
     log_info("PAUSE of database \"%s\"", j->db->name);
     workers_call(review_in_worker, job_look, j);
-}
-
-static void resume_everything(void (*done)(void *arg), void *arg)
-{
-    bool was_suspended = suspended;
-
-    paused = suspended = false;
-    if (was_suspended && !control_shutting_down())
-        control_accepting(true);
-    log_info("RESUME");
-    workers_call(resume_in_worker, done, arg);
 }
 
 void run_resume(struct job *j)
@@ -158,9 +176,7 @@ void run_resume(struct job *j)
         job_error(j, "55000", "database %s is not paused", j->db->name);
         return;
     }
-    __atomic_store_n(&j->db->paused, false, __ATOMIC_RELAXED);
-    log_info("RESUME of database \"%s\"", j->db->name);
-    workers_call(review_in_worker, job_tag_done, j);
+    resume_database(j->db, job_tag_done, j);
 }
 
 void admin_pause_all(void)
@@ -239,6 +255,7 @@ void run_suspend(struct job *j)
     control_accepting(false);
     j->count = unsent_in_worker;
     j->over = suspend_over;
+    j->undo = resume_again;
     j->deadline = clock_now() + control_config()->opt.suspend_timeout;
     log_info("SUSPEND");
     workers_call(suspend_in_worker, job_look, j);
@@ -340,11 +357,6 @@ void run_reconnect(struct job *j)
     workers_call(review_in_worker, job_tag_done, j);
 }
 
-static bool is_retired(const struct server *s)
-{
-    return s->close_needed || s->reconnect != __atomic_load_n(&s->pool->target->db->reconnect, __ATOMIC_RELAXED);
-}
-
 static void retired_in_worker(struct worker *w, void *arg)
 {
     struct job *j = arg;
@@ -354,7 +366,7 @@ static void retired_in_worker(struct worker *w, void *arg)
         const struct pool *p = LIST_ENTRY(it, struct pool, node);
         for (int state = 0; job_means(j, p->target->db) && state < SERVER_DEAD; state++)
             LIST_FOR_EACH (at, &p->servers[state])
-                found += is_retired(LIST_ENTRY(at, struct server, node));
+                found += server_is_outdated(LIST_ENTRY(at, struct server, node));
     }
     __atomic_add_fetch(&j->found, found, __ATOMIC_RELAXED);
 }

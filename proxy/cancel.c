@@ -15,6 +15,7 @@
 #include "proxy/cancel.h"
 
 #include "conf/log.h"
+#include "proxy/control.h"
 
 #include <errno.h>
 
@@ -245,6 +246,8 @@ static void cancel_here(void *receiver, struct message *m)
         cancel_server(w, c->server);
     else if (c->state == CLIENT_WAITING && c->server == NULL)
         session_cancelled(c);
+    else if (c->state == CLIENT_CONSOLE)
+        control_admin_cancel(w->index, c->id);
     free(cm);
 }
 

@@ -9,6 +9,7 @@
 #include "conf/log.h"
 #include "proxy/cancel.h"
 #include "proxy/control.h"
+#include "proxy/fate.h"
 #include "proxy/sending.h"
 
 #include <stdio.h>
@@ -71,11 +72,24 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
     return c;
 }
 
+/* Steps of logging in and of ending are told by -v; what every batch does, by a second -v. */
+static void log_move(const struct client *c, enum client_state to)
+{
+    static const char *const names[CLIENT_STATES] = {"startup", "lookup", "auth",    "welcome", "idle",
+                                                     "waiting", "active", "console", "linger",  "dead"};
+    enum log_level level = to >= CLIENT_IDLE && to <= CLIENT_ACTIVE ? LOG_NOISE_ : LOG_DEBUG_;
+    char name[200];
+
+    if (log_enabled(level))
+        log_write(level, "%s: %s -> %s", client_name(c, name, sizeof name), names[c->state], names[to]);
+}
+
 void client_move(struct client *c, enum client_state to)
 {
     struct worker *w = c->worker;
 
     assert(c->state != CLIENT_DEAD);
+    log_move(c, to);
     list_del(&c->node);
     w->client_count[c->state]--;
     c->state = to;
@@ -175,6 +189,26 @@ void client_free(struct client *c)
     free(c->address);
     free(c);
     control_client_gone();
+}
+
+/* PAUSE outdates servers too, but waits for sessions, as PgBouncer does. */
+static bool is_fast_closed(const struct client *c)
+{
+    const struct server *s = c->server;
+
+    return c->mode == POOL_SESSION && !c->replication && s != NULL && s->tx == 'I' && expect_empty(&s->expects) &&
+           server_is_outdated(s) && !c->worker->pools.paused && !__atomic_load_n(&c->db->paused, __ATOMIC_RELAXED);
+}
+
+void clients_fast_close(struct worker *w)
+{
+    if (!w->config->opt.server_fast_close)
+        return;
+    LIST_FOR_EACH_SAFE (it, &w->clients[CLIENT_ACTIVE]) {
+        struct client *c = LIST_ENTRY(it, struct client, node);
+        if (is_fast_closed(c))
+            fate_meet(c, FATE_OUTDATED);
+    }
 }
 
 /* --- what its connection says --- */

@@ -92,6 +92,12 @@ static inline struct client *client_of_waiter(struct waiter *w)
     return CONTAINER_OF(w, struct client, waiter);
 }
 
+/* RECONNECT, or a reload, wants it replaced. */
+static inline bool server_is_outdated(const struct server *s)
+{
+    return s->close_needed || s->reconnect != __atomic_load_n(&s->pool->target->db->reconnect, __ATOMIC_RELAXED);
+}
+
 /* A new connection; takes over fd, peer and address. */
 struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *peer, char *address, int port,
                           bool admin_port);
@@ -106,6 +112,8 @@ void client_leave(struct client *c);
 /* Ends it at once, without a word. */
 void client_drop(struct client *c, const char *why);
 void client_free(struct client *c);
+/* server_fast_close: ends sessions whose server is outdated, between their transactions. */
+void clients_fast_close(struct worker *w);
 /* What a client is, for the log: "C-12: db/user@address:port". */
 const char *client_name(const struct client *c, char *out, size_t size);
 const char *client_state_name(const struct client *c); /* PgBouncer's words */

@@ -7,8 +7,10 @@
  * beyond AHEAD_BYTES it is not even taken from the socket.
  * Thread: worker.
  */
+#include "proxy/cancel.h"
 #include "proxy/control.h"
 #include "proxy/fate.h"
+#include "proxy/login.h"
 #include "proxy/version.h"
 
 #define MESSAGE_MAX (64 * KIB)
@@ -29,8 +31,10 @@ void console_welcome(struct client *c)
 
     for (size_t i = 0; i < ARRAY_LEN(told); i++)
         msg_param_status(out, told[i].name, told[i].value);
-    if (c->cancel_key_len > 0)
-        msg_key_data(out, c->cancel_pid, c->cancel_key, c->cancel_key_len);
+    c->cancel_pid = cancel_pid_of(c->worker->index, client_id_slot(c->id));
+    c->cancel_key_len = c->login->minor >= 2 ? CANCEL_KEY_LONG : CANCEL_KEY_SHORT;
+    random_bytes(c->cancel_key, sizeof c->cancel_key);
+    msg_key_data(out, c->cancel_pid, c->cancel_key, c->cancel_key_len);
     msg_ready(out, 'I');
     conn_touch(&c->conn);
 }
@@ -52,6 +56,8 @@ static void query(struct client *c, struct span body)
         return;
     }
     c->quiet = true;
+    stat_add(&worker_stats(c->worker, c->db)->query_count, 1);
+    stat_add(&worker_stats(c->worker, c->db)->xact_count, 1);
     control_admin(c->worker->index, c->id, sql, c->rights);
 }
 

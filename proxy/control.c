@@ -18,6 +18,7 @@
 #include "proxy/lookup.h"
 #include "proxy/process.h"
 #include "proxy/publish.h"
+#include "proxy/usage.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -236,6 +237,7 @@ static void hand_over(const struct accepted *a, bool admin)
     struct client_message *cm = mem_zalloc(sizeof *cm);
     int worker = choose_worker();
 
+    log_debug("accepted %s:%d for worker %d", a->address, a->port, worker);
     cm->m.run = client_arrives;
     cm->a = *a;
     cm->admin = admin;
@@ -496,6 +498,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)arg;
     lookup_tick(now);
     averages_tick(now);
+    usage_tick(now);
     if (!control_shutting_down())
         publish_keep_ready();
 }
@@ -675,6 +678,7 @@ static void everything_stop(void)
     admin_free();
     lookup_free();
     averages_free();
+    usage_free();
     publish_free();
     limits_free();
     loop_free();
@@ -702,6 +706,7 @@ int control_run(struct config *c, const struct control_flags *flags)
     check_descriptors(c, descriptors);
     control_limit_clients(c->opt.max_client_conn);
     signal(SIGPIPE, SIG_IGN);
+    process_name(c->opt.job_name);
     loop_start();
     threads_start(c);
     publish_targets();

@@ -56,6 +56,8 @@ void control_accepting(bool on);
 /* Any thread: one Query of a console. The answer comes as bytes by a message to the worker, which ends with
  * ReadyForQuery. */
 void control_admin(int worker, uint64_t client_id, const char *sql, enum rights rights);
+/* Any thread: what that console waits for is given up; PAUSE and SUSPEND are taken back. */
+void control_admin_cancel(int worker, uint64_t client_id);
 /* What a console client is sent when it has logged in: parameters, key data, ReadyForQuery. (console.c) */
 void console_welcome(struct client *c);
 /* The answer, in the worker: bytes go out, and what waited is read. (console.c) */

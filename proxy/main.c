@@ -3,7 +3,7 @@
  * Thread: main, which becomes control.
  */
 #include "conf/load.h"
-#include "proxy/control.h"
+#include "proxy/publish.h"
 #include "proxy/version.h"
 
 #include <getopt.h>
@@ -19,6 +19,7 @@ static const struct option long_options[] = {{"daemon", no_argument, NULL, 'd'},
                                              {"test", no_argument, NULL, 't'},
                                              {"version", no_argument, NULL, 'V'},
                                              {"help", no_argument, NULL, 'h'},
+                                             {"reboot", no_argument, NULL, 'R'},
                                              {"reference", no_argument, NULL, OPT_REFERENCE},
                                              {NULL, 0, NULL, 0}};
 
@@ -71,6 +72,11 @@ static bool parse_flag(int flag, const char *program, struct command *c, int *st
         printf("\n");
         options_print_help(stdout);
         return false;
+    case 'R':
+        fprintf(stderr, "-R (--reboot, PgBouncer's online restart) is not supported: end the old process by SHUTDOWN "
+                        "WAIT_FOR_CLIENTS on its console, or by SIGTERM, then start the new one.\n");
+        *status = 1;
+        return false;
     case OPT_REFERENCE:
         options_print_reference(stdout);
         return false;
@@ -97,7 +103,7 @@ int main(int argc, char **argv)
     struct command command = {.test = false};
     int flag, status;
 
-    while ((flag = getopt_long(argc, argv, "dqvu:tVh", long_options, NULL)) != -1)
+    while ((flag = getopt_long(argc, argv, "dqvu:tVhR", long_options, NULL)) != -1)
         if (!parse_flag(flag, argv[0], &command, &status))
             return status;
     if (optind + 1 != argc) {
@@ -111,7 +117,9 @@ int main(int argc, char **argv)
         return 1;
     if (!command.test)
         return control_run(c, &command.flags);
-    printf("OK\n");
+    status = publish_test(c) == 0 ? 0 : 1;
+    if (status == 0)
+        printf("OK\n");
     config_unref(c);
-    return 0;
+    return status;
 }

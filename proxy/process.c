@@ -12,6 +12,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -105,6 +106,11 @@ int process_pidfile_write(const char *path, char *error, size_t error_size)
     pidfile = mem_strdup(path);
     pidfile_fd = fd; /* stays open: the lock lives as long */
     return 0;
+}
+
+void process_name(const char *name)
+{
+    prctl(PR_SET_NAME, name); /* takes what fits */
 }
 
 void process_end(void)

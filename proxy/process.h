@@ -22,6 +22,8 @@ int process_pidfile_write(const char *path, char *error, size_t error_size);
 /* Removes what process_pidfile_write made. */
 void process_end(void);
 
+/* The name of this thread, and of those that it starts, in ps and top. */
+void process_name(const char *name);
 /* Tells systemd, where it asked for it (NOTIFY_SOCKET): "READY=1" and the like. */
 void process_notify(const char *state);
 

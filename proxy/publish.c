@@ -345,6 +345,14 @@ int control_set(const char *name, const char *value, char *error, size_t error_s
     return 0;
 }
 
+int publish_test(struct config *c)
+{
+    char error[512];
+    struct problems problems = {.first = error, .first_size = sizeof error};
+
+    return runtime_build(c, &problems) ? 0 : -1;
+}
+
 int publish_first(struct config *c, const struct control_flags *flags)
 {
     char error[512];

@@ -15,6 +15,8 @@ int publish_first(struct config *c, const struct control_flags *flags);
 void publish_targets(void);
 /* One more server for each target that has fewer than min_pool_size. Once a second. */
 void publish_keep_ready(void);
+/* -t: what cannot be seen in the file alone (certificates, hba and ident files). 0, or -1 with every reason logged. */
+int publish_test(struct config *c);
 void publish_free(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "parser/msgout.h"
 #include "proxy/admin.h"
 #include "proxy/control.h"
+#include "proxy/usage.h"
 #include "proxy/version.h"
 
 #include <strings.h>
@@ -191,7 +192,7 @@ void show_print_lists(struct show *s)
     pair_number(s, "databases", (int64_t)show_database_count());
     pair_number(s, "users", (int64_t)show_user_count());
     pair_number(s, "peers", (int64_t)control_config()->peer_count);
-    pair_number(s, "pools", limits_target_count() + 1); /* and the console's */
+    pair_number(s, "pools", usage_pool_count() + 1); /* and the console's */
     pair_number(s, "peer_pools", (int64_t)control_config()->peer_count);
     pair_number(s, "free_clients", show_number(s, NUMBER_FREE_CLIENTS));
     pair_number(s, "used_clients", show_number(s, NUMBER_USED_CLIENTS));

@@ -260,8 +260,7 @@ static void server_row(struct show *s, struct worker *w, const struct server *sv
                         .conn = &sv->conn,
                         .connected_at = sv->connected_at,
                         .request_at = sv->state_since,
-                        .close_needed =
-                            sv->close_needed || sv->reconnect != __atomic_load_n(&db->reconnect, __ATOMIC_RELAXED),
+                        .close_needed = server_is_outdated(sv),
                         .remote_pid = sv->backend_pid,
                         .statements = sv->stmts.count,
                         .id = (int64_t)(sv->id & INT32_MAX),

@@ -6,6 +6,7 @@
 #include "proxy/admin.h"
 #include "proxy/control.h"
 #include "proxy/show.h"
+#include "proxy/usage.h"
 
 #include <stdio.h>
 
@@ -171,6 +172,8 @@ void show_print_pools(struct show *s)
 
     for (int i = 0; i < count; i++) {
         const struct target *t = target_at(i);
+        if (!usage_pool_shown(t))
+            continue;
         const struct config_database *d = database_of(t->db->name);
         struct pool_counts n = sum_pool(s, i);
         pool_row(s, t->db->name, t->user->name, &n, pool_mode_name(mode_of(t)),
@@ -181,11 +184,6 @@ void show_print_pools(struct show *s)
 }
 
 /* --- DATABASES --- */
-
-static bool is_console(const char *name)
-{
-    return strcmp(name, CONSOLE_NAME) == 0 || strcmp(name, "sluice") == 0;
-}
 
 struct database_figures {
     int connections, clients, paused, disabled;
@@ -285,9 +283,7 @@ static void find_figures(void *arg, struct database_state *db)
 
 static bool is_automatic(const struct database_state *db)
 {
-    const struct config *c = control_config();
-
-    return c->fallback != NULL && !is_console(db->name) && config_database_find(c, db->name) == NULL;
+    return usage_is_automatic(db) && usage_database_shown(db);
 }
 
 static void automatic_row(void *arg, struct database_state *db)

@@ -5,6 +5,7 @@
 #include "parser/msgout.h"
 #include "proxy/averages.h"
 #include "proxy/show.h"
+#include "proxy/usage.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -59,6 +60,8 @@ static void print_each(struct show *s, bool totals, bool averages, bool own)
     struct database_stats *all = averages_collect(&count);
 
     for (size_t i = 0; i < count; i++) {
+        if (!usage_database_shown(all[i].db))
+            continue;
         size_t mark = show_row(&s->out, s);
         msg_row_text(&s->out, all[i].db->name);
         if (totals)

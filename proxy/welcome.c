@@ -36,9 +36,9 @@ static void enter_console(struct client *c)
     c->db = limits_database("pgbouncer");
     msg_auth(&c->conn.out, 0, NULL, 0);
     conn_touch(&c->conn);
+    console_welcome(c);
     login_free(c);
     client_move(c, CLIENT_CONSOLE);
-    console_welcome(c);
 }
 
 static bool is_over(const int *count, const int *max)

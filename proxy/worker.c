@@ -181,6 +181,18 @@ static void hook_refused(struct waiter *wt, const struct refusal *why)
         session_refused(c, why);
 }
 
+/* Bytes that come from a server while a client holds it are on their way to that client. */
+static size_t hook_input(struct server *s, const uint8_t *p, size_t len)
+{
+    struct worker *w = CONTAINER_OF(s->pool->set, struct worker, pools);
+    struct database_state *db = s->owner == NULL ? NULL : s->pool->target->db; /* the answer may free the server */
+    size_t used = relay_input(s, p, len);
+
+    if (db != NULL)
+        stat_add(&worker_stats(w, db)->sent, used);
+    return used;
+}
+
 static void hook_drained(struct server *s)
 {
     struct client *c = s->owner == NULL ? NULL : client_of_waiter(s->owner);
@@ -204,7 +216,7 @@ static void hook_freed(struct server *s)
 
 static const struct pool_hooks hooks = {.attached = hook_attached,
                                         .refused = hook_refused,
-                                        .input = relay_input,
+                                        .input = hook_input,
                                         .drained = hook_drained,
                                         .lost = hook_lost,
                                         .post = worker_post_pool,
@@ -246,6 +258,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     conn_loop_time(&w->loop);
     pools_tick(&w->pools);
     session_tick(w);
+    clients_fast_close(w);
     cancel_tick(w);
 }
 

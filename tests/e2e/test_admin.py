@@ -1,5 +1,6 @@
 """The console: PgBouncer's columns, and the commands that pause, end and move things."""
 
+import re
 import signal
 import subprocess
 import threading
@@ -7,6 +8,7 @@ import time
 
 import psycopg
 import pytest
+from lib import wire
 from lib.util import SLOWER, backend_pid, in_threads, run, wait_for
 
 AVERAGED = ("server_assignment_count xact_count query_count recv sent xact_time query_time wait_time "
@@ -41,8 +43,20 @@ COLUMNS = {
     "STATE": "key value",
     "VERSION": "version",
     "DNS_HOSTS": "hostname ttl addrs",
+    "DNS_ZONES": "zonename serial count",
     "PEERS": "peer_id host port pool_size",
+    "PEER_POOLS": "peer_id cl_active_cancel_req cl_waiting_cancel_req sv_active_cancel sv_login",
 }
+# The columns' types, a letter each: s text, i int4, q int8, N numeric, T a time as text.
+TYPES = {
+    "POOLS": "ssiiiiiiiiiiiiiss", "STATS": "s" + 24 * "N", "STATS_TOTALS": "s" + 12 * "N",
+    "STATS_AVERAGES": "s" + 12 * "N", "TOTALS": "sN", "SERVERS": "ssssssisiTTiiississii",
+    "CLIENTS": "ssssssisiTTiiississii", "SOCKETS": "ssssssisiTTiiississii" + 7 * "i",
+    "ACTIVE_SOCKETS": "ssssssisiTTiiississii" + 7 * "i", "DATABASES": "ssissiiiissiiiiii", "USERS": "ssssiiii",
+    "LISTS": "si", "CONFIG": "ssss", "MEM": "siiii", "STATE": "ss", "VERSION": "s", "DNS_HOSTS": "sqs",
+    "DNS_ZONES": "sqi", "PEERS": "isii", "PEER_POOLS": "iiiii",
+}
+OIDS = {"s": 25, "T": 25, "i": 23, "q": 20, "N": 1700}
 LISTS = ("databases users peers pools peer_pools free_clients used_clients login_clients free_servers used_servers "
          "dns_names dns_zones dns_queries dns_pending")
 
@@ -55,9 +69,11 @@ def test_columns_are_pgbouncers_in_its_order(sluice, what):
         with s.admin_connect() as console:
             cursor = console.execute(command)
             names = [column.name for column in cursor.description]
+            oids = [column.type_code for column in cursor.description]
             assert cursor.statusmessage == "SHOW"
         wanted = COLUMNS[what].split()
         assert names[:len(wanted)] == wanted
+        assert oids[:len(wanted)] == [OIDS[letter] for letter in TYPES[what]]
         if what in ("LISTS", "CONFIG", "VERSION", "STATE", "TOTALS"):
             assert names == wanted, "its readers count these"
 
@@ -110,6 +126,10 @@ def test_what_the_console_does_not_understand_is_an_error(sluice, command):
         assert console.execute("SHOW VERSION").fetchone(), "the console goes on"
 
 
+def stats(s, database="shop", view="STATS"):
+    return {row["database"]: row for row in s.admin("SHOW " + view)}[database]
+
+
 def test_stats_count_what_was_done(sluice):
     s = sluice(workers=3)
     clients = [s.connect(prepare_threshold=None) for _ in range(6)]
@@ -117,12 +137,143 @@ def test_stats_count_what_was_done(sluice):
         for _ in range(10):
             client.execute("SELECT pg_sleep(0.002)")
         client.execute("BEGIN; SELECT 1; COMMIT")
-    row = {row["database"]: row for row in s.admin("SHOW STATS")}["shop"]
+    row = stats(s)
     assert row["total_query_count"] == row["total_xact_count"] == 66
     assert row["total_client_login_count"] == 6
     assert row["total_query_time"] >= 60 * 2000 and row["total_xact_time"] >= 60 * 2000
     assert row["total_received"] > 1000 and row["total_sent"] > 1000
     assert row["total_server_assignment_count"] >= 1
+
+
+def test_stats_are_exact(sluice):
+    """Bytes, queries, transactions and prepared statements of a client that counts them itself; TLS and login apart."""
+    s = sluice(options={"auth_type": "trust", "pool_mode": "transaction"}, workers=1)
+    with wire.Client(s.port) as client:
+        client.login("demo", "shop")
+        sent = received = 0
+        steps = [
+            (wire.query("SELECT 1"), 1), (wire.query("SELECT repeat('x', 10000)"), 1), (wire.query("SELECT 1/0"), 1),
+            (wire.query("BEGIN"), 1), (wire.query("SELECT 2"), 1), (wire.query("COMMIT"), 1),
+            (wire.extended("SELECT 3") + wire.sync(), 1),
+            (wire.parse("named", "SELECT 4") + wire.sync(), 1),
+            (wire.bind("", "named") + wire.execute() + wire.sync() + wire.bind("", "named") + wire.execute()
+             + wire.sync(), 2),
+        ]
+        for data, readies in steps:
+            sent += len(data)
+            received += sum(len(m.raw) for m in client.ask(data, readies))
+        row = wait_for(lambda: (lambda r: r if r["total_sent"] >= received else None)(stats(s)), 5, "the last bytes")
+        assert row["total_received"] == sent
+        assert row["total_sent"] == received
+    assert row["total_query_count"] == 10
+    assert row["total_xact_count"] == 8, "BEGIN, SELECT 2 and COMMIT are one"
+    assert (row["total_client_parse_count"], row["total_bind_count"]) == (1, 3)
+    assert row["total_server_parse_count"] == 1
+    assert row["total_server_assignment_count"] == 7, "one a transaction; pipelined ones share theirs"
+    totals, sums = stats(s, view="STATS_TOTALS"), {r["name"]: r["value"] for r in s.admin("SHOW TOTALS")}
+    for name, other, third in (("received", "bytes_received", "client_bytes"), ("sent", "bytes_sent", "server_bytes"),
+                               ("xact_count",) * 3, ("query_time",) * 3, ("wait_time",) * 3):
+        assert totals[other] == row["total_" + name]
+        if name.startswith(("received", "sent")):
+            assert sums["total_" + third] == row["total_" + name]
+
+
+def test_waits_are_counted(sluice):
+    s = sluice(options={"default_pool_size": 1})
+    holder, waiter = s.connect(), s.connect()
+    waiter.execute("SELECT 1")
+    before = stats(s)["total_wait_time"]
+    holder.execute("BEGIN; SELECT 1")
+    asking = threading.Thread(target=lambda: waiter.execute("SELECT 1"), daemon=True)
+    asking.start()
+    wait_for(lambda: s.pool()["cl_waiting"] == 1, 5, "the client to wait")
+    time.sleep(0.5)
+    row = s.pool()
+    assert row["maxwait"] * 10**6 + row["maxwait_us"] >= 500000 and row["sv_active"] == 1
+    holder.execute("COMMIT")
+    asking.join(10 * SLOWER)
+    assert stats(s)["total_wait_time"] - before >= 500000
+    assert (s.pool()["maxwait"], s.pool()["maxwait_us"], s.pool()["cl_waiting"]) == (0, 0, 0)
+
+
+def test_averages_are_those_of_the_last_period(sluice):
+    s = sluice(options={"stats_period": 1, "log_stats": 1}, workers=2)
+    client, ends, done = s.connect(prepare_threshold=None), time.monotonic() + 4, 0
+    began = time.monotonic()
+    while time.monotonic() < ends:
+        client.execute("BEGIN; SELECT pg_sleep(0.01)")
+        client.execute("COMMIT")
+        done += 1
+    rate = done / (time.monotonic() - began)
+    row, averages = stats(s), stats(s, view="STATS_AVERAGES")
+    assert rate * 0.5 < row["avg_xact_count"] < rate * 1.5 and rate < row["avg_query_count"] < rate * 3
+    assert 5000 <= row["avg_query_time"] < 50000 and 10000 <= row["avg_xact_time"] < 100000
+    assert row["avg_recv"] > rate * 10 and row["avg_sent"] > rate * 10
+    assert averages["xact_count"] > 0 and averages["query_time"] >= 5000
+    assert re.search(r"stats: [1-9]\d* xacts/s, [1-9]\d* queries/s, .* in [1-9]\d* B/s, out [1-9]\d* B/s", s.log())
+    wait_for(lambda: stats(s)["avg_xact_count"] == 0, 5, "a period without work")
+    assert stats(s)["total_xact_count"] == done
+
+
+def test_the_console_counts_its_own_queries(sluice):
+    s = sluice()
+    before = stats(s, "pgbouncer")["total_query_count"]
+    s.admin("SHOW VERSION")
+    assert stats(s, "pgbouncer")["total_query_count"] == before + 2
+
+
+def test_everything_returns_to_zero_after_load(pg, sluice):
+    s = sluice(options={"default_pool_size": 4, "server_idle_timeout": 1}, workers=3)
+    lists = {row["list"]: row["items"] for row in s.admin("SHOW LISTS")}
+    fds = s.fds()
+
+    def work(i):
+        for turn in range(6):
+            with psycopg.connect(s.dsn(), autocommit=True) as client:
+                client.execute("BEGIN")
+                client.execute("SELECT %s::int", (i,))
+                if turn % 3 == 1:
+                    client.close()
+                    continue
+                if turn % 3 == 2:
+                    with pytest.raises(psycopg.errors.DivisionByZero):
+                        client.execute("SELECT 1/0")
+                client.execute("ROLLBACK")
+
+    in_threads(20, work)
+    wait_for(lambda: not pg.backends(usename="demo"), 10, "the idle servers to be closed")
+    wait_for(lambda: not [r for r in s.admin("SHOW CLIENTS") if r["database"] == "shop"], 5, "the clients to be gone")
+    assert not s.admin("SHOW SERVERS")
+    assert {r["type"] for r in s.admin("SHOW SOCKETS")} == {"C"}
+    row = s.pool()
+    assert {name: row[name] for name in row if name.startswith(("cl_", "sv_", "maxwait", "util"))
+            and row[name] != 0} == {}
+    shop = next(r for r in s.admin("SHOW DATABASES") if r["name"] == "shop")
+    demo = next(r for r in s.admin("SHOW USERS") if r["name"] == "demo")
+    assert (shop["current_connections"], shop["current_client_connections"]) == (0, 0)
+    assert (demo["current_connections"], demo["current_client_connections"]) == (0, 0)
+    after = {row["list"]: row["items"] for row in s.admin("SHOW LISTS")}
+    for name in ("used_clients", "login_clients", "free_servers", "used_servers", "dns_pending"):
+        assert after[name] == lists[name], name
+    wait_for(lambda: s.fds() == fds, 5, "no descriptor to be left")
+
+
+def test_one_console_sees_all_workers(sluice):
+    s = sluice(options={"default_pool_size": 8}, workers=4)
+    clients = [s.connect() for _ in range(8)]
+    for client in clients:
+        client.execute("BEGIN; SELECT 1")
+    rows = [row for row in s.admin("SHOW CLIENTS") if row["database"] == "shop"]
+    assert len(rows) == 8 and {row["worker"] for row in rows} == {0, 1, 2, 3}
+    assert len({row["id"] for row in rows}) == len({row["ptr"] for row in rows}) == 8
+    servers = s.admin("SHOW SERVERS")
+    assert {row["link"] for row in servers} == {row["ptr"] for row in rows}
+    assert (s.pool()["cl_active"], s.pool()["sv_active"], s.pool()["utilization"]) == (8, 8, 100)
+    lists = {row["list"]: row["items"] for row in s.admin("SHOW LISTS")}
+    assert lists["used_servers"] == 8 and lists["used_clients"] == 9
+    for row in rows:
+        s.admin(f"KILL_CLIENT {row['id']}")
+    wait_for(lambda: s.pool()["cl_active"] == 0, 5, "all of them to be gone")
 
 
 def test_clients_and_servers_show_each_other(pg, sluice):
@@ -174,6 +325,58 @@ def test_pause_waits_holds_and_resume_lets_go(pg, sluice, argument):
     s.admin("RESUME" + argument)
     asking.join(10 * SLOWER)
     assert answers == [(1,)]
+
+
+def test_pause_in_session_pooling_waits_for_the_sessions(pg, sluice):
+    s = sluice(options={"pool_mode": "session"})
+    session = s.connect()
+    session.execute("SELECT 1")
+    console = s.admin_connect()
+    pausing = threading.Thread(target=lambda: console.execute("PAUSE"), daemon=True)
+    pausing.start()
+    wait_for(lambda: {row["key"]: row["value"] for row in s.admin("SHOW STATE")}["paused"] == "yes", 5, "the pause")
+    assert session.execute("SELECT 2").fetchone() == (2,), "who has a server goes on"
+    answers = []
+    later = threading.Thread(target=lambda: answers.append(s.connect().execute("SELECT 3").fetchone()), daemon=True)
+    later.start()
+    time.sleep(0.5)
+    assert not answers and pausing.is_alive()
+    session.close()
+    pausing.join(10 * SLOWER)
+    assert not pausing.is_alive() and not answers
+    s.admin("RESUME")
+    later.join(10 * SLOWER)
+    assert answers == [(3,)]
+
+
+@pytest.mark.parametrize("command", ["PAUSE", "PAUSE shop", "WAIT_CLOSE shop"])
+def test_what_the_console_waits_for_can_be_cancelled(sluice, command):
+    """Ctrl-C in psql. As with PgBouncer, a PAUSE that is given up is taken back."""
+    s = sluice()
+    busy, other = s.connect(), s.connect()
+    busy.execute("BEGIN; SELECT 1")
+    if command.startswith("WAIT_CLOSE"):
+        s.admin("RECONNECT shop")
+    with s.admin_connect() as console:
+        threading.Timer(0.5, console.cancel).start()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            console.execute(command)
+        assert {row[0]: row[1] for row in console.execute("SHOW STATE")}["paused"] == "no"
+        assert {row["name"]: row["paused"] for row in s.admin("SHOW DATABASES")}["shop"] == 0
+    assert other.execute("SELECT 1").fetchone() == (1,)
+    busy.execute("COMMIT")
+
+
+def test_pause_of_a_database_twice_and_resume_of_one_that_is_not_paused(sluice):
+    s = sluice()
+    s.connect().execute("SELECT 1")
+    s.admin("PAUSE shop")
+    s.admin("PAUSE shop")
+    s.admin("RESUME shop")
+    with pytest.raises(psycopg.Error, match="database shop is not paused"):
+        s.admin("RESUME shop")
+    with pytest.raises(psycopg.Error, match="pooler is not paused/suspended"):
+        s.admin("RESUME")
 
 
 def test_pause_by_signal(sluice):

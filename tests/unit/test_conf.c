@@ -47,7 +47,6 @@ static void test_defaults_pgbouncer(void **state)
     assert_int_equal(o.admin_port, 0);
     assert_int_equal(o.max_client_conn, 100);
     assert_int_equal(o.server_login_retry, 15 * USEC_PER_SEC);
-    assert_int_equal(o.max_packet_size, 2147483647);
     assert_string_equal(o.server_check_query, "<empty>");
     expect_shown(&o, "auth_type", "md5");
     expect_shown(&o, "query_wait_timeout", "120");

@@ -328,6 +328,7 @@ static void test_single_errors(void **state)
     expect_error("[databases]\na = server_lifetime=x\n", "must be a number of seconds");
     expect_error("[databases]\na = statement_timeout=x\n", "must be a number of milliseconds");
     expect_error("[users]\na = pool_mode=session\na = pool_size=1\n", "bad.ini:3: user \"a\" is written twice");
+    expect_error("[sluice]\nverbose = 1\n\nverbose = 1\n", "bad.ini:4: option \"verbose\" is written twice; keep one");
     expect_error("[peers]\nx = host=y\n", "bad.ini:2: bad peer \"x\"");
     expect_error("[peers]\n1 = port=5\n", "bad.ini:2: a peer has one host");
     expect_error("[sluice]\nlisten_addr =\nunix_socket_dir =\n", "bad.ini:2: nothing to listen on");
@@ -378,9 +379,38 @@ static void test_pgbouncer_last_line_counts(void **state)
     assert_int_equal(c->users[0]->pool_size, 2);
     assert_int_equal(c->peer_count, 1);
     assert_string_equal(c->peers[0].host, "y");
+    assert_non_null(strstr(logged, "a.ini:3: option \"listen_port\" is written twice; this line counts"));
     assert_non_null(strstr(logged, "a.ini:6: database \"a\" is written twice; this line counts"));
     free(logged);
     config_unref(c);
+}
+
+/* As editors of other systems leave files. */
+static void test_byte_order_mark_and_line_ends(void **state)
+{
+    (void)state;
+    struct config *c = load_text("\xef\xbb\xbf[databases]\r\na = host=x dbname='it''s'\r\n\r\n; comment\r\n[sluice]\r\n"
+                                 "verbose = 2\r\n  # comment\r\nadmin_users = anna");
+
+    assert_string_equal(c->databases[0]->dbname, "it's");
+    assert_int_equal(c->opt.verbose, 2);
+    assert_string_equal(c->opt.admin_users, "anna");
+    config_unref(c);
+    expect_error("[sluice]\n\xef\xbb\xbfverbose = 2\n", "bad.ini:2: unknown option");
+}
+
+/* Keys of PgBouncer's that mean nothing here are told of once each, wherever they stand. */
+static void test_keys_without_meaning(void **state)
+{
+    (void)state;
+    config_unref(load_text("[databases]\na = host=x,y load_balance_hosts=disable\n[peers]\n1 = host=x pool_size=3\n"
+                           "[pgbouncer]\nsbuf_loopcnt = 5\n"));
+    char *logged = log_take();
+
+    assert_non_null(strstr(logged, "a.ini:2: load_balance_hosts: disable or round-robin. Accepted without meaning"));
+    assert_non_null(strstr(logged, "a.ini:4: pool_size: Accepted without meaning"));
+    assert_non_null(strstr(logged, "a.ini:6: sbuf_loopcnt is accepted and has no meaning here"));
+    free(logged);
 }
 
 static void test_warnings(void **state)
@@ -457,6 +487,8 @@ int main(void)
         cmocka_unit_test(test_password_not_told),
         cmocka_unit_test(test_nul_byte),
         cmocka_unit_test(test_pgbouncer_last_line_counts),
+        cmocka_unit_test(test_byte_order_mark_and_line_ends),
+        cmocka_unit_test(test_keys_without_meaning),
         cmocka_unit_test(test_warnings),
         cmocka_unit_test(test_userlist),
         cmocka_unit_test(test_userlist_errors),
