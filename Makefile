@@ -98,7 +98,9 @@ unit: ## the unit tests
 fuzz: fuzz-programs ## every fuzz target for FUZZ_SECONDS (60)
 	tests/fuzz/run $(FUZZ_SECONDS) $(fuzz_programs)
 
-bench: all ## compare direct PostgreSQL, Sluice and PgBouncer
+bench: ## compare direct PostgreSQL, Sluice and PgBouncer (bench/README.md says what to ask for)
+	tests/deps bench
+	$(MAKE) -s all
 	bench/run
 
 demo: ## a primary, two replicas and Sluice, with a tour; they go on running (DEMO_PORT=)

@@ -41,13 +41,20 @@ def postgres_tool(name):
     return tool(name, "postgresql")
 
 
-def build_tool(name, parts):
-    """Compiles one of the benchmark's own C programs."""
+def build_tool(name, parts, folder):
+    """Compiles one of the benchmark's own C programs; returns a copy in the folder."""
     target = os.path.join(BUILD, name)
     sources = [f"bench/{name}.c", "bench/net.c", "conf/base.c"] + parts
     flags = "-std=gnu11 -D_GNU_SOURCE= -O2 -g -Wall -Wextra -I.".split()
     run_tool([os.environ.get("CC", "cc"), *flags, "-o", target, *sources], cwd=TOP)
-    return target
+    return copy_program(target, folder)
+
+
+def copy_program(program, folder):
+    """The servers' user may not reach the checkout, and a build meanwhile must not change what is measured."""
+    copy = shutil.copy(program, folder)
+    os.chmod(copy, 0o755)
+    return copy
 
 
 def make_folder(parent, name):
@@ -125,7 +132,7 @@ class FakeBackend:
 
     def __init__(self, folder, port, _certificate):
         self.port = port or free_port()
-        program = build_tool("fake", ["parser/bytes.c", "parser/msgout.c"])
+        program = build_tool("fake", ["parser/bytes.c", "parser/msgout.c"], folder)
         self.process = Process("the fake server", [program, str(self.port)],
                                write_file(os.path.join(folder, "fake.log"), ""))
         self.process.wait_for_port(self.port)
@@ -228,7 +235,7 @@ class Floor(Started):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.program = build_tool("floor", ["parser/bytes.c"])
+        self.program = build_tool("floor", ["parser/bytes.c"], self.folder)
 
     def command(self):
         return [self.program, str(self.port), str(self.backend.port)]
@@ -290,9 +297,7 @@ class Sluice(IniPooler):
         built = os.environ.get("SLUICE", "") or os.path.join(TOP, "sluice")
         if not os.access(built, os.X_OK):
             raise BenchError(f"{built} is not there: run make first")
-        # A copy: the servers' user may not reach the checkout, and a build meanwhile must not change what is measured.
-        self.program = shutil.copy(built, os.path.join(self.folder, "sluice"))
-        os.chmod(self.program, 0o755)
+        self.program = copy_program(built, self.folder)
 
     def settings(self):
         extra = {"workers": self.plan.workers} if self.plan.workers else {}

@@ -114,8 +114,8 @@ def goals_table(results, cases, peers):
 
 def load_table(results, cases, peers):
     """Throughput and latency of everything that pgbench drove."""
-    head = ["case", "through", "tps", "mean ms", "p99 ms", "CPU us a transaction", "RSS MB", f"tps / {BASELINE}",
-            f"p99 / {BASELINE}", f"CPU / {BASELINE}"]
+    head = ["case", "through", "tps", "mean ms", "p99 ms", "CPU us a transaction", "RSS MB"]
+    head += [f"{name} / {BASELINE}" for name in ("tps", "mean", "p99", "CPU")]
     rows = []
     for case in cases:
         if case.kind != "load":
@@ -124,12 +124,12 @@ def load_table(results, cases, peers):
             values = {name: results.by_round(case.name, peer.name, name) for name in METRICS}
             if not values["tps"]:
                 reason = results.reasons.get((case.name, peer.name), "not measured")
-                rows.append([case.name, peer.label, f"n/a: {reason}"] + [""] * 7)
+                rows.append([case.name, peer.label, f"n/a: {reason}"] + [""] * (len(head) - 3))
                 continue
             rows.append([case.name, peer.label] + [spread(values[name]) for name in
                                                    ("tps", "mean_ms", "p99_ms", "cpu_us", "rss_mb")]
                         + [spread(results.ratios(case.name, peer.name, name), ratio) for name in
-                           ("tps", "p99_ms", "cpu_us")])
+                           ("tps", "mean_ms", "p99_ms", "cpu_us")])
     return table(head, rows)
 
 

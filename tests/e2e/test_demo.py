@@ -1,7 +1,13 @@
-"""The demo starts, shows what it should, starts again over what the last run left, and ends without a trace."""
+"""The demo starts, shows what it should, starts again over whatever the last run left, and ends without a trace."""
 
 import os
+import pty
+import re
+import shutil
 import signal
+import socket
+import subprocess
+import threading
 
 import psycopg
 import pytest
@@ -9,29 +15,143 @@ from lib.sluice import TOP
 from lib.util import free_port, run
 
 DEMO = TOP / "tests" / "demo" / "run"
+PROMISED = ("spoon 18", "replica1 | streaming", "replica2 | streaming", "number of clients: 50",
+            "number of failed transactions: 0", "for them now: 10", "cl_waiting", "avg_xact_time", "make demo-stop")
+
+
+class Demo:
+    """A demo in a folder and on ports of the test's own."""
+
+    def __init__(self, scratch):
+        self.port = free_port()
+        self.folder = scratch / "demo"
+        self.env = {"DEMO_PORT": str(self.port), "DEMO_FOLDER": str(self.folder)}
+
+    def run(self, what):
+        return run(DEMO, what, env=self.env)
+
+    def refused(self):
+        """What a start says that does not succeed."""
+        done = subprocess.run([DEMO, "start"], env={**os.environ, **self.env}, capture_output=True, text=True,
+                              check=False)
+        assert done.returncode not in (0, None), done.stdout
+        return done.stderr
+
+    def dsn(self, port, database="shop"):
+        return f"postgresql://demo:demo@127.0.0.1:{port}/{database}"
+
+    def pid(self, file):
+        return int((self.folder / file).read_text().split()[0])
+
+    def kill(self, file):
+        os.kill(self.pid(file), signal.SIGKILL)
+
+    def processes(self):
+        """The command lines that name its folder."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+                    words = cmdline.read().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if os.path.basename(words[0]) in ("sluice", "postgres") and f"{self.folder}/" in " ".join(words):
+                found.append(words)
+        return found
+
+
+@pytest.fixture
+def demo(scratch):
+    made = Demo(scratch)
+    yield made
+    made.run("stop")
+
+
+def check_it_runs(demo, said):
+    for promised in PROMISED:
+        assert promised in said, (promised, said)
+    dsns = re.findall(r'psql "(.*?)"', said[said.index("it goes on running"):])
+    assert dsns[:2] == [demo.dsn(demo.port), demo.dsn(demo.port + 1, "sluice")]
+    recovering = []
+    for dsn in (dsns[0], *dsns[2:]):  # through Sluice, to the primary, to the replicas
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute("SELECT count(*) FROM orders").fetchone() == (1000,)
+            recovering += connection.execute("SELECT pg_is_in_recovery()").fetchone()
+    assert recovering == [False, False, True, True]
 
 
 @pytest.mark.limit(240)
-def test_demo(scratch):
-    port = free_port()
-    folder = scratch / "demo"
-    env = {"DEMO_PORT": str(port), "DEMO_FOLDER": str(folder)}
-    dsn = f"postgresql://demo:demo@127.0.0.1:{port}/shop"
+def test_starts_again_over_what_a_bad_end_has_left(demo):
+    check_it_runs(demo, demo.run("start"))
+    bystander = subprocess.Popen(["sleep", "600"])
     try:
-        for turn in range(2):
-            said = run(DEMO, "start", env=env)
-            for promised in ("spoon 18", "streaming", "number of failed transactions: 0", "cl_waiting", "avg_xact_time",
-                             dsn, f"127.0.0.1:{port + 1}/sluice", "make demo-stop"):
-                assert promised in said, (promised, said)
-            with psycopg.connect(dsn) as connection:
-                assert connection.execute("SELECT count(*) FROM orders").fetchone() == (1000,)
-            if turn == 0:
-                # A run that ended badly: Sluice and a replica are gone, the others still run.
-                for name in ("sluice.pid", "replica1/data/postmaster.pid"):
-                    os.kill(int((folder / name).read_text().split()[0]), signal.SIGKILL)
+        # Sluice and a replica are gone; the primary goes on, though its pid file names somebody else; a folder is
+        # half made, and the first run's script seems to be somebody, too.
+        for file in ("sluice.pid", "replica1/data/postmaster.pid"):
+            demo.kill(file)
+        for file in ("primary/data/postmaster.pid", "script.pid"):
+            (demo.folder / file).write_text(f"{bystander.pid}\n")
+        shutil.rmtree(demo.folder / "replica2" / "data", ignore_errors=True)
+        check_it_runs(demo, demo.run("start"))
+        assert bystander.poll() is None
     finally:
-        run(DEMO, "stop", env=env)
-    assert not folder.exists()
+        bystander.kill()
+        bystander.wait()
+    # Even the folder is gone: nothing tells of the processes but they themselves.
+    shutil.rmtree(demo.folder, ignore_errors=True)
+    assert demo.processes()
+    demo.run("stop")
+    assert not demo.folder.exists() and not demo.processes()
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(dsn)
-    run(DEMO, "stop", env=env)
+        psycopg.connect(demo.dsn(demo.port))
+    demo.run("stop")
+
+
+@pytest.mark.limit(180)
+def test_starts_again_over_a_run_that_was_killed_at_work(demo):
+    """On a terminal, too: no pager waits for anybody."""
+    first = subprocess.Popen([DEMO, "start"], env={**os.environ, **demo.env}, stdout=subprocess.PIPE, text=True)
+    for line in first.stdout:
+        if "starting a primary" in line:
+            break
+    first.kill()
+    first.wait()
+    first.stdout.close()
+    master, terminal = pty.openpty()
+    env = {**os.environ, **demo.env, "PGPORT": "1", "PAGER": "sleep 600"}
+    second = subprocess.Popen([DEMO, "start"], env=env, stdin=terminal, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    said = bytearray()
+    reader = threading.Thread(target=read_all, args=(master, said))
+    reader.start()
+    assert second.wait() == 0, said.decode()
+    demo.run("stop")
+    reader.join()
+    assert not demo.processes()
+    check = said.decode()
+    assert "avg_xact_time" in check and "make demo-stop" in check
+
+
+def read_all(master, said):
+    """What a terminal shows until nobody has it open any more."""
+    try:
+        while chunk := os.read(master, 65536):
+            said += chunk
+    except OSError:  # EIO: that is how Linux says so
+        os.close(master)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_port_in_use_is_a_clear_error(demo, which):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", demo.port + which))
+        other.listen()
+        assert f"Port {demo.port + which} of 127.0.0.1 is in use by another program" in demo.refused()
+    assert not demo.folder.exists()
+
+
+@pytest.mark.parametrize("port", ["no port", "0", "65535"])
+def test_what_is_no_port_is_a_clear_error(demo, port):
+    demo.env["DEMO_PORT"] = port
+    assert f'DEMO_PORT: "{port}" is not a port' in demo.refused()
+    del demo.env["DEMO_PORT"]
