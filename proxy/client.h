@@ -86,7 +86,7 @@ void client_move(struct client *c, enum client_state to);
 void client_wake(struct client *c);
 /* Ends it: an ErrorResponse FATAL, then the connection; what it held is given back. For fate.c, which knows the words.
  */
-void client_end(struct client *c, const char *sqlstate, const char *message);
+void client_end(struct client *c, const char *sqlstate, const char *message, const char *detail /* or NULL */);
 /* Ends it at once, without a word. */
 void client_drop(struct client *c, const char *why);
 void client_free(struct client *c);
