@@ -13,11 +13,17 @@
  * looks for a waiter. With sequentially consistent stores and loads at least one of the two sees the other.
  * 5. A server that becomes free goes to the longest waiting client of any worker, except that the worker's own is
  * preferred while it waits at most PREFER_OWN_USEC less long than the foreign one (pool.c).
- * 6. Whoever receives a server or a wake-up and has no use for it passes it on by the same rules; nothing is dropped.
- * 7. The mutex is taken only to open or close a connection, to log in, and at reload; never for a transaction.
+ * 6. Whoever receives a server and has no use for it passes it on by the same rules. A wake-up goes to who could use
+ * it; where that has changed meanwhile, the room that is left is found by the next tick of those who wait (pool.c).
+ * 7. Targets under one limit: a place that becomes free there goes to the longest waiting client of those that could
+ * use it, nobody who came later takes it before (limits_take); and a target whose clients always wait gives a server up
+ * for one that waits longer (limits_demand). So no target starves another.
+ * 8. The mutex is taken only to open or close a connection, to log in, and at reload; never for a transaction.
  * Thread: any.
  */
 #include "pool/limits.h"
+
+#include "conf/clock.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -278,27 +284,6 @@ static bool shared_full(const struct target *t)
     return database_full(t->db) || user_full(t->user);
 }
 
-enum permit limits_take(struct target *t, bool reserve)
-{
-    int size = __atomic_load_n(&t->size, __ATOMIC_RELAXED);
-    enum permit answer = PERMIT_GRANTED;
-
-    if (reserve && size > 0)
-        size += __atomic_load_n(&t->reserve, __ATOMIC_RELAXED);
-    lock();
-    if (size > 0 && t->used >= size) {
-        answer = PERMIT_POOL_FULL;
-    } else if (shared_full(t)) {
-        answer = PERMIT_SHARED_FULL;
-    } else {
-        __atomic_store_n(&t->used, t->used + 1, __ATOMIC_RELAXED);
-        t->db->servers++;
-        t->user->servers++;
-    }
-    unlock();
-    return answer;
-}
-
 static bool shares_limit(const struct target *a, const struct target *b)
 {
     return (a->db == b->db && a->db->servers_max > 0) || (a->user == b->user && a->user->servers_max > 0);
@@ -310,10 +295,59 @@ static bool shares_full_limit(const struct target *a, const struct target *b)
     return (a->db == b->db && database_full(a->db)) || (a->user == b->user && user_full(a->user));
 }
 
+/* When the longest waiting client of a target that could open a server now began to wait; 0 if there is none. */
+static int64_t able_since(const struct target *t, int64_t now, int *worker)
+{
+    int size = __atomic_load_n(&t->size, __ATOMIC_RELAXED);
+    int64_t since = limits_oldest_foreign(t, -1, worker);
+
+    if (since == 0 || __atomic_load_n(&t->retry_at, __ATOMIC_RELAXED) > now ||
+        __atomic_load_n(&t->db->paused, __ATOMIC_RELAXED))
+        return 0;
+    return size <= 0 || t->used < size ? since : 0; /* the reserve is a matter of time: found by their tick */
+}
+
+/* The last place under a shared limit belongs to somebody who has waited longer than since. */
+static bool last_place_is_anothers(const struct target *t, int64_t since)
+{
+    bool last = (t->db->servers_max > 0 && t->db->servers + 1 >= t->db->servers_max) ||
+                (t->user->servers_max > 0 && t->user->servers + 1 >= t->user->servers_max);
+    int64_t now = last ? clock_now() : 0;
+
+    for (const struct target *o = limits.targets; last && o != NULL; o = o->next) {
+        int worker;
+        int64_t waits = o == t || !shares_limit(o, t) ? 0 : able_since(o, now, &worker);
+        if (waits != 0 && (since == 0 || waits < since))
+            return true;
+    }
+    return false;
+}
+
+enum permit limits_take(struct target *t, bool reserve, int64_t since)
+{
+    int size = __atomic_load_n(&t->size, __ATOMIC_RELAXED);
+    enum permit answer = PERMIT_GRANTED;
+
+    if (reserve && size > 0)
+        size += __atomic_load_n(&t->reserve, __ATOMIC_RELAXED);
+    lock();
+    if (size > 0 && t->used >= size) {
+        answer = PERMIT_POOL_FULL;
+    } else if (shared_full(t) || last_place_is_anothers(t, since)) {
+        answer = PERMIT_SHARED_FULL;
+    } else {
+        __atomic_store_n(&t->used, t->used + 1, __ATOMIC_RELAXED);
+        t->db->servers++;
+        t->user->servers++;
+    }
+    unlock();
+    return answer;
+}
+
 struct target *limits_give(struct target *t, int *worker)
 {
     struct target *found = NULL;
-    int64_t oldest = 0;
+    int64_t oldest = 0, now = clock_now();
 
     lock();
     assert(t->used > 0);
@@ -324,7 +358,7 @@ struct target *limits_give(struct target *t, int *worker)
         int w;
         if (o != t && !shares_limit(o, t))
             continue;
-        int64_t since = limits_oldest_foreign(o, -1, &w);
+        int64_t since = able_since(o, now, &w);
         if (since != 0 && (oldest == 0 || since < oldest)) {
             oldest = since;
             found = o;
@@ -359,14 +393,31 @@ bool limits_blocks_others(struct target *t)
 
     if (t->db->servers_max == 0 && t->user->servers_max == 0)
         return false;
+    int64_t now = clock_now();
     lock();
     for (struct target *o = limits.targets; o != NULL && !blocks; o = o->next) {
         int w;
-        if (o != t && shares_full_limit(o, t) && limits_oldest_foreign(o, -1, &w) != 0)
-            blocks = o->size <= 0 || o->used < o->size;
+        blocks = o != t && shares_full_limit(o, t) && able_since(o, now, &w) != 0;
     }
     unlock();
     return blocks;
+}
+
+void limits_demand(struct target *t, int64_t since)
+{
+    struct target *debtor = NULL;
+
+    lock();
+    for (struct target *o = limits.targets; o != NULL; o = o->next) {
+        int w;
+        if (o == t || o->used == 0 || !shares_full_limit(t, o))
+            continue;
+        if (limits_oldest_foreign(o, -1, &w) > since && (debtor == NULL || o->used > debtor->used))
+            debtor = o;
+    }
+    if (debtor != NULL)
+        __atomic_store_n(&debtor->owed, 1, __ATOMIC_RELAXED);
+    unlock();
 }
 
 int64_t limits_oldest_foreign(const struct target *t, int self, int *worker)
@@ -395,18 +446,22 @@ int limits_idle_elsewhere(const struct target *t, int self)
 
 /* --- failures --- */
 
-void limits_failed(struct target *t, int64_t now, int64_t max_usec, const char *sqlstate, const char *text)
+bool limits_failed(struct target *t, int64_t now, int64_t max_usec, const char *sqlstate, const char *text)
 {
-    int failures = __atomic_add_fetch(&t->failures, 1, __ATOMIC_RELAXED);
+    /* An attempt that began before the last one failed is part of that failure. */
+    bool again = __atomic_load_n(&t->retry_at, __ATOMIC_RELAXED) <= now;
+    int failures = again ? __atomic_add_fetch(&t->failures, 1, __ATOMIC_RELAXED) : 0;
     int64_t wait = BACKOFF_FIRST_USEC;
 
     for (int i = 1; i < failures && wait < max_usec; i++)
         wait *= 2;
-    __atomic_store_n(&t->retry_at, now + MIN(wait, max_usec), __ATOMIC_RELAXED);
+    if (again)
+        __atomic_store_n(&t->retry_at, now + MIN(wait, max_usec), __ATOMIC_RELAXED);
     lock();
     snprintf(t->sqlstate, sizeof t->sqlstate, "%s", sqlstate);
     snprintf(t->failure, sizeof t->failure, "%s", text);
     unlock();
+    return again;
 }
 
 void limits_succeeded(struct target *t)

@@ -52,6 +52,7 @@ struct target {
     int size, reserve, min; /* atomics, from the configuration */
     int64_t retry_at;       /* atomic: no connection attempt before this time */
     int failures;           /* atomic: in a row */
+    int owed;               /* atomic: servers to be closed when free, for a target that shares a limit */
     int64_t
         since[WORKERS_MAX]; /* atomic: when the longest waiting client of that worker began to wait; 0: nobody waits */
     int idle[WORKERS_MAX];  /* atomic: idle servers parked there */
@@ -85,15 +86,25 @@ void limits_each_user(void (*each)(void *arg, struct user_state *u), void *arg);
 
 enum permit { PERMIT_GRANTED, PERMIT_POOL_FULL, PERMIT_SHARED_FULL /* the database's or the user's limit */ };
 
-/* One more server for the target? reserve: the reserve pool may be used. */
-enum permit limits_take(struct target *t, bool reserve);
-/* The connection is gone. Returns the target and worker that should try again, or NULL. */
+/* One more server for the target? reserve: the reserve pool may be used. since: when the client that it is for began to
+ * wait (0: it is for none): the last place under a limit that targets share is left to those who wait longer. */
+enum permit limits_take(struct target *t, bool reserve, int64_t since);
+/* The connection is gone. Returns the target and worker that should try again, or NULL: of those that could open a
+ * server now, the longest waiting. */
 struct target *limits_give(struct target *t, int *worker);
 /* For a target that met PERMIT_SHARED_FULL: another target that falls under the limit that is met, and a worker that
  * has an idle server of it. NULL where there is none. */
 struct target *limits_evictable(struct target *t, int *worker);
 /* True if clients of another target wait for a limit that this target's servers fill: do not park, close. */
 bool limits_blocks_others(struct target *t);
+/* For a target whose client waits since then, met PERMIT_SHARED_FULL and found nothing evictable: of the targets that
+ * fill the limit, and whose own clients came later, the largest has to give up the next server that is free. */
+void limits_demand(struct target *t, int64_t since);
+/* True if a server of the target that is free now must be closed for another; counts as done. */
+static inline bool limits_pay(struct target *t)
+{
+    return __atomic_load_n(&t->owed, __ATOMIC_RELAXED) != 0 && __atomic_exchange_n(&t->owed, 0, __ATOMIC_RELAXED) != 0;
+}
 
 /* The longest waiting worker other than `self` (-1: any); 0 if nobody waits. */
 int64_t limits_oldest_foreign(const struct target *t, int self, int *worker);
@@ -112,9 +123,9 @@ static inline int limits_used(const struct target *t)
     return __atomic_load_n(&t->used, __ATOMIC_RELAXED);
 }
 
-/* A connection attempt failed: back-off doubles from 50 ms up to max_usec. sqlstate and text are kept for those who
- * wait. */
-void limits_failed(struct target *t, int64_t now, int64_t max_usec, const char *sqlstate, const char *text);
+/* A connection attempt failed: back-off doubles from 50 ms up to max_usec, once for all attempts that were under way
+ * together: false for all but the first of these. sqlstate and text are kept for those who wait. */
+bool limits_failed(struct target *t, int64_t now, int64_t max_usec, const char *sqlstate, const char *text);
 void limits_succeeded(struct target *t);
 void limits_failure(struct target *t, char sqlstate[6], char *text, size_t size);
 

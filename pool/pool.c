@@ -3,6 +3,7 @@
  *
  *   pool_acquire:  idle here? -> attach.   else publish, then seek: idle here, a permit, idle elsewhere, evict
  *   release:       own waiter, unless a foreign one is older; else a foreign one; else park, then look again
+ *   a server that others counted on (opened, checked, cleaned) went to one, or died: those who still wait seek anew
  *
  * Thread: worker.
  */
@@ -10,10 +11,13 @@
 
 #include "conf/log.h"
 
+#include <stdio.h>
+
 #define PREFER_OWN_USEC USEC_PER_MSEC
 #define OPENING_MAX 8      /* connection attempts of a pool at once */
 #define PREFERENCE_DEPTH 8 /* idle servers that are looked at for equal settings */
 #define RESCUE_USEC USEC_PER_SEC
+#define DEMAND_USEC (100 * USEC_PER_MSEC) /* a wait after which a pool that shares our limit has to give a server up */
 
 void pools_init(struct pools *set, int worker, struct conn_loop *loop, const struct pool_hooks *hooks)
 {
@@ -97,9 +101,36 @@ static struct waiter *first_waiter(const struct pool *p)
     return list_empty(&p->waiting) ? NULL : LIST_FIRST(&p->waiting, struct waiter, node);
 }
 
+static bool may_try(const struct pool *p)
+{
+    return __atomic_load_n(&p->target->retry_at, __ATOMIC_RELAXED) <= p->set->loop->now;
+}
+
+/* The first waiter that any server will do for. */
+static struct waiter *first_for_any(const struct pool *p)
+{
+    if (p->waiting_count == p->alone_count)
+        return NULL;
+    LIST_FOR_EACH (it, &p->waiting) {
+        struct waiter *w = LIST_ENTRY(it, struct waiter, node);
+        if (w->replication == NULL)
+            return w;
+    }
+    return NULL;
+}
+
+/* The first waiter, if it wants a server of its own and one could be opened now. In a pause after a failure others go
+ * before it. */
+static struct waiter *first_alone(const struct pool *p)
+{
+    struct waiter *w = p->alone_count == 0 ? NULL : first_waiter(p);
+
+    return w != NULL && w->replication != NULL && may_try(p) ? w : NULL;
+}
+
 static void publish(struct pool *p)
 {
-    const struct waiter *w = first_waiter(p);
+    const struct waiter *w = first_alone(p) != NULL ? first_alone(p) : first_for_any(p);
 
     limits_publish_since(p->target, p->set->worker, w == NULL ? 0 : w->since);
 }
@@ -110,7 +141,8 @@ static void enqueue(struct pool *p, struct waiter *w)
     w->since = p->set->loop->now;
     list_push_back(&p->waiting, &w->node);
     p->waiting_count++;
-    if (p->waiting_count == 1)
+    p->alone_count += w->replication != NULL;
+    if (p->waiting_count == 1 || p->alone_count > 0)
         publish(p);
 }
 
@@ -121,7 +153,8 @@ static void dequeue(struct waiter *w)
 
     list_del(&w->node);
     p->waiting_count--;
-    if (first)
+    p->alone_count -= w->replication != NULL;
+    if (first || p->alone_count > 0)
         publish(p);
 }
 
@@ -146,6 +179,8 @@ static void attach(struct server *s, struct waiter *w)
     if (!list_empty(&w->node))
         dequeue(w);
     s->owner = w;
+    s->used = true;
+    w->attached++;
     w->last_server = s->id;
     server_move(s, SERVER_ACTIVE);
     s->pool->set->hooks->attached(w, s);
@@ -240,15 +275,30 @@ static int opening_count(const struct pool *p)
     return p->count[SERVER_RESOLVING] + p->count[SERVER_CONNECTING] + p->count[SERVER_LOGIN];
 }
 
-/* Servers that will be released without anybody's doing. */
-static int coming_count(const struct pool *p)
+/* Servers that will soon be released to whoever waits: not those that are opened for one client alone, and not those
+ * on which a statement still runs whose client has left. */
+static int coming_count(struct pool *p)
 {
-    return opening_count(p) + p->count[SERVER_CHECKING] + p->count[SERVER_CLEANING];
+    static const enum server_state states[] = {SERVER_RESOLVING, SERVER_CONNECTING, SERVER_LOGIN, SERVER_CLEANING};
+    int count = p->count[SERVER_CHECKING];
+
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        LIST_FOR_EACH (it, &p->servers[states[i]]) {
+            struct server *s = LIST_ENTRY(it, struct server, node);
+            const struct expect *head = expect_head(&s->expects);
+            bool lingers = states[i] == SERVER_CLEANING && head != NULL && head->effect != EFFECT_CLEANUP;
+            count += !lingers && !s->replication;
+        }
+    }
+    return count;
 }
 
-static bool may_try(const struct pool *p)
+/* As many as come at once; after a failure one, to see whether it is over. */
+static bool may_open(const struct pool *p)
 {
-    return __atomic_load_n(&p->target->retry_at, __ATOMIC_RELAXED) <= p->set->loop->now;
+    bool failing = __atomic_load_n(&p->target->failures, __ATOMIC_RELAXED) > 0;
+
+    return may_try(p) && opening_count(p) < (failing ? 1 : OPENING_MAX);
 }
 
 static bool reserve_is_due(const struct pool *p)
@@ -260,59 +310,118 @@ static bool reserve_is_due(const struct pool *p)
            p->set->loop->now - w->since >= o->reserve_pool_timeout;
 }
 
-static enum permit open_one(struct pool *p)
+/* For w; NULL: for nobody yet. */
+static enum permit open_one(struct pool *p, struct waiter *w)
 {
-    enum permit permit = limits_take(p->target, reserve_is_due(p));
+    enum permit permit = limits_take(p->target, reserve_is_due(p), w == NULL ? 0 : w->since);
 
-    if (permit == PERMIT_GRANTED) {
-        const struct waiter *w = first_waiter(p);
+    p->shared_full = permit == PERMIT_SHARED_FULL;
+    if (permit != PERMIT_GRANTED)
+        return permit;
+    if (w != NULL && w->replication != NULL) {
+        dequeue(w);
+        server_open(p, w->vars, w->replication, w);
+    } else {
         /* A client that is not logged in yet needs to see the plain settings. */
-        server_open(p, w == NULL ? NULL : w->vars, NULL);
+        server_open(p, w == NULL ? NULL : w->vars, NULL, NULL);
     }
     return permit;
 }
 
+static void evict_one(struct pool *p)
+{
+    if (p->count[SERVER_IDLE] == 0)
+        return;
+    struct server *s = LIST_LAST(&p->servers[SERVER_IDLE], struct server, node);
+    unpark(s);
+    server_close(s, "evicted for another pool");
+}
+
+/* Somebody needs a server of its own: an idle one is closed for it, here or elsewhere, unless one is
+ * being closed already. */
+static void make_room(struct pool *p)
+{
+    int worker;
+
+    if (p->count[SERVER_CLOSING] > 0)
+        return;
+    if (p->count[SERVER_IDLE] > 0)
+        evict_one(p);
+    else if ((worker = limits_idle_elsewhere(p->target, p->set->worker)) >= 0)
+        p->set->hooks->post(worker, POOL_EVICT, p->target, NULL, p->set->worker);
+}
+
 /* No permit: is there a server elsewhere that could come here, or one of somebody else's to be closed? */
-static void seek_elsewhere(struct pool *p, enum permit permit)
+static void seek_elsewhere(struct pool *p, const struct waiter *w, enum permit permit)
 {
     int self = p->set->worker;
     int worker = limits_idle_elsewhere(p->target, self);
     struct target *other;
 
-    if (worker >= 0)
+    if (w->replication != NULL)
+        make_room(p);
+    else if (worker >= 0)
         p->set->hooks->post(worker, POOL_ASK, p->target, NULL, self);
-    else if (permit == PERMIT_SHARED_FULL && (other = limits_evictable(p->target, &worker)) != NULL)
+    if (permit == PERMIT_SHARED_FULL && worker < 0 && (other = limits_evictable(p->target, &worker)) != NULL)
         p->set->hooks->post(worker, POOL_EVICT, other, NULL, self);
 }
 
-/* Looks for servers for those who wait; called after publish. */
-static void seek(struct pool *p)
+static void open_alone(struct pool *p)
 {
+    struct waiter *w;
+
+    while (may_open(p) && (w = first_alone(p)) != NULL) {
+        enum permit permit = open_one(p, w);
+        if (permit != PERMIT_GRANTED) {
+            seek_elsewhere(p, w, permit);
+            break;
+        }
+    }
+}
+
+static void serve_idle(struct pool *p)
+{
+    struct waiter *w;
+    struct server *s;
     int worker;
 
-    if (is_paused(p))
-        return;
-    while (p->waiting_count > 0) {
-        struct waiter *w = first_waiter(p);
-        struct server *s = take_idle(p, w);
-        if (s == NULL)
-            break;
+    while ((w = first_for_any(p)) != NULL && (s = take_idle(p, w)) != NULL) {
         if (foreign_goes_first(p, w->since, &worker) && conn_can_move(&s->conn))
             give(s, worker);
         else
             attach(s, w);
     }
-    while (p->waiting_count > coming_count(p) && opening_count(p) < OPENING_MAX && may_try(p)) {
+}
+
+/* Looks for servers for those who wait; called after publish. */
+static void seek(struct pool *p)
+{
+    if (is_paused(p))
+        return;
+    open_alone(p);
+    serve_idle(p);
+    while (p->waiting_count - p->alone_count > coming_count(p) && may_open(p)) {
+        struct waiter *w = first_for_any(p);
         enum permit permit;
         if (limits_idle_elsewhere(p->target, p->set->worker) >= 0)
             permit = PERMIT_POOL_FULL; /* one that exists is cheaper than a new one */
         else
-            permit = open_one(p);
+            permit = open_one(p, w);
         if (permit != PERMIT_GRANTED) {
-            seek_elsewhere(p, permit);
+            seek_elsewhere(p, w, permit);
             break;
         }
     }
+}
+
+/* True if those who wait could open a server, as far as a look without the mutex can tell. */
+static bool has_room(struct pool *p)
+{
+    int size = __atomic_load_n(&p->target->size, __ATOMIC_RELAXED);
+
+    if (reserve_is_due(p))
+        size += size > 0 ? __atomic_load_n(&p->target->reserve, __ATOMIC_RELAXED) : 0;
+    return p->waiting_count > 0 && may_try(p) && (size <= 0 || limits_used(p->target) < size);
 }
 
 bool pool_acquire(struct pool *p, struct waiter *w)
@@ -320,6 +429,8 @@ bool pool_acquire(struct pool *p, struct waiter *w)
     int worker;
 
     assert(list_empty(&w->node));
+    w->replication = NULL;
+    uint64_t before = w->attached;
     if (p->waiting_count == 0 && p->count[SERVER_IDLE] > 0 && !is_paused(p) &&
         !foreign_goes_first(p, p->set->loop->now, &worker)) {
         struct server *s = take_idle(p, w);
@@ -331,41 +442,54 @@ bool pool_acquire(struct pool *p, struct waiter *w)
     }
     enqueue(p, w);
     seek(p);
-    return list_empty(&w->node);
+    return w->attached != before;
 }
 
 void pool_acquire_private(struct pool *p, struct waiter *w, const char *replication)
 {
-    w->pool = p;
-    w->since = p->set->loop->now;
-    if (limits_take(p->target, false) != PERMIT_GRANTED) {
-        struct refusal why = {"53300", "no free server connection for replication in the pool"};
-        p->set->hooks->refused(w, &why);
-        return;
-    }
-    struct server *s = server_open(p, w->vars, replication);
-    if (s != NULL)
-        s->owner = w;
+    assert(list_empty(&w->node));
+    w->replication = replication;
+    enqueue(p, w);
+    seek(p);
 }
 
 /* --- becoming free --- */
+
+/* Servers of the target that are not being closed here. */
+static int kept_count(const struct pool *p)
+{
+    return limits_used(p->target) - p->count[SERVER_CLOSING];
+}
+
+static bool is_outdated(const struct server *s)
+{
+    return s->close_needed || server_database(s->pool) == NULL ||
+           s->reconnect != __atomic_load_n(&s->pool->target->db->reconnect, __ATOMIC_RELAXED);
+}
 
 static bool must_close(const struct server *s)
 {
     const struct pool *p = s->pool;
     const struct config_database *d = server_database(p);
     usec_t lifetime = p->set->config->opt.server_lifetime;
-    int size =
-        __atomic_load_n(&p->target->size, __ATOMIC_RELAXED) + __atomic_load_n(&p->target->reserve, __ATOMIC_RELAXED);
+    int size = __atomic_load_n(&p->target->size, __ATOMIC_RELAXED);
 
-    if (s->close_needed || s->replication || d == NULL ||
-        s->reconnect != __atomic_load_n(&p->target->db->reconnect, __ATOMIC_RELAXED))
+    if (is_outdated(s) || s->replication)
         return true;
     if (d->server_lifetime != UNSET_USEC)
         lifetime = d->server_lifetime;
-    if (lifetime > 0 && p->set->loop->now - s->connected_at >= lifetime)
+    if (lifetime == 0 ? s->used : p->set->loop->now - s->connected_at >= lifetime)
         return true;
-    return size > 0 && limits_used(p->target) > size;
+    return size > 0 && kept_count(p) > size + __atomic_load_n(&p->target->reserve, __ATOMIC_RELAXED);
+}
+
+/* One that cannot be moved now is of no use to the other worker, who must not be kept waiting for it. */
+static void give_or_close(struct server *s, int worker)
+{
+    if (conn_can_move(&s->conn))
+        give(s, worker);
+    else
+        server_close(s, "cannot be handed over in the middle of a message");
 }
 
 static void park(struct server *s)
@@ -384,9 +508,9 @@ static void park(struct server *s)
     }
     limits_add_idle(p->target, p->set->worker, 1);
     /* Published; now look again (limits.c, invariant 4). */
-    if (!is_paused(p) && limits_oldest_foreign(p->target, p->set->worker, &worker) != 0 && conn_can_move(&s->conn)) {
+    if (!is_paused(p) && limits_oldest_foreign(p->target, p->set->worker, &worker) != 0) {
         unpark(s);
-        give(s, worker);
+        give_or_close(s, worker);
     } else if (limits_blocks_others(p->target)) {
         unpark(s);
         server_close(s, "evicted for another pool");
@@ -396,11 +520,17 @@ static void park(struct server *s)
 static void hand_out(struct server *s)
 {
     struct pool *p = s->pool;
-    struct waiter *w = is_paused(p) ? NULL : first_waiter(p);
+    struct waiter *alone = is_paused(p) ? NULL : first_alone(p);
+    struct waiter *w = is_paused(p) ? NULL : alone != NULL ? alone : first_for_any(p);
+    bool moves = conn_can_move(&s->conn);
     int worker;
 
-    if (!is_paused(p) && foreign_goes_first(p, w == NULL ? 0 : w->since, &worker) && conn_can_move(&s->conn))
-        give(s, worker);
+    if (p->alone_count > 0 && alone == NULL)
+        publish(p); /* nobody is to give it servers that it cannot use now */
+    if (!is_paused(p) && (moves || w == NULL) && foreign_goes_first(p, w == NULL ? 0 : w->since, &worker))
+        give_or_close(s, worker);
+    else if (alone != NULL)
+        server_close(s, "another is opened for a replication client");
     else if (w != NULL)
         attach(s, w);
     else
@@ -416,14 +546,21 @@ void pool_release(struct server *s)
 
 static void settle(struct server *s)
 {
+    struct pool *p = s->pool;
+    bool was_coming = s->state != SERVER_ACTIVE && s->state != SERVER_CANCELED;
+
     if (s->owner != NULL)
         attach(s, s->owner); /* opened for one client alone */
     else if (s->cancels_open > 0)
         server_move(s, SERVER_CANCELED);
     else if (must_close(s))
         server_close(s, "server lifetime over, or reconnect");
+    else if (limits_pay(p->target))
+        server_close(s, "evicted for another pool");
     else
         hand_out(s);
+    if (was_coming && has_room(p))
+        seek(p); /* it may have gone to another worker, and was counted on */
 }
 
 void pools_settle(struct pools *set)
@@ -454,8 +591,9 @@ void pool_open_failed(struct server *s, bool permanent)
     struct refusal why = {s->sqlstate, s->why};
     struct waiter *own = s->owner;
 
-    limits_failed(p->target, p->set->loop->now, p->set->config->opt.server_login_retry, s->sqlstate, s->why);
-    log_warn("%s/%s: server login failed: %s (%s)", p->target->db->name, p->target->user->name, s->why, s->sqlstate);
+    if (limits_failed(p->target, p->set->loop->now, p->set->config->opt.server_login_retry, s->sqlstate, s->why))
+        log_warn("%s/%s: server login failed: %s (%s)", p->target->db->name, p->target->user->name, s->why,
+                 s->sqlstate);
     s->owner = NULL;
     if (own != NULL)
         p->set->hooks->refused(own, &why);
@@ -486,22 +624,10 @@ static void answer_ask(struct pool *p, int from)
 {
     struct server *s = is_paused(p) ? NULL : take_idle(p, NULL);
 
-    if (s != NULL && conn_can_move(&s->conn)) {
-        give(s, from);
-        return;
-    }
     if (s != NULL)
-        hand_out(s);
-    p->set->hooks->post(from, POOL_WAKE, p->target, NULL, p->set->worker);
-}
-
-static void evict_one(struct pool *p)
-{
-    if (p->count[SERVER_IDLE] == 0)
-        return;
-    struct server *s = LIST_LAST(&p->servers[SERVER_IDLE], struct server, node);
-    unpark(s);
-    server_close(s, "evicted for another pool");
+        give_or_close(s, from);
+    else
+        p->set->hooks->post(from, POOL_WAKE, p->target, NULL, p->set->worker);
 }
 
 void pools_receive(struct pools *set, enum pool_message what, struct target *t, struct server *s, int from)
@@ -523,7 +649,7 @@ void pools_receive(struct pools *set, enum pool_message what, struct target *t, 
         break;
     case POOL_OPEN:
         if (!is_paused(p) && may_try(p) && limits_used(t) < __atomic_load_n(&t->min, __ATOMIC_RELAXED))
-            open_one(p);
+            open_one(p, NULL);
         break;
     }
 }
@@ -537,11 +663,28 @@ static void tick_idle(struct pool *p, usec_t now)
 
     LIST_FOR_EACH_SAFE (it, &p->servers[SERVER_IDLE]) {
         struct server *s = LIST_ENTRY(it, struct server, node);
-        bool idle = idle_timeout > 0 && now - s->state_since >= idle_timeout && limits_used(p->target) > min;
+        bool idle = idle_timeout > 0 && now - s->state_since >= idle_timeout && kept_count(p) > min;
         if (idle || must_close(s)) {
             unpark(s);
             server_close(s, idle ? "server idle timeout" : "server lifetime over, or reconnect");
         }
+    }
+}
+
+/* server_fast_close: a session does not keep an outdated server beyond its transaction. */
+static void tick_active(struct pool *p)
+{
+    if (!p->set->config->opt.server_fast_close)
+        return;
+    LIST_FOR_EACH_SAFE (it, &p->servers[SERVER_ACTIVE]) {
+        struct server *s = LIST_ENTRY(it, struct server, node);
+        if (s->owner == NULL || !s->owner->keeps_server || s->tx != 'I' || !expect_empty(&s->expects) ||
+            !is_outdated(s))
+            continue;
+        snprintf(s->sqlstate, sizeof s->sqlstate, "57P01");
+        snprintf(s->why, sizeof s->why, "server connection is outdated (server_fast_close)");
+        p->set->hooks->lost(s);
+        server_close(s, s->why);
     }
 }
 
@@ -555,16 +698,21 @@ static void tick_servers(struct pool *p, usec_t now)
             server_tick(LIST_ENTRY(it, struct server, node), now);
 }
 
-/* Retries and the reserve pool are due by time. Anything else that is found here was forgotten elsewhere: it is
- * counted, and a test holds the count at zero. */
+/* Retries, the reserve pool and shared limits are due by time, and room that nobody was told of (limits.c, invariant
+ * 6) is found. An idle server that is found here was forgotten elsewhere: that is counted, and a test holds the count
+ * at zero. */
 static void tick_waiting(struct pool *p, usec_t now)
 {
     const struct waiter *w = first_waiter(p);
 
     if (w == NULL || is_paused(p))
         return;
-    if (__atomic_load_n(&p->target->failures, __ATOMIC_RELAXED) > 0 || reserve_is_due(p)) {
+    if (has_room(p) || p->alone_count > 0) {
+        publish(p);
         seek(p);
+        w = first_waiter(p);
+        if (w != NULL && p->shared_full && now - w->since >= DEMAND_USEC)
+            limits_demand(p->target, w->since);
     } else if (now - w->since > RESCUE_USEC && p->count[SERVER_IDLE] > 0) {
         p->set->rescued++;
         log_warn("pool %s/%s: a waiting client was overlooked", p->target->db->name, p->target->user->name);
@@ -579,6 +727,7 @@ void pools_tick(struct pools *set)
     LIST_FOR_EACH (it, &set->all) {
         struct pool *p = LIST_ENTRY(it, struct pool, node);
         tick_idle(p, now);
+        tick_active(p);
         tick_servers(p, now);
         tick_waiting(p, now);
     }

@@ -48,7 +48,10 @@ struct waiter {
     struct pool *pool;
     usec_t since;
     const struct vars *vars; /* what it wants of a server's settings; NULL: nothing known yet */
+    const char *replication; /* wants a server of its own, opened with this startup parameter; NULL: any server */
     uint64_t last_server;    /* id of the server that it had last */
+    uint64_t attached;       /* how often it was given a server */
+    bool keeps_server;       /* for its session, not for a transaction (server_fast_close) */
 };
 
 struct server {
@@ -68,6 +71,7 @@ struct server {
     struct address address;
     int host_index;
     int hosts_tried;
+    int address_index; /* which of the addresses of the host's name */
     uint64_t id;
     uint64_t reconnect;      /* the database's number when it was opened */
     uint64_t settings_owner; /* id of the client whose SET may have left something here; 0: none */
@@ -91,6 +95,7 @@ struct server {
     bool connect_query_sent;
     bool close_needed; /* at the next release */
     bool replication;
+    bool used; /* by a client, since it was opened */
     bool has_permit;
     bool stuck_message;     /* a message to it was left unfinished: it can only be closed */
     int cancels_open;       /* cancel requests under way to it */
@@ -109,6 +114,8 @@ struct pool {
     struct target *target;
     struct list waiting; /* struct waiter, longest first */
     int waiting_count;
+    int alone_count;  /* of these, those that want a server of their own */
+    bool shared_full; /* who waits met a limit that others fill */
     struct list servers[SERVER_STATES];
     int count[SERVER_STATES];
     struct vars *recent[POOL_RECENT_VARS]; /* settings of clients that came lately, counted: equal ones are shared */
@@ -184,7 +191,8 @@ void pools_review(struct pools *set);
 
 /* Wants a server. True: attached was called. False: w waits (attached or refused come later). */
 bool pool_acquire(struct pool *p, struct waiter *w);
-/* Wants a connection of its own, for replication: opened with these startup parameters; never shared. Waits. */
+/* Wants a connection of its own, for replication: opened with this startup parameter (borrowed while it waits); never
+ * shared. Waits in the same line; an idle server is closed to make room. */
 void pool_acquire_private(struct pool *p, struct waiter *w, const char *replication);
 /* Gives up waiting. */
 void pool_abandon(struct waiter *w);
@@ -199,8 +207,9 @@ void pool_open_failed(struct server *s, bool permanent);
 
 const char *server_state_name(const struct server *s); /* PgBouncer's words */
 void server_move(struct server *s, enum server_state to);
-/* A new server of the pool, with the permit already taken; connects. settings may be NULL. */
-struct server *server_open(struct pool *p, const struct vars *settings, const char *replication);
+/* A new server of the pool, with the permit already taken; connects. settings may be NULL; replication: its mode, and
+ * for owner alone, else both NULL. */
+struct server *server_open(struct pool *p, const struct vars *settings, const char *replication, struct waiter *owner);
 /* Closes in order: Terminate, then waits for the server's end of the connection (1 s at most). why is for the log. */
 void server_close(struct server *s, const char *why);
 /* Closes at once. */
@@ -220,5 +229,7 @@ void server_expect(struct server *s, enum expect_type type, enum expect_verdict 
 const struct config_database *server_database(const struct pool *p);
 /* Time limits of a server that is being opened or closed; true if it was ended. */
 bool server_tick(struct server *s, usec_t now);
+/* The host that it is connected to, as it is configured: for certificates. "" if that is no more. */
+const char *server_host(const struct server *s);
 
 #endif

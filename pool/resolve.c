@@ -99,14 +99,14 @@ static struct entry *entry_locked(const char *host)
     return e;
 }
 
-enum resolve_answer resolve_host(const char *host, int port, struct address *a, char *why, size_t why_size)
+enum resolve_answer resolve_host(const char *host, int port, int nth, struct address *a, char *why, size_t why_size)
 {
     enum resolve_answer answer = RESOLVE_WAIT;
 
     if (host[0] == '/' || host[0] == '@')
-        return unix_socket(host, port, a, why, why_size);
+        return nth > 0 ? RESOLVE_NO_MORE : unix_socket(host, port, a, why, why_size);
     if (numeric(host, port, a))
-        return RESOLVE_OK;
+        return nth > 0 ? RESOLVE_NO_MORE : RESOLVE_OK;
     pthread_mutex_lock(&dns.lock);
     struct entry *e = entry_locked(host);
     bool fresh = e->known && clock_now() < e->expires;
@@ -114,9 +114,11 @@ enum resolve_answer resolve_host(const char *host, int port, struct address *a, 
         e->wanted = true;
         pthread_cond_signal(&dns.work);
     }
-    if (e->known && !e->failed && e->count > 0) {
+    if (nth > 0 && nth >= e->count) {
+        answer = RESOLVE_NO_MORE;
+    } else if (e->known && !e->failed && e->count > 0) {
         /* An address that is a little old is better than a wait: the fresh one serves the next connection. */
-        a->addr = e->addresses[0];
+        a->addr = e->addresses[nth];
         a->len = a->addr.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
         set_port(&a->addr, port);
         answer = RESOLVE_OK;
@@ -126,6 +128,30 @@ enum resolve_answer resolve_host(const char *host, int port, struct address *a, 
     }
     pthread_mutex_unlock(&dns.lock);
     return answer;
+}
+
+static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+    if (a->ss_family != b->ss_family)
+        return false;
+    if (a->ss_family == AF_INET)
+        return ((const struct sockaddr_in *)a)->sin_addr.s_addr == ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+    return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr, &((const struct sockaddr_in6 *)b)->sin6_addr,
+                  sizeof(struct in6_addr)) == 0;
+}
+
+void resolve_prefer(const char *host, const struct address *a)
+{
+    pthread_mutex_lock(&dns.lock);
+    struct entry *e = entry_locked(host);
+    for (int i = 1; i < e->count; i++) {
+        if (same_address(&e->addresses[i], &a->addr)) {
+            struct sockaddr_storage first = e->addresses[0];
+            e->addresses[0] = e->addresses[i];
+            e->addresses[i] = first;
+        }
+    }
+    pthread_mutex_unlock(&dns.lock);
 }
 
 static void note_answer(struct entry *e, int error, const struct addrinfo *found)

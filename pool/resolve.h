@@ -16,7 +16,7 @@ struct address {
     socklen_t len;
 };
 
-enum resolve_answer { RESOLVE_OK, RESOLVE_WAIT, RESOLVE_FAILED };
+enum resolve_answer { RESOLVE_OK, RESOLVE_WAIT, RESOLVE_FAILED, RESOLVE_NO_MORE };
 
 /* told is called in the resolver thread after each look-up of a name that somebody waits for. */
 void resolve_start(usec_t ttl, usec_t failure_ttl, void (*told)(void));
@@ -24,8 +24,11 @@ void resolve_configure(usec_t ttl, usec_t failure_ttl);
 void resolve_stop(void);
 
 /* Numeric addresses and Unix socket folders ("/tmp", "@abstract") are answered at once, names from the cache; WAIT: ask
- * again when told. FAILED: why has the resolver's text. */
-enum resolve_answer resolve_host(const char *host, int port, struct address *a, char *why, size_t why_size);
+ * again when told. nth: which of the name's addresses, from 0; NO_MORE: it has not so many. FAILED: why has the
+ * resolver's text. */
+enum resolve_answer resolve_host(const char *host, int port, int nth, struct address *a, char *why, size_t why_size);
+/* The address has proved good: until the name is looked up again it is the first one. */
+void resolve_prefer(const char *host, const struct address *a);
 
 /* For SHOW DNS_HOSTS: each cached name with its remaining seconds and its addresses ("127.0.0.1,::1"). */
 void resolve_each(void (*each)(void *arg, const char *host, int64_t ttl_s, const char *addresses), void *arg);

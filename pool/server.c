@@ -113,14 +113,18 @@ void server_free(struct server *s)
 
 static void return_permit(struct server *s)
 {
+    const struct pool *p = s->pool;
     int worker;
 
     if (!s->has_permit)
         return;
     s->has_permit = false;
-    struct target *next = limits_give(s->pool->target, &worker);
+    struct target *next = limits_give(p->target, &worker);
     if (next != NULL)
-        s->pool->set->hooks->post(worker, POOL_WAKE, next, NULL, s->pool->set->worker);
+        p->set->hooks->post(worker, POOL_WAKE, next, NULL, p->set->worker);
+    /* It may have been counted on here. */
+    if (p->waiting_count > 0 && (next != p->target || worker != p->set->worker))
+        p->set->hooks->post(p->set->worker, POOL_WAKE, p->target, NULL, p->set->worker);
 }
 
 static void log_end(const struct server *s, const char *why)
@@ -143,11 +147,15 @@ static void server_die(struct server *s)
 
 void server_kill(struct server *s, const char *why)
 {
+    struct waiter *w = s->owner;
+
     if (s->state == SERVER_DEAD)
         return;
     if (s->state != SERVER_CLOSING)
         log_end(s, why);
     s->owner = NULL;
+    if (w != NULL && s->state <= SERVER_LOGIN) /* opened for it alone */
+        s->pool->set->hooks->refused(w, &(struct refusal){"08006", why});
     server_die(s);
 }
 
@@ -155,7 +163,7 @@ void server_close(struct server *s, const char *why)
 {
     if (s->state == SERVER_CLOSING || s->state == SERVER_DEAD)
         return;
-    if (!s->logged_in || s->conn.broken || s->conn.eof || s->stuck_message || s->conn.phase != CONN_OPEN) {
+    if (!s->logged_in || s->conn.broken || s->conn.eof || s->conn.phase != CONN_OPEN) {
         server_kill(s, why);
         return;
     }
@@ -164,7 +172,10 @@ void server_close(struct server *s, const char *why)
     list_del(&s->settle_node);
     drop_expected(s);
     server_move(s, SERVER_CLOSING);
-    msg_empty(&s->conn.out, 'X');
+    if (s->stuck_message)
+        buf_consume(&s->conn.out, buf_used(&s->conn.out)); /* no Terminate would be understood: the end alone must do */
+    else
+        msg_empty(&s->conn.out, 'X');
     conn_resume(&s->conn);
     conn_shutdown(&s->conn);
 }
@@ -189,6 +200,13 @@ static const struct config_host *current_host(const struct server *s, const stru
     return &d->hosts[(size_t)s->host_index % d->host_count];
 }
 
+const char *server_host(const struct server *s)
+{
+    const struct config_database *d = server_database(s->pool);
+
+    return d == NULL ? "" : current_host(s, d)->host;
+}
+
 /* Waiting will not change such an answer: wrong credentials, no such database, not allowed, bad settings. */
 static bool is_permanent(const char *sqlstate)
 {
@@ -206,22 +224,31 @@ static void open_failed(struct server *s)
     server_die(s);
 }
 
-/* This node will not do: the next one of the list, or failure when all were tried. */
-static void try_next_host(struct server *s)
+/* This address will not do: the next one of the name, the next host of the list, or failure when all were tried. Each
+ * has server_connect_timeout. */
+static void try_next(struct server *s)
+{
+    conn_close(&s->conn);
+    auth_out_free(&s->auth);
+    vars_unref(s->vars);
+    s->vars = vars_new();
+    s->address_index++;
+    s->ssl_asked = s->connect_query_sent = false;
+    s->connected_at = s->pool->set->loop->now;
+    if (s->state != SERVER_RESOLVING)
+        server_move(s, SERVER_RESOLVING);
+    s->pool->set->connect_again = true; /* at the end of the turn: this may be a callback of the closed connection */
+}
+
+/* No address of this host is left. False: and no host. */
+static bool next_host(struct server *s)
 {
     const struct config_database *d = server_database(s->pool);
 
     s->hosts_tried++;
-    if (d == NULL || (size_t)s->hosts_tried >= d->host_count) {
-        open_failed(s);
-        return;
-    }
-    conn_close(&s->conn);
     s->host_index++;
-    s->ssl_asked = false;
-    if (s->state != SERVER_RESOLVING)
-        server_move(s, SERVER_RESOLVING);
-    s->pool->set->connect_again = true; /* at the end of the turn: this may be a callback of the closed connection */
+    s->address_index = 0;
+    return d != NULL && (size_t)s->hosts_tried < d->host_count;
 }
 
 static void begin_connect(struct server *s, const struct config_host *h)
@@ -238,7 +265,7 @@ static void begin_connect(struct server *s, const struct config_host *h)
                      s->address.len) < 0) {
         note_failure(s, "08001", "connection to server at \"%s\", port %d failed: %s", h->host, h->port,
                      strerror(errno));
-        try_next_host(s);
+        try_next(s);
         return;
     }
     conn_tune(s->conn.fd, &tcp);
@@ -256,7 +283,7 @@ static void try_connect(struct server *s)
         return;
     }
     const struct config_host *h = current_host(s, d);
-    switch (resolve_host(h->host, h->port, &s->address, why, sizeof why)) {
+    switch (resolve_host(h->host, h->port, s->address_index, &s->address, why, sizeof why)) {
     case RESOLVE_OK:
         begin_connect(s, h);
         break;
@@ -264,7 +291,13 @@ static void try_connect(struct server *s)
         break;
     case RESOLVE_FAILED:
         note_failure(s, "08001", "%s", why);
-        try_next_host(s);
+        try_next(s);
+        break;
+    case RESOLVE_NO_MORE:
+        if (next_host(s))
+            s->pool->set->connect_again = true;
+        else
+            open_failed(s);
         break;
     }
 }
@@ -278,7 +311,7 @@ void pools_resolved(struct pools *set)
     }
 }
 
-struct server *server_open(struct pool *p, const struct vars *settings, const char *replication)
+struct server *server_open(struct pool *p, const struct vars *settings, const char *replication, struct waiter *owner)
 {
     static uint64_t last_id; /* process-wide */
     struct server *s = mem_zalloc(sizeof *s);
@@ -290,6 +323,7 @@ struct server *server_open(struct pool *p, const struct vars *settings, const ch
     s->reconnect = __atomic_load_n(&db->reconnect, __ATOMIC_RELAXED);
     s->host_index = __atomic_load_n(&db->host_index, __ATOMIC_RELAXED);
     s->has_permit = true;
+    s->owner = owner;
     s->tx = 'I';
     s->state = SERVER_RESOLVING;
     s->connected_at = s->state_since = p->set->loop->now;
@@ -417,7 +451,7 @@ static size_t ssl_answer(struct server *s, const uint8_t *p, size_t len)
     note_failure(s, "08001",
                  p[0] == 'N' ? "server does not support TLS, but it was required"
                              : "server sent an unexpected answer to SSLRequest");
-    try_next_host(s);
+    try_next(s);
     return len;
 }
 
@@ -447,7 +481,7 @@ static void login_error(struct server *s, struct span body)
     if (is_permanent(s->sqlstate))
         open_failed(s);
     else
-        try_next_host(s);
+        try_next(s);
 }
 
 static void login_done(struct server *s)
@@ -457,7 +491,7 @@ static void login_done(struct server *s)
 
     if (d != NULL && d->host_count > 1 && standby != NULL && strcmp(standby, "on") == 0) {
         note_failure(s, "25006", "no primary among the hosts of database \"%s\"", s->pool->target->db->name);
-        try_next_host(s);
+        try_next(s);
         return;
     }
     if (d != NULL && d->connect_query != NULL && !s->connect_query_sent) {
@@ -470,6 +504,8 @@ static void login_done(struct server *s)
     s->connected_at = s->pool->set->loop->now;
     if (d != NULL && d->host_count > 1)
         __atomic_store_n(&s->pool->target->db->host_index, s->host_index, __ATOMIC_RELAXED);
+    if (d != NULL && s->address_index > 0)
+        resolve_prefer(current_host(s, d)->host, &s->address);
     if (s->asked_vars == NULL && !s->replication)
         limits_welcome_put(s->pool->target, NULL, s->vars);
     for (size_t i = 0; s->asked_vars != NULL && i < s->asked_vars->count; i++)
@@ -545,7 +581,12 @@ static size_t login_input(struct server *s, const uint8_t *p, size_t len)
         }
         used += f.total;
     }
-    return s->logged_in ? used : s->state == SERVER_LOGIN ? used : len;
+    if (s->state != SERVER_LOGIN)
+        return len;
+    /* What came with ReadyForQuery, or while it waits to be handed out: a server that can be moved has none left. */
+    if (s->logged_in && used < len)
+        used += s->pool->set->hooks->input(s, p + used, len - used);
+    return used;
 }
 
 static size_t on_input(struct conn *c, const uint8_t *p, size_t len)
@@ -581,7 +622,7 @@ static void lost_while_opening(struct server *s, int error, const char *why)
     note_failure(s, s->conn.phase == CONN_HANDSHAKE ? "08P01" : "08001",
                  "connection to server at \"%s\", port %d failed: %s", h == NULL ? "?" : h->host,
                  h == NULL ? 0 : h->port, reason);
-    try_next_host(s);
+    try_next(s);
 }
 
 static void on_ended(struct conn *c, int error, const char *why)
@@ -591,8 +632,13 @@ static void on_ended(struct conn *c, int error, const char *why)
     switch (s->state) {
     case SERVER_RESOLVING:
     case SERVER_CONNECTING:
-    case SERVER_LOGIN:
         lost_while_opening(s, error, why);
+        break;
+    case SERVER_LOGIN:
+        if (s->logged_in)
+            server_kill(s, "server closed the connection");
+        else
+            lost_while_opening(s, error, why);
         break;
     case SERVER_CLOSING:
         server_die(s);
@@ -717,8 +763,9 @@ bool server_tick(struct server *s, usec_t now)
     case SERVER_LOGIN:
         if (connect_timeout == 0 || now - s->connected_at < connect_timeout)
             return false;
-        note_failure(s, "08001", "connection to server timed out (server_connect_timeout)");
-        open_failed(s);
+        if (s->state != SERVER_RESOLVING || s->why[0] == '\0')
+            note_failure(s, "08001", "connection to server timed out (server_connect_timeout)");
+        try_next(s);
         return true;
     case SERVER_CHECKING:
     case SERVER_CLEANING: {

@@ -19,15 +19,24 @@
 
 #include <errno.h>
 
+/* A client's cancel request stays open until ours is over, as with PostgreSQL: who has seen it closed knows that no
+ * later statement of its session will be hit. */
+struct asker {
+    int worker;
+    uint64_t client; /* 0: nobody waits */
+};
+
 struct cancel {
     struct conn conn;
     struct list node; /* in worker->cancels */
     struct worker *worker;
     struct server *server; /* NULL: it is gone */
     struct address address;
+    char *host;              /* owned: its name, for the certificate; NULL without TLS */
     struct tls_context *tls; /* counted; NULL without */
     bool ssl_asked;
     bool done;
+    struct asker asker; /* the connection that the client's request came on */
     usec_t began_at;
     uint32_t pid;
     uint16_t key_len;
@@ -36,11 +45,40 @@ struct cancel {
 
 /* --- to a server --- */
 
+struct answer_message {
+    struct message message;
+    uint64_t client;
+};
+
+static void answer_here(void *receiver, struct message *m)
+{
+    struct answer_message *am = CONTAINER_OF(m, struct answer_message, message);
+    struct client *c = worker_client(receiver, am->client);
+
+    if (c != NULL)
+        client_drop(c, NULL);
+    free(am);
+}
+
+static void answer(struct asker *asker)
+{
+    struct answer_message *am;
+
+    if (asker->client == 0)
+        return;
+    am = mem_zalloc(sizeof *am);
+    am->message.run = answer_here;
+    am->client = asker->client;
+    asker->client = 0;
+    worker_post(asker->worker, &am->message);
+}
+
 static void cancel_end(struct cancel *x)
 {
     struct server *s = x->server;
 
     x->done = true;
+    answer(&x->asker);
     conn_close(&x->conn);
     if (s == NULL)
         return;
@@ -77,7 +115,7 @@ static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
         return len;
     x->ssl_asked = false;
     if (p[0] == 'S' && len == 1)
-        conn_start_tls(conn, tls_connect(x->tls, conn->fd, ""));
+        conn_start_tls(conn, tls_connect(x->tls, conn->fd, x->host));
     else if (p[0] == 'N' && tls_context_mode(x->tls) < TLS_REQUIRE)
         send_cancel(x);
     else
@@ -104,6 +142,7 @@ static void cancel_free(struct cancel *x)
 {
     list_del(&x->node);
     tls_context_unref(x->tls);
+    free(x->host);
     buf_free(&x->conn.in);
     buf_free(&x->conn.out);
     free(x);
@@ -150,6 +189,7 @@ void cancels_free(struct worker *w)
 
 struct cancel_message {
     struct message message;
+    struct asker asker;
     uint32_t pid;
     bool passed_on;
     uint8_t key_len;
@@ -184,7 +224,7 @@ static bool cancel_begin(struct cancel *x)
     return true;
 }
 
-void cancel_server(struct worker *w, struct server *s)
+static void request(struct worker *w, struct server *s, struct asker *asker)
 {
     struct cancel *x;
 
@@ -194,11 +234,19 @@ void cancel_server(struct worker *w, struct server *s)
     if (s->conn.tls != NULL && w->pools.server_tls != NULL) {
         x->tls = w->pools.server_tls;
         tls_context_ref(x->tls);
+        x->host = mem_strdup(server_host(s));
     }
     if (!cancel_begin(x))
         return;
     x->server = s;
     s->cancels_open++;
+    x->asker = *asker;
+    asker->client = 0;
+}
+
+void cancel_server(struct worker *w, struct server *s)
+{
+    request(w, s, &(struct asker){0});
 }
 
 static void pass_to_peers(struct worker *w, const struct cancel_message *cm)
@@ -212,7 +260,7 @@ static void pass_to_peers(struct worker *w, const struct cancel_message *cm)
     for (size_t i = 0; i < cfg->peer_count && !cm->passed_on; i++) {
         const struct config_peer *peer = &cfg->peers[i];
         struct address to;
-        if (peer->id != cfg->opt.peer_id && resolve_host(peer->host, peer->port, &to, why, sizeof why) == RESOLVE_OK)
+        if (peer->id != cfg->opt.peer_id && resolve_host(peer->host, peer->port, 0, &to, why, sizeof why) == RESOLVE_OK)
             cancel_begin(cancel_new(w, &to, cm->pid, key, cm->key_len + 1u));
     }
 }
@@ -227,7 +275,7 @@ static struct client *client_with_key(struct worker *w, const struct cancel_mess
     uint32_t slot = cm->pid & 0xffffff;
     struct client *c = slot < w->slot_count ? w->slots[slot].client : NULL;
 
-    if (c == NULL || c->cancel_pid != cm->pid || c->cancel_key_len != cm->key_len ||
+    if (c == NULL || c->cancel_key_len == 0 || c->cancel_pid != cm->pid || c->cancel_key_len != cm->key_len ||
         !bytes_equal_const_time(c->cancel_key, cm->key, cm->key_len))
         return NULL;
     return c;
@@ -243,11 +291,12 @@ static void cancel_here(void *receiver, struct message *m)
     if (c == NULL)
         pass_to_peers(w, cm);
     else if (c->server != NULL && !expect_empty(&c->server->expects))
-        cancel_server(w, c->server);
+        request(w, c->server, &cm->asker);
     else if (c->state == CLIENT_WAITING && c->server == NULL)
         session_cancelled(c);
     else if (c->state == CLIENT_CONSOLE)
         control_admin_cancel(w->index, c->id);
+    answer(&cm->asker);
     free(cm);
 }
 
@@ -258,14 +307,18 @@ void cancel_from_client(struct client *c, uint32_t pid, struct span key)
     size_t key_len = key.len - (passed_on ? 1 : 0);
     struct cancel_message *cm;
 
-    if (key_len > CANCEL_KEY_LONG)
+    if (key_len > CANCEL_KEY_LONG) {
+        client_drop(c, NULL);
         return;
+    }
     cm = mem_zalloc(sizeof *cm);
     cm->message.run = cancel_here;
     cm->pid = pid;
+    cm->asker = (struct asker){c->worker->index, c->id};
     cm->passed_on = passed_on;
     cm->key_len = (uint8_t)key_len;
     memcpy(cm->key, key.ptr, key_len);
+    client_move(c, CLIENT_LINGER); /* until the answer, or a second */
     /* A number that no worker of ours has is looked up here, in vain, and then passed on. */
     worker_post(worker >= 0 && worker < worker_count ? worker : c->worker->index, &cm->message);
 }

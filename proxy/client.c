@@ -150,11 +150,11 @@ void client_leave(struct client *c)
     conn_shutdown(&c->conn);
 }
 
-void client_end(struct client *c, const char *sqlstate, const char *message)
+void client_end(struct client *c, const char *sqlstate, const char *message, const char *detail)
 {
     if (c->state == CLIENT_DEAD || c->state == CLIENT_LINGER)
         return;
-    msg_error(&c->conn.out, "FATAL", sqlstate, message, NULL, NULL);
+    msg_error(&c->conn.out, "FATAL", sqlstate, message, detail, NULL);
     let_go(c);
     log_end(c, message);
     client_move(c, CLIENT_LINGER);

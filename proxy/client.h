@@ -106,7 +106,7 @@ void client_move(struct client *c, enum client_state to);
 void client_wake(struct client *c);
 /* Ends it: an ErrorResponse FATAL, then the connection; what it held is given back. For fate.c, which knows the words.
  */
-void client_end(struct client *c, const char *sqlstate, const char *message);
+void client_end(struct client *c, const char *sqlstate, const char *message, const char *detail /* or NULL */);
 /* It has said all, and was answered: ends when what is queued for it has been sent. */
 void client_leave(struct client *c);
 /* Ends it at once, without a word. */

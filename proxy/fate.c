@@ -55,10 +55,23 @@ static void close_server(struct client *c, const char *text)
     server_close(s, text);
 }
 
+/* Who has waited in vain is told why servers do not come, where that is known. NULL: no more is to be said. */
+static const char *detail_of(const struct client *c, enum fate f, char *text, size_t size)
+{
+    char sqlstate[6], why[256];
+
+    if (f != FATE_QUERY_WAIT_TIMEOUT || c->target == NULL ||
+        __atomic_load_n(&c->target->failures, __ATOMIC_RELAXED) == 0)
+        return NULL;
+    limits_failure(c->target, sqlstate, why, sizeof why);
+    snprintf(text, size, "server login has been failing: %s (%s)", why, sqlstate);
+    return text;
+}
+
 static void meet(struct client *c, enum fate f, const char *sqlstate, const char *text)
 {
     const struct row *r = &rows[f];
-    char name[200];
+    char name[200], detail[TEXT_SIZE];
 
     if (c->state == CLIENT_DEAD || c->state == CLIENT_LINGER)
         return;
@@ -68,7 +81,7 @@ static void meet(struct client *c, enum fate f, const char *sqlstate, const char
     if (r->server == SERVER_CLOSED && c->server != NULL)
         close_server(c, text);
     if (r->severity[0] == 'F') {
-        client_end(c, sqlstate, text);
+        client_end(c, sqlstate, text, detail_of(c, f, detail, sizeof detail));
         return;
     }
     msg_error(&c->conn.out, r->severity, sqlstate, text, NULL, NULL);

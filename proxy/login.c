@@ -304,7 +304,6 @@ static size_t startup_input(struct client *c, const uint8_t *p, size_t len)
     }
     if (s.version == PROTO_CANCEL) {
         cancel_from_client(c, s.cancel_pid, s.cancel_key);
-        client_drop(c, NULL);
         return len;
     }
     take_startup(c, &s);

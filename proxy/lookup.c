@@ -333,7 +333,7 @@ static void channel_open(struct channel *ch, const char *error)
     snprintf(why, sizeof why, "%s", error);
     while (d != NULL && ch->hosts_tried < d->host_count) {
         const struct config_host *h = &d->hosts[ch->hosts_tried];
-        enum resolve_answer answer = resolve_host(h->host, h->port, &address, why, sizeof why);
+        enum resolve_answer answer = resolve_host(h->host, h->port, 0, &address, why, sizeof why);
         if (answer == RESOLVE_WAIT) {
             ch->resolving = true; /* the resolver always answers in the end */
             return;

@@ -328,10 +328,12 @@ void session_eof(struct client *c)
 {
     c->eof = true;
     if (c->worker->config->opt.cancel_on_disconnect == COD_ALWAYS && c->server != NULL &&
-        !expect_empty(&c->server->expects))
+        !expect_empty(&c->server->expects)) {
+        cancel_server(c->worker, c->server);
         client_drop(c, "client closed the connection");
-    else
+    } else {
         client_wake(c);
+    }
 }
 
 static void rerun(struct client *c)

@@ -102,6 +102,7 @@ static void choose_pool(struct client *c)
         c->mode = d->pool_mode;
     if (u != NULL && u->pool_mode != POOL_MODE_UNSET)
         c->mode = u->pool_mode;
+    c->waiter.keeps_server = c->mode == POOL_SESSION;
 }
 
 /* As PostgreSQL keeps it: printable ASCII, and not too long. */

@@ -350,17 +350,19 @@ static void stop(void *receiver, struct message *m)
     w->stopping = true;
 }
 
-static void worker_free(struct worker *w)
+static void drop_clients(struct worker *w)
 {
     for (int state = 0; state < CLIENT_DEAD; state++)
         while (!list_empty(&w->clients[state]))
             client_drop(LIST_FIRST(&w->clients[state], struct client, node), "shutting down");
     cancels_free(w);
-    pools_settle(&w->pools);
+}
+
+static void worker_free(struct worker *w)
+{
     reap_clients(w);
     pools_free(&w->pools);
-    inbox_drain(&w->inbox, w);
-    inbox_free(&w->inbox);
+    inbox_free(&w->inbox); /* wake-ups for nobody */
     while (w->stats != NULL) {
         struct stats_slot *slot = w->stats;
         w->stats = slot->next;
@@ -383,9 +385,14 @@ void workers_stop(void)
     }
     for (int i = 0; i < worker_count; i++)
         pthread_join(workers[i].thread, NULL);
-    /* No thread runs any more: what they handed to each other is taken in before anything is freed. */
+    /* No thread runs any more. First nobody waits, so that no server is handed over any more; then those that are on
+     * their way are taken in, and new clients ended; then all is freed. */
+    for (int i = 0; i < worker_count; i++)
+        drop_clients(&workers[i]);
     for (int i = 0; i < worker_count; i++)
         inbox_drain(&workers[i].inbox, &workers[i]);
+    for (int i = 0; i < worker_count; i++)
+        drop_clients(&workers[i]);
     for (int i = 0; i < worker_count; i++)
         worker_free(&workers[i]);
     free(workers);

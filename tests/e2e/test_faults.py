@@ -40,8 +40,9 @@ class Load:
                 if i % 2:
                     connection.execute(f"INSERT INTO ledger VALUES ({number})")
                 else:
-                    with connection.transaction():
-                        connection.execute("INSERT INTO ledger VALUES (%s)", (number,))
+                    connection.execute("BEGIN")
+                    connection.execute("INSERT INTO ledger VALUES (%s)", (number,))
+                    connection.execute("COMMIT")
                 self.acknowledged.add(number)
             except psycopg.Error as error:
                 self.errors.append(error)
@@ -281,3 +282,126 @@ def test_memory_and_descriptors_do_not_grow_with_what_was_done(pg, sluice, scrat
     s.wait_idle()
     wait_for(lambda: s.fds() <= sockets, 5, "the sockets to be closed")
     assert s.rss_kib() <= memory + 1024 * (8 if SANITIZER else 1)
+
+
+# --- hosts that are not there ---------------------------------------------------------------------------------------
+
+
+class BlackHole:
+    """A port that answers no SYN: a listening socket whose queue is full."""
+
+    def __enter__(self):
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.port = self._listener.getsockname()[1]
+        self._lines = []
+        for _ in range(4):
+            line = socket.socket()
+            line.setblocking(False)
+            line.connect_ex(("127.0.0.1", self.port))
+            self._lines.append(line)
+        time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_error):
+        for line in (*self._lines, self._listener):
+            line.close()
+
+
+def test_a_host_that_answers_no_packet(sluice):
+    with BlackHole() as hole:
+        s = sluice(databases={"shop": f"host=127.0.0.1 port={hole.port}"},
+                   options={"server_connect_timeout": 1, "query_wait_timeout": 4})
+        began = time.monotonic()
+        with pytest.raises(psycopg.Error):
+            s.connect().execute("SELECT 1")
+        assert time.monotonic() - began <= 8 * SLOWER
+        s.wait_idle()
+
+
+def test_the_next_host_of_a_list_is_tried_when_one_does_not_answer(pg, sluice):
+    with BlackHole() as hole:
+        s = sluice(databases={"shop": f"host=127.0.0.1,127.0.0.1 port={hole.port},{pg.port}"},
+                   options={"server_connect_timeout": 1, "query_wait_timeout": 10, "default_pool_size": 2})
+        began = time.monotonic()
+        one = s.connect()
+        one.execute("BEGIN; SELECT 1")
+        assert time.monotonic() - began <= 4 * SLOWER
+        began = time.monotonic()
+        s.connect().execute("SELECT 1")
+        assert time.monotonic() - began <= 0.8 * SLOWER, "the host that answered is tried first the next time"
+
+
+def test_a_database_that_is_taken_away_while_clients_use_it(pg, sluice):
+    where = f"host=127.0.0.1 port={pg.port} dbname=shop"
+    s = sluice(databases={"shop": where, "old": where}, options={"query_wait_timeout": 3})
+    client = s.connect(dbname="old")
+    client.execute("SELECT 1")
+    s.write(databases={"shop": where})
+    s.reload()
+    time.sleep(1.5)  # its servers are closed by then
+    with pytest.raises(psycopg.Error) as caught:
+        client.execute("SELECT 1")
+    assert caught.value.sqlstate == "3D000" or "no longer configured" in str(caught.value)
+    assert s.connect().execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("where", ["host=/nowhere/at/all", "host=127.0.0.1 port=1"])
+def test_replication_without_a_server_is_refused_at_once(pg, own_pg, sluice, where):
+    s = front(sluice, own_pg, options={"query_wait_timeout": 20})
+    s.connect().execute("SELECT 1")
+    replication = s.connect(replication="database")
+    s.write(databases={"shop": where})
+    s.reload()
+    began = time.monotonic()
+    with pytest.raises(psycopg.Error):
+        replication.execute("IDENTIFY_SYSTEM")
+    assert time.monotonic() - began < 5 * SLOWER
+
+
+def test_service_goes_on_soon_after_the_server_is_back(own_pg, sluice):
+    """Many attempts that fail together are one failure: the pause between tries does not grow with their number."""
+    s = front(sluice, own_pg, workers=1, options={"default_pool_size": 20, "server_login_retry": 15})
+    clients = [s.connect() for _ in range(12)]
+    own_pg.stop("immediate")
+
+    served = []
+
+    def ask(client):
+        while len(served) < 12:
+            try:
+                client.execute("SELECT 1")
+                served.append(client)
+                return
+            except psycopg.Error:
+                assert not client.closed
+
+    threads = [threading.Thread(target=ask, args=(client,), daemon=True) for client in clients]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    own_pg.start()
+    wait_for(lambda: len(served) == 12, 3, "all clients to be served")
+
+
+def test_the_error_of_a_long_wait_tells_its_cause(sluice):
+    s = sluice(databases={"shop": f"host=127.0.0.1 port={free_port()}"},
+               options={"server_login_retry": 1, "query_wait_timeout": 1})
+    with pytest.raises(psycopg.Error) as caught:
+        s.connect().execute("SELECT 1")
+    assert "query_wait_timeout" in str(caught.value) and "refused" in str(caught.value), caught.value
+
+
+def test_idle_servers_that_are_all_terminated_are_not_noticed(pg, sluice):
+    s = sluice(options={"default_pool_size": 6}, workers=3)
+    clients = [s.connect() for _ in range(6)]
+    for _ in range(5):
+        for client in clients:
+            client.execute("BEGIN; SELECT 1")
+        for client in clients:
+            client.execute("COMMIT")
+        pg.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
+        wait_for(lambda: not pg.backends(usename="demo"), 5, "the backends to be gone")
+        wait_for(lambda: s.pool()["sv_idle"] + s.pool()["sv_used"] == 0, 5, "Sluice to have seen it")
+    s.wait_idle()

@@ -4,6 +4,7 @@
  * Over 800 lines: because the threads' cases need the same configuration and targets as the others.
  * Thread: one, but for the last tests.
  */
+#include "conf/clock.h"
 #include "pool/limits.h"
 
 #include <pthread.h>
@@ -78,7 +79,7 @@ static int take_all(struct target *t, bool reserve)
 {
     int count = 0;
 
-    while (count < 100 && limits_take(t, reserve) == PERMIT_GRANTED)
+    while (count < 100 && limits_take(t, reserve, 1) == PERMIT_GRANTED)
         count++;
     return count;
 }
@@ -217,11 +218,11 @@ static void new_configuration_reaches_what_exists(void **state)
     setting.config.opt.default_pool_size = 1;
     setting.config.opt.max_db_connections = 1;
     limits_configure(&setting.config);
-    assert_int_equal(limits_take(t, false), PERMIT_POOL_FULL);
+    assert_int_equal(limits_take(t, false, 1), PERMIT_POOL_FULL);
     int worker;
     limits_give(t, &worker);
     limits_give(t, &worker);
-    assert_int_equal(limits_take(t, false), PERMIT_POOL_FULL); /* one is still out */
+    assert_int_equal(limits_take(t, false, 1), PERMIT_POOL_FULL); /* one is still out */
     limits_give(t, &worker);
     assert_int_equal(take_all(t, false), 1);
     limits_give(t, &worker);
@@ -256,7 +257,7 @@ static void permits_end_at_each_limit(void **state)
         assert_int_equal(limits_used(t), rows[i].granted);
         assert_int_equal(t->db->servers, rows[i].granted);
         assert_int_equal(t->user->servers, rows[i].granted);
-        assert_int_equal(limits_take(t, rows[i].use_reserve), rows[i].then);
+        assert_int_equal(limits_take(t, rows[i].use_reserve, 1), rows[i].then);
     }
 }
 
@@ -277,14 +278,14 @@ static void permits_of_a_database_are_shared_by_its_users(void **state)
     int worker;
 
     (void)state;
-    assert_int_equal(limits_take(u, false), PERMIT_GRANTED);
+    assert_int_equal(limits_take(u, false, 1), PERMIT_GRANTED);
     assert_int_equal(take_all(v, false), 2);
-    assert_int_equal(limits_take(u, false), PERMIT_SHARED_FULL);
+    assert_int_equal(limits_take(u, false, 1), PERMIT_SHARED_FULL);
     assert_int_equal(take_all(w, false), 3);
     assert_int_equal(u->db->servers, 3);
     assert_int_equal(u->user->servers, 4);
     limits_give(v, &worker);
-    assert_int_equal(limits_take(u, false), PERMIT_GRANTED);
+    assert_int_equal(limits_take(u, false, 1), PERMIT_GRANTED);
     assert_int_equal(limits_used(u), 2);
     assert_int_equal(limits_used(v), 1);
 }
@@ -296,12 +297,12 @@ static void permits_of_a_user_are_shared_by_its_databases(void **state)
     int worker;
 
     (void)state;
-    assert_int_equal(limits_take(a, false), PERMIT_GRANTED);
-    assert_int_equal(limits_take(b, false), PERMIT_GRANTED);
-    assert_int_equal(limits_take(a, false), PERMIT_SHARED_FULL);
-    assert_int_equal(limits_take(c, false), PERMIT_GRANTED);
+    assert_int_equal(limits_take(a, false, 1), PERMIT_GRANTED);
+    assert_int_equal(limits_take(b, false, 1), PERMIT_GRANTED);
+    assert_int_equal(limits_take(a, false, 1), PERMIT_SHARED_FULL);
+    assert_int_equal(limits_take(c, false, 1), PERMIT_GRANTED);
     limits_give(b, &worker);
-    assert_int_equal(limits_take(a, false), PERMIT_GRANTED);
+    assert_int_equal(limits_take(a, false, 1), PERMIT_GRANTED);
 }
 
 /* --- who waits, who has idle servers --- */
@@ -380,6 +381,66 @@ static void giving_wakes_those_who_share_a_limit(void **state)
     assert_int_equal(worker, 0);
 }
 
+/* Who could not use the room is not told of it: in a pause after a failure, full itself, or paused. */
+static void giving_wakes_only_who_can_use_it(void **state)
+{
+    setting.config.opt.max_db_connections = 3;
+    struct target *t = target_of("a", "u"), *neighbour = target_of("a", "v");
+    int worker = -1;
+
+    (void)state;
+    assert_int_equal(limits_take(neighbour, false, 1), PERMIT_GRANTED);
+    assert_int_equal(take_all(t, false), 2);
+    limits_publish_since(neighbour, 2, 10);
+    limits_publish_since(t, 1, 20);
+    limits_failed(neighbour, clock_now(), USEC_PER_SEC, "53300", "too many connections");
+    assert_ptr_equal(limits_give(t, &worker), t);
+    assert_int_equal(worker, 1);
+    limits_succeeded(neighbour);
+    neighbour->size = 1;
+    assert_ptr_equal(limits_give(t, &worker), t);
+    neighbour->size = 2;
+    neighbour->db->paused = 1;
+    assert_null(limits_give(neighbour, &worker));
+}
+
+static void last_place_is_left_to_the_longest_waiting(void **state)
+{
+    setting.config.opt.max_db_connections = 2;
+    struct target *t = target_of("a", "u"), *neighbour = target_of("a", "v");
+
+    (void)state;
+    limits_publish_since(neighbour, 2, 100);
+    assert_int_equal(limits_take(t, false, 200), PERMIT_GRANTED); /* there is one more */
+    assert_int_equal(limits_take(t, false, 200), PERMIT_SHARED_FULL);
+    assert_int_equal(limits_take(t, false, 0), PERMIT_SHARED_FULL); /* nobody waits for it */
+    limits_failed(neighbour, clock_now(), USEC_PER_SEC, "53300", "too many connections");
+    assert_int_equal(limits_take(t, false, 200), PERMIT_GRANTED); /* it could not use it now */
+}
+
+static void demand_goes_to_the_largest_whose_clients_came_later(void **state)
+{
+    setting.config.opt.max_db_connections = 3;
+    struct target *t = target_of("a", "u"), *small = target_of("a", "v"), *large = target_of("a", "w");
+
+    (void)state;
+    assert_int_equal(limits_take(small, false, 1), PERMIT_GRANTED);
+    limits_demand(t, 100); /* no limit is met */
+    assert_int_equal(take_all(large, false), 2);
+    limits_demand(t, 100); /* nobody waits there: what becomes free is closed in any case */
+    assert_false(limits_pay(small) || limits_pay(large));
+    limits_publish_since(small, 0, 150);
+    limits_publish_since(large, 0, 50);
+    limits_demand(t, 100); /* large's clients came first */
+    assert_false(limits_pay(large));
+    assert_true(limits_pay(small));
+    limits_publish_since(large, 0, 200);
+    limits_demand(t, 100);
+    assert_false(limits_pay(small));
+    assert_true(limits_pay(large));
+    assert_false(limits_pay(large)); /* paid once */
+}
+
 static void giving_wakes_those_of_the_same_user(void **state)
 {
     setting.config.opt.max_user_connections = 2;
@@ -403,7 +464,7 @@ static void idle_server_of_a_neighbour_can_be_evicted(void **state)
 
     (void)state;
     assert_int_equal(take_all(neighbour, false), 2);
-    assert_int_equal(limits_take(t, false), PERMIT_SHARED_FULL);
+    assert_int_equal(limits_take(t, false, 1), PERMIT_SHARED_FULL);
     assert_null(limits_evictable(t, &worker)); /* all of them work */
     limits_add_idle(stranger, 0, 1);
     assert_null(limits_evictable(t, &worker));
@@ -421,10 +482,10 @@ static void servers_block_others_only_at_a_limit(void **state)
     struct target *t = target_of("a", "u"), *neighbour = target_of("a", "v");
 
     (void)state;
-    assert_int_equal(limits_take(t, false), PERMIT_GRANTED);
+    assert_int_equal(limits_take(t, false, 1), PERMIT_GRANTED);
     limits_publish_since(neighbour, 1, 100);
     assert_false(limits_blocks_others(t)); /* there is room: it will take a permit */
-    assert_int_equal(limits_take(t, false), PERMIT_GRANTED);
+    assert_int_equal(limits_take(t, false, 1), PERMIT_GRANTED);
     assert_true(limits_blocks_others(t));
     limits_publish_since(neighbour, 1, 0);
     assert_false(limits_blocks_others(t)); /* nobody waits */
@@ -464,9 +525,9 @@ static void servers_do_not_block_another_limit(void **state)
     struct target *t = target_of("a", "u"), *neighbour = target_of("a", "v"), *elsewhere = target_of("b", "v");
 
     (void)state;
-    assert_int_equal(limits_take(t, false), PERMIT_GRANTED);
-    assert_int_equal(limits_take(elsewhere, false), PERMIT_GRANTED);
-    assert_int_equal(limits_take(neighbour, false), PERMIT_SHARED_FULL);
+    assert_int_equal(limits_take(t, false, 1), PERMIT_GRANTED);
+    assert_int_equal(limits_take(elsewhere, false, 1), PERMIT_GRANTED);
+    assert_int_equal(limits_take(neighbour, false, 1), PERMIT_SHARED_FULL);
     limits_publish_since(neighbour, 1, 100);
     assert_true(limits_blocks_others(elsewhere));
     assert_false(limits_blocks_others(t));
@@ -480,10 +541,12 @@ static void back_off_doubles_up_to_its_bound(void **state)
     struct target *t = target_of("a", "u");
 
     (void)state;
+    int64_t now = 5000;
     for (size_t i = 0; i < ARRAY_LEN(wait_ms); i++) {
-        limits_failed(t, 5000, USEC_PER_SEC, "08006", "no route");
-        assert_int_equal(t->retry_at, 5000 + wait_ms[i] * USEC_PER_MSEC);
+        limits_failed(t, now, USEC_PER_SEC, "08006", "no route");
+        assert_int_equal(t->retry_at, now + wait_ms[i] * USEC_PER_MSEC);
         assert_int_equal(t->failures, i + 1);
+        now = t->retry_at;
     }
     limits_succeeded(t);
     assert_int_equal(t->failures, 0);
@@ -499,9 +562,24 @@ static void back_off_is_bounded_from_the_first(void **state)
     (void)state;
     limits_failed(t, 1000, 10, "08006", "x");
     assert_int_equal(t->retry_at, 1010);
-    for (int i = 0; i < 100; i++)
-        limits_failed(t, 1000, INT64_C(3600) * USEC_PER_SEC, "08006", "x");
-    assert_int_equal(t->retry_at, 1000 + INT64_C(3600) * USEC_PER_SEC);
+    int64_t now = 0;
+    for (int i = 0; i < 100; i++) {
+        now = t->retry_at;
+        limits_failed(t, now, INT64_C(3600) * USEC_PER_SEC, "08006", "x");
+    }
+    assert_int_equal(t->retry_at, now + INT64_C(3600) * USEC_PER_SEC);
+}
+
+/* Eight attempts that fail together say no more than one. */
+static void attempts_that_fail_together_are_one_failure(void **state)
+{
+    struct target *t = target_of("a", "u");
+
+    (void)state;
+    for (int i = 0; i < 8; i++)
+        limits_failed(t, 1000 + i, USEC_PER_SEC, "08006", "x");
+    assert_int_equal(t->failures, 1);
+    assert_int_equal(t->retry_at, 1000 + 50 * USEC_PER_MSEC);
 }
 
 static void last_failure_is_kept(void **state)
@@ -706,7 +784,7 @@ static void *take_and_give(void *arg)
         if (held[k] > 0 && (self->seed >> 20) % 2 == 0) {
             held[k]--;
             give_one(s, k);
-        } else if (limits_take(s->t[k], false) == PERMIT_GRANTED) {
+        } else if (limits_take(s->t[k], false, 1) == PERMIT_GRANTED) {
             held[k]++;
             note_granted(s, k);
         } else {
@@ -803,9 +881,9 @@ static void *take_turns(void *arg)
     struct rendezvous *r = me->r;
 
     for (int i = 0; i < 1000; i++) {
-        while (limits_take(r->t, false) != PERMIT_GRANTED) {
+        while (limits_take(r->t, false, 1) != PERMIT_GRANTED) {
             limits_publish_since(r->t, me->self, i + 1);
-            if (limits_take(r->t, false) == PERMIT_GRANTED)
+            if (limits_take(r->t, false, 1) == PERMIT_GRANTED)
                 break;
             if (!sleep_until_woken(r, me->self)) {
                 __atomic_add_fetch(&r->lost, 1, __ATOMIC_RELAXED);
@@ -859,6 +937,9 @@ int main(void)
         TEST(idle_servers_are_found_elsewhere),
         TEST(giving_wakes_the_longest_waiting),
         TEST(giving_wakes_those_who_share_a_limit),
+        TEST(giving_wakes_only_who_can_use_it),
+        TEST(last_place_is_left_to_the_longest_waiting),
+        TEST(demand_goes_to_the_largest_whose_clients_came_later),
         TEST(giving_wakes_those_of_the_same_user),
         TEST(idle_server_of_a_neighbour_can_be_evicted),
         TEST(servers_block_others_only_at_a_limit),
@@ -867,6 +948,7 @@ int main(void)
         TEST(servers_do_not_block_another_limit),
         TEST(back_off_doubles_up_to_its_bound),
         TEST(back_off_is_bounded_from_the_first),
+        TEST(attempts_that_fail_together_are_one_failure),
         TEST(last_failure_is_kept),
         TEST(credentials_are_copied),
         TEST(welcome_is_found_by_what_was_asked),
