@@ -197,22 +197,31 @@ def test_waits_are_counted(sluice):
 
 
 def test_averages_are_those_of_the_last_period(sluice):
+    """Read while the work goes on; how much of it is done in a second is the machine's affair."""
     s = sluice(options={"stats_period": 1, "log_stats": 1}, workers=2)
-    client, ends, done = s.connect(prepare_threshold=None), time.monotonic() + 4, 0
-    began = time.monotonic()
-    while time.monotonic() < ends:
-        client.execute("BEGIN; SELECT pg_sleep(0.01)")
-        client.execute("COMMIT")
-        done += 1
-    rate = done / (time.monotonic() - began)
+    client, stop, done = s.connect(prepare_threshold=None), threading.Event(), []
+
+    def work():
+        while not stop.is_set():
+            client.execute("BEGIN; SELECT pg_sleep(0.01)")
+            client.execute("COMMIT")
+            done.append(time.monotonic())
+
+    working = threading.Thread(target=work, daemon=True)
+    working.start()
+    time.sleep(4)
     row, averages = stats(s), stats(s, view="STATS_AVERAGES")
-    assert rate * 0.5 < row["avg_xact_count"] < rate * 1.5 and rate < row["avg_query_count"] < rate * 3
-    assert 5000 <= row["avg_query_time"] < 50000 and 10000 <= row["avg_xact_time"] < 100000
+    rate = len(done) / (done[-1] - done[0])
+    stop.set()
+    working.join(10 * SLOWER)
+    assert rate / 4 < row["avg_xact_count"] < rate * 4
+    assert row["avg_xact_count"] * 2 - 2 <= row["avg_query_count"] <= row["avg_xact_count"] * 2 + 2
+    assert row["avg_query_time"] >= 5000 and row["avg_xact_time"] >= 10000
     assert row["avg_recv"] > rate * 10 and row["avg_sent"] > rate * 10
     assert averages["xact_count"] > 0 and averages["query_time"] >= 5000
     assert re.search(r"stats: [1-9]\d* xacts/s, [1-9]\d* queries/s, .* in [1-9]\d* B/s, out [1-9]\d* B/s", s.log())
     wait_for(lambda: stats(s)["avg_xact_count"] == 0, 5, "a period without work")
-    assert stats(s)["total_xact_count"] == done
+    assert stats(s)["total_xact_count"] == len(done)
 
 
 def test_the_console_counts_its_own_queries(sluice):
