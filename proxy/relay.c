@@ -549,6 +549,8 @@ static enum verdict on_ready(struct relay *r, struct span body)
     s->tx = (char)body.ptr[0];
     if (s->tx != 'I' && s->tx != 'T' && s->tx != 'E')
         return violation(r, "unknown transaction status");
+    if (expect_empty(&s->expects))
+        return violation(r, "ReadyForQuery that nothing asked for");
     s->copy = COPY_NONE;
     s->copy_end_sent = false;
     while (!expect_empty(&s->expects)) {

@@ -283,7 +283,7 @@ size_t session_input(struct client *c, const uint8_t *p, size_t len)
     }
     if (step == DOOMED)
         return len;
-    if (k.left > c->worker->config->opt.max_inspect && c->state == CLIENT_WAITING)
+    if (k.left > c->worker->config->opt.max_inspect && c->conn.want <= k.left)
         conn_pause(&c->conn); /* it has sent more than its share ahead */
     return len - k.left;
 }
@@ -312,13 +312,23 @@ static bool finished(const struct client *c)
                                           (c->server->copy == COPY_IN && !c->server->copy_end_sent)));
 }
 
+/* A client is read on while what it sent ahead is not too much, and its server takes what it gets. */
+static bool wants_more(const struct client *c)
+{
+    size_t ahead = buf_used(&c->conn.in);
+
+    if (c->server != NULL && conn_is_high(&c->server->conn))
+        return false;
+    return ahead <= c->worker->config->opt.max_inspect / 2 || c->conn.want > ahead;
+}
+
 void session_run(struct client *c)
 {
     if (c->state != CLIENT_IDLE && c->state != CLIENT_ACTIVE)
         return;
-    if (c->server == NULL || !conn_is_high(&c->server->conn))
-        conn_resume(&c->conn);
     conn_reprocess(&c->conn);
+    if (wants_more(c))
+        conn_resume(&c->conn);
     /* What was sent before the end has been carried out: now the end itself. */
     if (c->eof && (c->state == CLIENT_IDLE || c->state == CLIENT_ACTIVE) && finished(c))
         client_leave(c);

@@ -197,10 +197,8 @@ static void hook_drained(struct server *s)
 {
     struct client *c = s->owner == NULL ? NULL : client_of_waiter(s->owner);
 
-    if (c != NULL) {
-        conn_resume(&c->conn);
+    if (c != NULL)
         client_wake(c);
-    }
 }
 
 static void hook_lost(struct server *s)

@@ -127,6 +127,8 @@ class FakeConn(Stream):
         if word in ("BEGIN", "START"):
             self.status = "T"
             return complete("BEGIN")
+        if re.match(r"\s*ROLLBACK\s+TO\b", sql, re.I):
+            return error("3B001", "savepoint does not exist")
         if word in ("COMMIT", "END", "ROLLBACK", "ABORT"):
             tag = "COMMIT" if word in ("COMMIT", "END") and self.status != "E" else "ROLLBACK"
             self.status = "I"
