@@ -1,5 +1,6 @@
 """Many clients, few servers: nobody starves, nobody is forgotten. pgbench is the clients: it logs each wait."""
 
+import contextlib
 import os
 import socket
 import statistics
@@ -77,6 +78,14 @@ def reset(client):
     line.close()
 
 
+@pytest.fixture
+def calm(pg):
+    """A server on which no statement of an earlier test is still at work."""
+    pg.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
+    wait_for(lambda: not pg.backends(usename="demo"), 10, "earlier statements to be gone")
+    return pg
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_pool_with_room_serves_all_who_come_at_once(sluice, workers):
     """More clients at once than servers are opened at once, each of which then keeps its own."""
@@ -114,12 +123,11 @@ def slow_relay(port, seconds):
     listener = socket.create_server(("127.0.0.1", 0))
 
     def pump(source, target):
-        try:
+        with contextlib.suppress(OSError):  # one of the two is gone, and the other is told
             while data := source.recv(65536):
                 target.sendall(data)
+        with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # one of the two is gone, and so is the other soon
 
     def serve(line):
         time.sleep(seconds)
@@ -166,7 +174,7 @@ def identify_system(s):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_replication_takes_the_place_of_an_idle_server(pg, sluice, workers):
+def test_replication_takes_the_place_of_an_idle_server(calm, sluice, workers):
     s = sluice(options={"default_pool_size": 2, "query_wait_timeout": 8}, workers=workers)
     clients = [s.connect() for _ in range(2)]
     for _ in range(3):
@@ -174,7 +182,7 @@ def test_replication_takes_the_place_of_an_idle_server(pg, sluice, workers):
             client.execute("BEGIN; SELECT 1")
         for client in clients:
             client.execute("COMMIT")
-        with BackendWatch(pg, "usename = 'demo'") as watch:
+        with BackendWatch(calm, "usename = 'demo'") as watch:
             identify_system(s)
         assert watch.most <= 2
 
@@ -235,7 +243,7 @@ def test_a_pool_that_cannot_log_in_does_not_starve_another_that_shares_its_limit
 
 
 @pytest.mark.limit(120)
-def test_postgresql_never_sees_more_than_the_pool(pg, sluice):
+def test_postgresql_never_sees_more_than_the_pool(calm, sluice):
     """10 servers for 4 workers, whatever happens to clients and servers."""
     s = sluice(options={"default_pool_size": 10, "query_timeout": 1, "query_wait_timeout": 30}, workers=4)
     ends = time.monotonic() + 8
@@ -255,34 +263,34 @@ def test_postgresql_never_sees_more_than_the_pool(pg, sluice):
                 socket.socket(fileno=os.dup(client.fileno())).shutdown(socket.SHUT_RDWR)
                 client.close()
 
-    with BackendWatch(pg, "usename = 'demo'") as watch:
+    with BackendWatch(calm, "usename = 'demo'") as watch:
         in_threads(40, work)
     assert 5 <= watch.most <= 10
     s.wait_idle()
 
 
-def test_server_lifetime_0_uses_a_server_once(pg, sluice):
+def test_server_lifetime_0_uses_a_server_once(calm, sluice):
     s = sluice(options={"server_lifetime": 0, "default_pool_size": 2})
     client = s.connect()
     assert len({backend_pid(client) for _ in range(4)}) == 4
-    wait_for(lambda: not pg.backends(usename="demo"), 5, "no server to be kept")
+    wait_for(lambda: not calm.backends(usename="demo"), 5, "no server to be kept")
 
 
-def test_servers_beyond_min_pool_size_only_are_closed(pg, sluice):
+def test_servers_beyond_min_pool_size_only_are_closed(calm, sluice):
     s = sluice(options={"min_pool_size": 2, "default_pool_size": 6, "server_idle_timeout": 2}, workers=1)
     clients = [s.connect() for _ in range(6)]
     for client in clients:
         client.execute("BEGIN; SELECT 1")
-    first = {row["pid"] for row in pg.backends(usename="demo")}
+    first = {row["pid"] for row in calm.backends(usename="demo")}
     for client in clients:
         client.execute("COMMIT")
-    wait_for(lambda: len(pg.backends(usename="demo")) <= 2, 10, "the idle servers to be closed")
+    wait_for(lambda: len(calm.backends(usename="demo")) <= 2, 10, "the idle servers to be closed")
     time.sleep(1)
-    left = {row["pid"] for row in pg.backends(usename="demo")}
+    left = {row["pid"] for row in calm.backends(usename="demo")}
     assert len(left) == 2 and left <= first
 
 
-def test_a_smaller_pool_closes_no_more_servers_than_it_must(pg, sluice):
+def test_a_smaller_pool_closes_no_more_servers_than_it_must(calm, sluice):
     s = sluice(options={"default_pool_size": 6}, workers=1)
     clients = [s.connect() for _ in range(6)]
     for client in clients:
@@ -291,12 +299,12 @@ def test_a_smaller_pool_closes_no_more_servers_than_it_must(pg, sluice):
         client.execute("COMMIT")
     s.write(options={"default_pool_size": 4})
     s.reload()
-    wait_for(lambda: len(pg.backends(usename="demo")) <= 4, 10, "two servers to be closed")
+    wait_for(lambda: len(calm.backends(usename="demo")) <= 4, 10, "two servers to be closed")
     time.sleep(1)
-    assert len(pg.backends(usename="demo")) == 4
+    assert len(calm.backends(usename="demo")) == 4
 
 
-def test_a_pool_without_limit_keeps_its_servers_whatever_the_reserve(pg, sluice):
+def test_a_pool_without_limit_keeps_its_servers_whatever_the_reserve(calm, sluice):
     s = sluice(options={"default_pool_size": 0, "reserve_pool_size": 1}, workers=1)
     clients = [s.connect() for _ in range(4)]
     for client in clients:
@@ -304,7 +312,24 @@ def test_a_pool_without_limit_keeps_its_servers_whatever_the_reserve(pg, sluice)
     for client in clients:
         client.execute("COMMIT")
     time.sleep(1)
-    assert len(pg.backends(usename="demo")) == 4
+    assert len(calm.backends(usename="demo")) == 4
+
+
+@pytest.mark.parametrize("fast", [0, 1])
+def test_server_fast_close_ends_sessions_of_outdated_servers(pg, sluice, fast):
+    s = sluice(options={"pool_mode": "session", "server_fast_close": fast})
+    idle, busy = s.connect(), s.connect()
+    pid = backend_pid(idle)
+    busy.execute("BEGIN; SELECT 1")
+    s.admin("RECONNECT")
+    time.sleep(1)
+    assert bool(pg.backends(pid=pid)) != bool(fast)
+    assert busy.execute("SELECT 1").fetchone() == (1,), "not inside a transaction"
+    if fast:
+        with pytest.raises(psycopg.Error):
+            idle.execute("SELECT 1")
+        busy.execute("COMMIT")
+        wait_for(lambda: not pg.backends(usename="demo"), 5, "the other server to be closed")
 
 
 @pytest.mark.limit(150)

@@ -1,8 +1,10 @@
 """Every limit on time: who is told what, and which connections live on."""
 
 import os
+import random
 import signal
 import socket
+import threading
 import time
 
 import psycopg
@@ -179,3 +181,96 @@ def test_a_server_that_accepts_and_then_says_nothing(sluice):
                    options={"server_connect_timeout": 1, "query_wait_timeout": 3})
         seconds, _error = seconds_until_error(lambda: s.connect().execute("SELECT 1"))
         assert seconds <= 10 * SLOWER
+
+
+# --- in every state -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["query_timeout", "transaction_timeout", "idle_transaction_timeout"])
+@pytest.mark.parametrize("pool_mode", ["session", "transaction"])
+def test_limits_of_a_user(sluice, option, pool_mode):
+    s = sluice(users={"demo": f"{option}=1"}, options={"pool_mode": pool_mode, "default_pool_size": 2})
+    spared = s.connect(user="md5user")
+    spared.execute("BEGIN; SELECT 1")
+    client = s.connect()
+    if option == "query_timeout":
+        seconds, _error = seconds_until_error(lambda: client.execute("SELECT pg_sleep(30)"))
+        assert 0.8 <= seconds <= 6 * SLOWER
+    else:
+        client.execute("BEGIN; SELECT 1")
+        assert _closed_after(client) >= 0.7
+    assert spared.execute("SELECT pg_sleep(1.5)").fetchone()
+
+
+def test_idle_transaction_timeout_in_a_failed_transaction(sluice):
+    s = sluice(options={"idle_transaction_timeout": 1, "default_pool_size": 1})
+    client = s.connect()
+    client.execute("BEGIN")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        client.execute("SELECT 1/0")
+    assert _closed_after(client) >= 0.7
+    assert s.connect().execute("SELECT 1").fetchone() == (1,)
+
+
+def test_client_idle_timeout_in_session_pooling(sluice):
+    s = sluice(options={"client_idle_timeout": 1, "pool_mode": "session", "default_pool_size": 1})
+    client = s.connect()
+    client.execute("SELECT 1")
+    assert _closed_after(client) >= 0.8
+    assert s.connect().execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("option", ["query_timeout", "transaction_timeout"])
+def test_a_copy_whose_data_does_not_come(pg, sluice, option):
+    pg.psql("CREATE TABLE IF NOT EXISTS copied (i int); TRUNCATE copied; GRANT ALL ON copied TO PUBLIC")
+    s = sluice(options={option: 1, "default_pool_size": 1})
+    client = s.connect()
+    client.pgconn.exec_(b"COPY copied FROM STDIN")
+    client.pgconn.put_copy_data(b"1\n")
+    assert _closed_after(client) >= 0.7
+    wait_for(lambda: not any("COPY" in row["query"] and row["state"] == "active" for row in pg.backends()), 10,
+             "the COPY to be gone")
+    assert s.connect().execute("SELECT count(*) FROM copied").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("sent", [b"\0\0\0\x20\0\3\0\0user", b"\0\0\0\x21\0\3\0\0user\0demo\0database\0shop\0\0"],
+                         ids=["half a startup packet", "no password"])
+def test_client_login_timeout_in_the_middle(sluice, sent):
+    s = sluice(options={"client_login_timeout": 1})
+    with socket.create_connection(("127.0.0.1", s.port)) as line:
+        line.settimeout(10 * SLOWER)
+        line.sendall(sent)
+        began = time.monotonic()
+        while line.recv(1000):
+            pass
+        assert 0.5 <= time.monotonic() - began
+
+
+def test_query_wait_timeout_while_the_server_is_opened(sluice):
+    """The server is there, and its login takes longer than the client may wait."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        s = sluice(databases={"shop": f"host=127.0.0.1 port={mute.getsockname()[1]}"},
+                   options={"server_connect_timeout": 30, "query_wait_timeout": 1})
+        seconds, error = seconds_until_error(s.connect)
+        assert "query_wait_timeout" in str(error) and seconds <= 4 * SLOWER
+
+
+@pytest.mark.limit(90)
+def test_a_cancel_that_came_too_late_does_not_hit_the_next_statement_of_its_client(sluice):
+    """libpq's cancel returns when its connection is closed: by then the signal has been sent, or never will be."""
+    s = sluice(options={"default_pool_size": 1}, workers=2)
+    client = s.connect()
+    client.execute("BEGIN")
+    late = 0
+    for _ in range(300):
+        timer = threading.Timer(random.random() / 500, client.cancel)
+        client.execute("SAVEPOINT before")
+        timer.start()
+        try:
+            client.execute("SELECT 1")
+            late += 1
+        except psycopg.errors.QueryCanceled:
+            client.execute("ROLLBACK TO before")
+        timer.join()
+        assert client.execute("SELECT count(*) FROM items").fetchone()
+    assert late > 10

@@ -633,3 +633,13 @@ def test_tls_on_both_sides_with_pgbench(tls_pg, sluice, certs, server_pair):
     in_threads(12, work)
     assert {row["tls"][:5] for row in s.admin("SHOW SERVERS")} == {"TLSv1"}
     s.wait_idle()
+
+
+def test_cancel_reaches_a_server_whose_name_is_verified(tls_pg, sluice, certs):
+    s = sluice(databases={"shop": f"host=localhost port={tls_pg.port}"},
+               options={"server_tls_sslmode": "verify-full", "server_tls_ca_file": certs.ca, "default_pool_size": 1})
+    client = s.connect()
+    threading.Timer(0.5, client.cancel).start()
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        client.execute("SELECT pg_sleep(20)")
+    assert client.execute("SELECT 1").fetchone() == (1,)
