@@ -1,7 +1,8 @@
 /*
  * verb.h: recognizes the few statements whose meaning the pooler must know before their reply comes: a text that is one
- * DEALLOCATE, DISCARD or RESET, and each RESET (or SET ... TO DEFAULT) in a text of several statements. Comments, blanks
- * and quotes are skipped as PostgreSQL's lexer does with standard_conforming_strings on. Pure; one glance for all else.
+ * DEALLOCATE, DISCARD or RESET, and each RESET (or SET ... TO DEFAULT) in a text of several statements. Comments,
+ * blanks and quotes are skipped as PostgreSQL's lexer does with standard_conforming_strings on. Pure; one glance for
+ * all else.
  * Thread: any (no state).
  */
 #ifndef SLUICE_VERB_H

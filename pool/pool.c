@@ -671,23 +671,6 @@ static void tick_idle(struct pool *p, usec_t now)
     }
 }
 
-/* server_fast_close: a session does not keep an outdated server beyond its transaction. */
-static void tick_active(struct pool *p)
-{
-    if (!p->set->config->opt.server_fast_close)
-        return;
-    LIST_FOR_EACH_SAFE (it, &p->servers[SERVER_ACTIVE]) {
-        struct server *s = LIST_ENTRY(it, struct server, node);
-        if (s->owner == NULL || !s->owner->keeps_server || s->tx != 'I' || !expect_empty(&s->expects) ||
-            !is_outdated(s))
-            continue;
-        snprintf(s->sqlstate, sizeof s->sqlstate, "57P01");
-        snprintf(s->why, sizeof s->why, "server connection is outdated (server_fast_close)");
-        p->set->hooks->lost(s);
-        server_close(s, s->why);
-    }
-}
-
 static void tick_servers(struct pool *p, usec_t now)
 {
     static const enum server_state timed[] = {SERVER_RESOLVING, SERVER_CONNECTING, SERVER_LOGIN,
@@ -727,7 +710,6 @@ void pools_tick(struct pools *set)
     LIST_FOR_EACH (it, &set->all) {
         struct pool *p = LIST_ENTRY(it, struct pool, node);
         tick_idle(p, now);
-        tick_active(p);
         tick_servers(p, now);
         tick_waiting(p, now);
     }

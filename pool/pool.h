@@ -51,7 +51,6 @@ struct waiter {
     const char *replication; /* wants a server of its own, opened with this startup parameter; NULL: any server */
     uint64_t last_server;    /* id of the server that it had last */
     uint64_t attached;       /* how often it was given a server */
-    bool keeps_server;       /* for its session, not for a transaction (server_fast_close) */
 };
 
 struct server {

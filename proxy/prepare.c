@@ -436,7 +436,7 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
     st = known_name(m, name, &wait);
     if (wait)
         return SEND_WAIT;
-    if (st == NULL || st->described)
+    if (st == NULL || st->described || st->shape != 0)
         forget_replay(m->c); /* it was told the row shape: PostgreSQL's own error is due */
     if (st == NULL)
         return SEND_OK;

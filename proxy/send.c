@@ -1,6 +1,6 @@
 /*
- * send.c: what a client says, on its way to the server that it holds: what must stand ahead of a batch is put there, and
- * for each request an entry is pushed for its reply. Prepared statements are prepare.c's.
+ * send.c: what a client says, on its way to the server that it holds: what must stand ahead of a batch is put there,
+ * and for each request an entry is pushed for its reply. Prepared statements are prepare.c's.
  *
  *   first message of a batch ──> preamble: settings, leftovers ──> message, translated ──> entry for its reply
  *

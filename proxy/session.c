@@ -73,6 +73,13 @@ static char block_status(const struct client *c)
     return c->failed_block ? 'E' : 'I';
 }
 
+/* The message at the head goes nowhere, nor does the rest of it that is still to come. */
+static void drop_stream(struct client *c, const struct work *k)
+{
+    c->stream_left = k->f.total - k->have;
+    c->stream_drop = c->stream_left > 0;
+}
+
 /* A refused batch: its messages go nowhere, its end is answered. */
 static enum step drop_message(struct client *c, struct work *k)
 {
@@ -80,8 +87,7 @@ static enum step drop_message(struct client *c, struct work *k)
 
     if (!c->in_batch && !ends)
         c->in_batch = true;
-    c->stream_left = k->f.total - k->have;
-    c->stream_drop = true;
+    drop_stream(c, k);
     if (ends) {
         c->drop_batch = false;
         c->in_batch = false;
@@ -138,8 +144,7 @@ static enum step answer_here(struct client *c, struct work *k)
     case 'f': /* left over from a COPY that has failed: PostgreSQL ignores them, too */
         if (c->server != NULL)
             return GO_ON;
-        c->stream_left = k->f.total - k->have;
-        c->stream_drop = true;
+        drop_stream(c, k);
         consume(k, k->have);
         return ANSWERED;
     case 'p':
@@ -217,10 +222,6 @@ static enum step attach(struct client *c)
     c->slow_noted = false;
     client_move(c, CLIENT_WAITING);
     c->waiter.vars = c->vars;
-    if (c->replication) {
-        pool_acquire_private(c->pool, &c->waiter, c->replication_mode);
-        return c->state == CLIENT_WAITING ? WAIT : DOOMED;
-    }
     return pool_acquire(c->pool, &c->waiter) ? GO_ON : WAIT;
 }
 
@@ -304,7 +305,8 @@ void session_attached(struct client *c, struct server *s)
         client_wake(c);
 }
 
-/* A client that sends no more has got all that it can get: nothing is under way, or only what waits for more from it. */
+/* A client that sends no more has got all that it can get: nothing is under way, or only what waits for more from it.
+ */
 static bool finished(const struct client *c)
 {
     return all_answered(c) ||
@@ -423,10 +425,6 @@ void session_detach(struct client *c)
 
 void session_refused(struct client *c, const struct refusal *why)
 {
-    if (c->replication) {
-        fate_meet_as(c, FATE_NO_PRIVATE_SERVER, why->sqlstate, why->message);
-        return;
-    }
     client_move(c, CLIENT_IDLE);
     fate_meet_as(c, FATE_NO_SERVER, why->sqlstate, why->message);
     c->drop_batch = true;
@@ -555,6 +553,8 @@ static void tick_active(struct client *c, usec_t now)
     struct server *s = c->server;
     bool running = !expect_empty(&s->expects);
 
+    if (c->replication)
+        return; /* a stream has no end that could be late */
     if (running && is_over(LIMIT_OF(c, query_timeout), c->query_at, now))
         fate_meet(c, FATE_QUERY_TIMEOUT);
     else if (is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
@@ -574,7 +574,8 @@ static usec_t wait_limit(const struct client *c)
     return d != NULL && d->query_wait_timeout != UNSET_USEC ? d->query_wait_timeout : LIMIT_OF(c, query_wait_timeout);
 }
 
-/* It has waited long enough: where servers refuse to let us in, by the reason that the last one gave. */
+/* It has waited long enough: where a server itself refuses to let us in, by its words. Where none was reached, the limit
+ * is named, and the cause is its detail (fate.c). */
 static void waited_too_long(struct client *c, enum fate otherwise)
 {
     char sqlstate[6], text[256];
@@ -584,7 +585,10 @@ static void waited_too_long(struct client *c, enum fate otherwise)
         return;
     }
     limits_failure(c->target, sqlstate, text, sizeof text);
-    fate_meet_as(c, FATE_SERVERS_REFUSE, sqlstate, text);
+    if (strncmp(sqlstate, "08", 2) == 0)
+        fate_meet(c, otherwise);
+    else
+        fate_meet_as(c, FATE_SERVERS_REFUSE, sqlstate, text);
 }
 
 static void tick_waiting(struct client *c, usec_t now)

@@ -102,7 +102,6 @@ static void choose_pool(struct client *c)
         c->mode = d->pool_mode;
     if (u != NULL && u->pool_mode != POOL_MODE_UNSET)
         c->mode = u->pool_mode;
-    c->waiter.keeps_server = c->mode == POOL_SESSION;
 }
 
 /* As PostgreSQL keeps it: printable ASCII, and not too long. */
@@ -208,6 +207,28 @@ static bool database_is_open(struct client *c)
     return true;
 }
 
+/* A connection for replication has a server of its own from the login to the end: PostgreSQL itself says who may. */
+static void want_replication_server(struct client *c)
+{
+    struct vars *asked = c->login->asked == NULL ? vars_new() : vars_ref(c->login->asked);
+    char *name = clean_application_name(c);
+
+    c->vars = vars_with(asked, "application_name", name, false);
+    free(name);
+    client_move(c, CLIENT_WELCOME);
+    c->waiter.vars = c->vars;
+    pool_acquire_private(c->pool, &c->waiter, c->replication_mode);
+}
+
+static void enter_replication(struct client *c, struct server *s)
+{
+    c->server = s;
+    enter(c, vars_ref(s->vars));
+    vars_unref(c->vars);
+    c->vars = vars_ref(s->vars); /* nothing is ever set here: a walsender may not even know SET */
+    client_move(c, CLIENT_ACTIVE);
+}
+
 void welcome(struct client *c)
 {
     struct vars *answer;
@@ -219,6 +240,10 @@ void welcome(struct client *c)
     if (!database_is_open(c) || !count_client(c))
         return;
     choose_pool(c);
+    if (c->replication) {
+        want_replication_server(c);
+        return;
+    }
     answer = limits_welcome_get(c->target, c->login->asked);
     if (answer != NULL) {
         enter(c, answer);
@@ -247,6 +272,10 @@ static void expect_reports(struct server *s, const struct vars *before)
 
 void login_attached(struct client *c, struct server *s)
 {
+    if (c->replication) {
+        enter_replication(c, s);
+        return;
+    }
     struct vars *want = plain_settings(c, s);
     struct vars *before = vars_ref(s->vars);
     const struct vars *asked = c->login->asked;
