@@ -243,6 +243,8 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
         relay_fakes(m->s);
     } else {
         forget_replay(c);
+        if (is_on_server(on_server))
+            inject_close(m, on_server); /* in a failed transaction PostgreSQL itself says what may be parsed */
         msg_parse(&m->s->conn.out, text->name, parse->text, parse->types);
         conn_touch(&m->s->conn);
         on_server->asked = true;

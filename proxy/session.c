@@ -574,8 +574,8 @@ static usec_t wait_limit(const struct client *c)
     return d != NULL && d->query_wait_timeout != UNSET_USEC ? d->query_wait_timeout : LIMIT_OF(c, query_wait_timeout);
 }
 
-/* It has waited long enough: where a server itself refuses to let us in, by its words. Where none was reached, the limit
- * is named, and the cause is its detail (fate.c). */
+/* It has waited long enough: where a server itself refuses to let us in, by its words. Where none was reached, the
+ * limit is named, and the cause is its detail (fate.c). */
 static void waited_too_long(struct client *c, enum fate otherwise)
 {
     char sqlstate[6], text[256];

@@ -155,14 +155,20 @@ def test_a_server_opened_for_replication_is_not_waited_for_by_others(pg, sluice)
                    options={"default_pool_size": 3, "query_wait_timeout": 8})
         holder, waits = s.connect(), s.connect()
         holder.execute("BEGIN; SELECT 1")
-        replication = s.connect(replication="database", autocommit=True)
-        replication.pgconn.send_query(b"IDENTIFY_SYSTEM")
-        replication.pgconn.flush()
+        told = []
+        opening = threading.Thread(target=lambda: told.append(identified(s)), daemon=True)
+        opening.start()
         wait_for(lambda: s.pool()["sv_login"] == 1, 5, "the replication server to be opened")
         began = time.monotonic()
         waits.execute("SELECT 1")
         assert time.monotonic() - began < 4 * SLOWER
-        assert replication.pgconn.get_result().status == psycopg.pq.ExecStatus.TUPLES_OK
+        opening.join(20 * SLOWER)
+        assert told == [psycopg.pq.ExecStatus.TUPLES_OK]
+
+
+def identified(s):
+    with s.connect(replication="database") as connection:
+        return connection.pgconn.exec_(b"IDENTIFY_SYSTEM").status
 
 
 def identify_system(s):
