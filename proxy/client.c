@@ -160,7 +160,7 @@ void client_end(struct client *c, const char *sqlstate, const char *message, con
     client_move(c, CLIENT_LINGER);
     conn_resume(&c->conn);
     conn_shutdown(&c->conn);
-    if (c->eof || c->conn.eof || c->conn.broken)
+    if (c->eof || c->conn.eof || c->conn.broken || c->conn.phase != CONN_OPEN) /* it could not be told */
         client_drop(c, NULL);
 }
 
