@@ -84,8 +84,12 @@ static void cancel_end(struct cancel *x)
         return;
     x->server = NULL;
     s->cancels_open--;
-    if (s->cancels_open == 0 && s->state == SERVER_CANCELED)
+    if (s->cancels_open > 0)
+        return;
+    if (s->state == SERVER_CANCELED)
         pool_release(s);
+    else if (s->owner != NULL)
+        client_wake(client_of_waiter(s->owner)); /* its next batch has waited for this (send.c) */
 }
 
 static void send_cancel(struct cancel *x)

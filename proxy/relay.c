@@ -477,6 +477,20 @@ static bool reword(struct relay *r, const struct expect *head, struct span body)
     return true;
 }
 
+/* What went ahead of a batch was refused, and so the batch did not run. A cancel that came just then is the batch's:
+ * the client goes on, with another server. */
+static enum verdict settings_failed(struct relay *r, const struct msg_error *e)
+{
+    struct server *s = r->s;
+
+    if (strcmp(e->sqlstate, "57014") == 0 && r->c->state == CLIENT_ACTIVE)
+        return on_fatal(r, e);
+    run_flush(r);
+    s->close_needed = true;
+    login_settings(r->c, s, e);
+    return s->state == SERVER_DEAD ? RELAY_GONE : RELAY_DROP;
+}
+
 static enum verdict on_error(struct relay *r, struct span body)
 {
     struct server *s = r->s;
@@ -496,12 +510,8 @@ static enum verdict on_error(struct relay *r, struct span body)
     s->copy_end_sent = false;
     if (head != NULL && head->effect == EFFECT_CLEANUP)
         s->close_needed = s->tx == 'I' || s->close_needed;
-    if (head != NULL && head->effect == EFFECT_SETTINGS && r->c != NULL) {
-        run_flush(r);
-        s->close_needed = true;
-        login_settings(r->c, s, &e);
-        return r->s->state == SERVER_DEAD ? RELAY_GONE : RELAY_DROP;
-    }
+    if (head != NULL && head->effect == EFFECT_SETTINGS && r->c != NULL)
+        return settings_failed(r, &e);
     if (forward) {
         stat_add(&worker_stats(r->c->worker, r->c->db)->error_count, 1);
         forward = !reword(r, head, body);

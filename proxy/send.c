@@ -158,10 +158,12 @@ static bool begin_batch(struct client *c, struct server *s)
 
     if (!idle && !may_follow(c, s))
         return false;
+    if (idle && s->cancels_open > 0)
+        return false; /* it is for the statement before: it must not hit this one */
     c->quiet = false;
     if (idle) {
         s->replied = false;
-        c->query_at = c->worker->loop.now;
+        c->query_at = c->idle_at = c->worker->loop.now;
         if (c->xact_at == 0)
             c->xact_at = c->query_at;
         if (UNLIKELY(preamble_needed(c, s)))

@@ -54,6 +54,27 @@ def test_reset_goes_back_to_the_startup_value(sluice, case, reset):
     assert show(asking, name) == expected, "after the neighbour's " + reset
 
 
+@pytest.mark.parametrize("case", ["TimeZone", "search_path by options", "application_name"])
+@pytest.mark.parametrize("how", ["several", "prepared", "in a transaction"])
+def test_reset_in_other_ways(sluice, case, how):
+    """Among other statements, by the extended protocol, in a transaction: the startup value, on any server."""
+    name, settings, expected = STARTUP[case]
+    s = sluice(options={"default_pool_size": 1})
+    asking, plain = s.connect(**settings), s.connect()
+    before = show(plain, name)
+    for _ in range(2):
+        if how == "several":
+            asking.execute(f"SELECT ';'; RESET {name}; SELECT 1")
+        elif how == "prepared":
+            asking.execute(f"RESET {name}", prepare=True)
+        else:
+            asking.execute("BEGIN")
+            asking.execute(f"RESET {name}")
+            asking.execute("COMMIT")
+        assert show(asking, name) == expected
+        assert show(plain, name) == before
+
+
 def test_clients_with_different_settings_over_several_servers(sluice):
     """Each client meets every server of the pool, and is always itself."""
     s = sluice(options={"default_pool_size": 3}, workers=3)

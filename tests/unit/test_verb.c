@@ -232,6 +232,67 @@ static void settings_may_have_two_parts(void **state)
     CHECK(rows);
 }
 
+static void set_to_default_is_a_reset(void **state)
+{
+    static const struct row rows[] = {
+        {"set TimeZone to default", VERB_RESET, "timezone"},
+        {"SET session work_mem = DEFAULT;", VERB_RESET, "work_mem"},
+        {"set time zone local", VERB_RESET, "timezone"},
+        {"SET TIME ZONE DEFAULT", VERB_RESET, "timezone"},
+        {"reset time zone", VERB_RESET, "timezone"},
+        {"set time zone 'UTC'", VERB_OTHER, NULL},
+        {"set local a to default", VERB_OTHER, NULL},
+        {"set a to defaults", VERB_OTHER, NULL},
+        {"set a to default, b", VERB_OTHER, NULL},
+        {"set session authorization default", VERB_OTHER, NULL},
+        {"set", VERB_OTHER, NULL},
+        {"set all to default", VERB_OTHER, NULL},
+    };
+
+    (void)state;
+    CHECK(rows);
+}
+
+/* The names of a text, with commas between them. */
+static void check_resets(const char *sql, const char *expected)
+{
+    struct buf names = {.data = NULL};
+    char seen[256] = "";
+
+    assert_int_equal(verb_resets(sql, &names), expected[0] != '\0');
+    while (buf_used(&names) > 0) {
+        const char *name = (const char *)buf_head(&names);
+        if (seen[0] != '\0')
+            strcat(seen, ",");
+        strcat(seen, name);
+        buf_consume(&names, strlen(name) + 1);
+    }
+    buf_free(&names);
+    assert_string_equal(seen, expected);
+}
+
+static void resets_are_found_among_statements(void **state)
+{
+    (void)state;
+    check_resets("", "");
+    check_resets("select 1", "");
+    check_resets("reset a", "a");
+    check_resets("select 1; reset a; set b to default", "a,b");
+    check_resets(";;reset all;select 'x'", "all");
+    check_resets("select ';reset a'; select \"; reset b\"", "");
+    check_resets("select $x$; reset a; $x$; reset b", "b");
+    check_resets("select $1; reset b", "b");
+    check_resets("select $", "");
+    check_resets("select E'\\'; reset a; '; reset b", "b");
+    check_resets("select 'it''s'; reset b", "b");
+    check_resets("select 'not closed; reset b", "");
+    check_resets("-- ; reset a\nselect 1 /* ; reset b */; reset c", "c");
+    check_resets("reset a; set a to 1", "");
+    check_resets("reset a; reset b; set session a = 1", "b");
+    check_resets("reset a; set local b to 1", "a");
+    check_resets("reset a b; reset c", "c");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +306,8 @@ int main(void)
         cmocka_unit_test(a_name_must_follow),
         cmocka_unit_test(deallocate_prepare),
         cmocka_unit_test(settings_may_have_two_parts),
+        cmocka_unit_test(set_to_default_is_a_reset),
+        cmocka_unit_test(resets_are_found_among_statements),
     };
 
     return cmocka_run_group_tests_name("verb", tests, NULL, NULL);

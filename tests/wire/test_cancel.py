@@ -143,6 +143,47 @@ def test_server_waits_until_the_cancel_has_ended(fakes, front):
     assert len(slow.fake.conns) == 1, "the server itself was fine"
 
 
+def test_a_transactions_next_statement_waits_until_the_cancel_has_ended(fakes, front):
+    """The server is still held, but what is cancelled is the statement before: the next one is not hit by it."""
+    ended, slow = threading.Event(), None
+
+    def on_cancel(cancel):
+        slow.take(cancel)
+        ended.wait(10)
+
+    slow = Slow(fakes, on_cancel=on_cancel)
+    s = front(slow.fake)
+    with s.client() as a:
+        a.query("begin")
+        a.send(query("select slow"))
+        slow.wait_running()
+        threading.Thread(target=send_cancel, args=(s.port, a.pid, a.key), daemon=True).start()
+        assert errors_of(a.recv_until()) == ["57014"]
+        a.send(query("rollback"))
+        assert not slow.fake.wait_for(lambda: slow.fake.seen("rollback"), 0.5)
+        ended.set()
+        assert tags_of(a.recv_until()) == ["ROLLBACK"]
+
+
+def test_a_cancel_while_settings_are_sent(fakes, front):
+    """It is the batch's, which did not run; the client goes on."""
+    once = []
+
+    def answer(_conn, sql):
+        if sql.startswith("SET") and "Asia/Tokyo" in sql and once == ["armed"]:
+            once.append("hit")
+            return error("57014", "canceling statement due to user request")
+        return None
+
+    fake = fakes(answer=answer)
+    s = front(fake)
+    with s.client() as a, s.client(pairs=[("TimeZone", "Asia/Tokyo")]) as b:
+        a.value("select 1")
+        once.append("armed")
+        assert errors_of(b.query("select lost")) == ["57014"] and once == ["armed", "hit"]
+        assert b.value("select 3") == "ok"
+
+
 def test_cancel_that_does_not_end_costs_the_server(fakes, front):
     """Past cancel_wait_timeout the server is given up, and the clients go on with another."""
     let_go = threading.Event()

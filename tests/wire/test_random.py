@@ -17,6 +17,7 @@ from lib.wire import (Client, Closed, Message, bind, close, copy_data, copy_done
 FIRST_SEED = int(os.environ.get("WIRE_SEED", "1"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("WIRE_SEEDS", "40")))
 THE_END = "SELECT 'the end'"
+TRANSACTION_FAILED = Message("E", b"C25P02\0\0")
 
 TEXTS = ["SELECT 1", "SELECT $1::int + 1", "SELECT generate_series(1, 5)", "SELECT 1/0", "SELEC", "", "BEGIN", "COMMIT",
          "ROLLBACK", "SAVEPOINT s", "ROLLBACK TO SAVEPOINT s", "SELECT 'a', NULL, repeat('r', 300)",
@@ -73,7 +74,7 @@ def converse(port, requests, seed):
         while rows_of(got[-3:-2]) != [["the end"]]:
             got += c.recv_until()
         sender.join()
-    return [plain(m) for m in got]
+    return doomed([plain(m) for m in got])
 
 
 def plain(m):
@@ -81,6 +82,20 @@ def plain(m):
     if m.type == "E" and b"bind message supplies" in m.body:
         return Message("E", re.sub(rb'statement "[^"]*"', b"statement", m.body))
     return m
+
+
+def doomed(got):
+    """In a failed transaction, Bind of a statement that this server does not have yet with the wrong number of parameters
+    is refused for the transaction, not for the number: the one difference that is known (README)."""
+    status, told = b"I", []
+    for at, m in enumerate(got):
+        if m.type == "Z":
+            status = m.body
+        after = next((z.body for z in got[at:] if z.type == "Z"), b"")
+        if m.type == "E" and status == after == b"E" and b"bind message supplies" in m.body:
+            m = TRANSACTION_FAILED
+        told.append(TRANSACTION_FAILED if m.type == "E" and m.sqlstate == "25P02" else m)
+    return told
 
 
 def difference(requests, expected, got):
