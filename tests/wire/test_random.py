@@ -85,8 +85,8 @@ def plain(m):
 
 
 def doomed(got):
-    """In a failed transaction, Bind of a statement that this server does not have yet with the wrong number of parameters
-    is refused for the transaction, not for the number: the one difference that is known (README)."""
+    """In a failed transaction, Bind of a statement that this server does not have yet with the wrong number of
+    parameters is refused for the transaction, not for the number: the one difference that is known (README)."""
     status, told = b"I", []
     for at, m in enumerate(got):
         if m.type == "Z":
