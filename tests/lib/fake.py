@@ -4,6 +4,7 @@ FakeServer  does what a script says; keeps every message that it received, by co
 Relay       a TCP relay that cuts the bytes of one or both directions into pieces.
 """
 
+import contextlib
 import re
 import socket
 import struct
@@ -64,8 +65,14 @@ class FakeConn(Stream):
         if threading.get_ident() == self.thread:
             super().reset()
             return
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.shutdown(socket.SHUT_RD)
+        with contextlib.suppress(OSError):  # the peer was first, and the script has closed it
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.sock.shutdown(socket.SHUT_RD)
+
+    def hang_up(self):
+        """Ends both directions, from any thread."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
 
     def die(self):
         """Resets the connection, and gives the peer the time to notice."""

@@ -162,7 +162,7 @@ def test_idle_in_a_transaction(fakes, front, how):
         c.query("select 1")
         if how == "fatal":
             fake.conns[0].send(error("57P01", "terminating connection due to administrator command", "FATAL"))
-        fake.conns[0].reset() if how == "reset" else fake.conns[0].sock.shutdown(socket.SHUT_RDWR)
+        fake.conns[0].reset() if how == "reset" else fake.conns[0].hang_up()
         fake.wait_for(fake.conns[0].closed.is_set)
         got = []
         try:
