@@ -54,7 +54,7 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
 
     conn_tune(fd, &tcp);
     conn_init(&c->conn, &w->loop, &client_handler, fd);
-    c->conn.peek_first = true;
+    c->conn.peek_first = runtime_of(w->config)->client_tls != NULL; /* it may begin with a ClientHello */
     c->worker = w;
     c->peer = peer;
     c->address = address;

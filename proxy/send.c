@@ -110,7 +110,6 @@ void send_preamble(struct client *c, struct server *s)
 
     if (s->tx != 'I')
         left = (struct leftovers){0};
-    close_leftover_names(s);
     tell_fixed(c, s);
     if (left.settings || left.statements || !vars_equal(s->vars, c->vars))
         send_settings(c, s, &left);
@@ -166,8 +165,10 @@ static bool begin_batch(struct client *c, struct server *s)
         c->query_at = c->idle_at = c->worker->loop.now;
         if (c->xact_at == 0)
             c->xact_at = c->query_at;
-        if (UNLIKELY(preamble_needed(c, s)))
+        if (UNLIKELY(preamble_needed(c, s))) {
+            close_leftover_names(s);
             send_preamble(c, s);
+        }
         if (UNLIKELY(c->failed_block))
             send_failed_block(c, s);
     } else {
@@ -289,9 +290,10 @@ enum send_result send_message(struct client *c, const struct frame *f, const uin
 {
     struct sending m = {.c = c, .s = c->server, .f = f, .p = p, .have = have};
     bool is_copy = f->type == 'd' || f->type == 'c' || f->type == 'f';
-    bool begins = !c->in_batch && !is_copy && !(c->server->copy == COPY_IN && f->type == 'S');
+    bool skipping = c->server->expects.skipping; /* what stands ahead of a batch would be passed over, too */
+    bool begins = !c->in_batch && !is_copy && !skipping && !(c->server->copy == COPY_IN && f->type == 'S');
 
-    if (UNLIKELY(c->server->expects.skipping) && f->type != 'S') {
+    if (UNLIKELY(skipping) && f->type != 'S') {
         sending_raw(&m); /* the server reads it, and does nothing */
         c->in_batch = true;
         c->stream_left = f->total - have;

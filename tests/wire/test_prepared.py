@@ -1,7 +1,7 @@
 """Prepared statements in transaction pooling, as a scripted server sees them: names, sharing, eviction, order."""
 
-from lib.wire import (Client, bind, close, describe, error, errors_of, execute, extended, parse, query, sync, tags_of,
-                      types_of)
+from lib.wire import (Client, bind, close, describe, error, errors_of, execute, extended, flush, parse, query, sync,
+                      tags_of, types_of)
 
 
 def run(name, text=None):
@@ -240,3 +240,18 @@ def test_query_text_is_not_a_statement(fakes, front):
     with s.client() as c:
         got = c.ask(run("n", "select n") + sync() + query("select q") + run("n") + sync(), 3)
         assert types_of(got) == "12DCZ" + "TDCZ" + "2DCZ"
+
+
+def test_a_duplicate_leaves_no_name_behind(shop, prepared):
+    """42P05 is provoked with the client's own name, which nobody else meets: not where the batch goes on after the
+    error, and not at a login that needs nothing of the server but its settings."""
+    s = shop(prepared.port, default_pool_size=1)
+    with Client(s.port).login("postgres", "shop") as a, Client(s.port).login("postgres", "shop") as b:
+        assert types_of(a.ask(parse("b", "SELECT 1") + sync())) == "1Z"
+        a.send(parse("b", "SELECT 2") + query("SELECT 3") + flush())
+        assert errors_of(a.recv_until("E")) == ["42P05"]
+        assert types_of(a.ask(sync())) == "Z"
+        with Client(s.port).login("postgres", "shop", pairs=[("DateStyle", "ISO, MDY")]) as c:
+            assert errors_of(c.ask(bind(name="b") + sync())) == ["26000"]
+        assert errors_of(b.ask(bind(name="b") + sync())) == ["26000"]
+        assert types_of(a.ask(bind(name="b") + execute() + sync())) == "2DCZ"
