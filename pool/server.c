@@ -694,6 +694,7 @@ static void send_cleaning(struct server *s, const char *sql)
     msg_query(&s->conn.out, sql);
     conn_touch(&s->conn);
     s->state_since = s->pool->set->loop->now;
+    s->unnamed_asked = 0;
     server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CLEANUP, 0, NULL);
 }
 

@@ -369,7 +369,7 @@ static enum send_result parse_long(const struct sending *m)
 
     c->pin = "long prepared statement";
     unnamed_stmt_set(&c->unnamed, NULL);
-    m->s->unnamed_asked = 0;
+    m->s->unnamed_asked = m->s->unnamed_told = 0;
     m->s->close_needed = true; /* nobody else may meet that name */
     forget_replay(c);
     sending_raw(m);
@@ -406,7 +406,7 @@ static void ensure_unnamed(const struct sending *m)
     if (c->unnamed == NULL) {
         msg_named(&s->conn.out, 'C', 'S', ""); /* so that nobody else's is taken for it */
         conn_touch(&s->conn);
-        sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+        sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
         s->unnamed_asked = 0;
     } else if (s->unnamed_asked != c->unnamed->id) {
         send_unnamed(m, EXPECT_SKIP);

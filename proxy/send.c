@@ -60,6 +60,7 @@ static void send_settings(struct client *c, struct server *s, const struct lefto
     if (count > 0 || left->settings || left->statements) {
         msg_query(&s->conn.out, (const char *)sql.data);
         conn_touch(&s->conn);
+        s->unnamed_asked = 0; /* every Query takes it away */
         server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_SETTINGS, c->id, NULL);
     }
     buf_free(&sql);
@@ -129,6 +130,7 @@ static void send_failed_block(struct client *c, struct server *s)
     c->failed_block = false;
     msg_query(&s->conn.out, "BEGIN;ROLLBACK TO SAVEPOINT \"sluice: the transaction's server was lost\"");
     conn_touch(&s->conn);
+    s->unnamed_asked = 0;
     server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_FAILED_BLOCK, c->id, NULL);
 }
 

@@ -264,7 +264,7 @@ def test_everything_returns_to_zero_after_load(pg, sluice):
     after = {row["list"]: row["items"] for row in s.admin("SHOW LISTS")}
     for name in ("used_clients", "login_clients", "free_servers", "used_servers", "dns_pending"):
         assert after[name] == lists[name], name
-    wait_for(lambda: s.fds() == fds, 5, "no descriptor to be left")
+    wait_for(lambda: s.fds() <= fds, 5, "no descriptor to be left")
 
 
 def test_one_console_sees_all_workers(sluice):

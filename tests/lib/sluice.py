@@ -35,7 +35,8 @@ USERLIST = {"demo": "demo", "md5user": "md5pass", "plainuser": "plainpass", "pos
 SANITIZER_EXIT = 99
 SUPPRESSIONS = TOP / "tests" / "lib" / "tsan.supp"
 SANITIZER_ENV = {
-    "ASAN_OPTIONS": f"detect_leaks=1:exitcode={SANITIZER_EXIT}:detect_stack_use_after_return=1",
+    "ASAN_OPTIONS": f"detect_leaks=1:exitcode={SANITIZER_EXIT}:detect_stack_use_after_return=1"
+                    ":quarantine_size_mb=16",
     "LSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}",
     "UBSAN_OPTIONS": f"print_stacktrace=1:exitcode={SANITIZER_EXIT}",
     "TSAN_OPTIONS": f"exitcode={SANITIZER_EXIT}:second_deadlock_stack=1:suppressions={SUPPRESSIONS}",

@@ -255,3 +255,13 @@ def test_a_duplicate_leaves_no_name_behind(shop, prepared):
             assert errors_of(c.ask(bind(name="b") + sync())) == ["26000"]
         assert errors_of(b.ask(bind(name="b") + sync())) == ["26000"]
         assert types_of(a.ask(bind(name="b") + execute() + sync())) == "2DCZ"
+
+
+def test_settings_ahead_of_a_batch_take_the_unnamed_statement_away(shop, prepared):
+    """... on the server, as every Query does; its client does not notice."""
+    s = shop(prepared.port, default_pool_size=1)
+    with Client(s.port).login("postgres", "shop") as a, Client(s.port).login("postgres", "shop") as b:
+        assert types_of(a.ask(parse("", "SELECT $1::int") + sync())) == "1Z"
+        assert types_of(b.ask(run("s", "SET work_mem = '7MB'") + sync())) == "12CZ"
+        for _ in range(2):
+            assert types_of(a.ask(bind(values=[1]) + execute() + sync())) == "2DCZ"
