@@ -62,6 +62,7 @@ struct expect {
     uint8_t type;
     uint8_t verdict;
     uint8_t effect;
+    uint32_t version; /* of a client_stmt in arg: what it meant then */
     uint64_t client_id;
     void *arg; /* by effect; counted by who pushes */
 };

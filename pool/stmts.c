@@ -442,26 +442,31 @@ static void text_assign(struct stmt_text **to, struct stmt_text *from)
 
 void client_stmt_ask(struct client_stmt *st, struct stmt_text *text, uint64_t batch)
 {
+    if (st->pending == 0)
+        st->kept = st->about;
+    st->about = (struct stmt_told){0};
     text_assign(&st->asked, text);
     st->pending++;
     st->batch = batch;
+    st->version++;
 }
 
 void client_stmt_settle(struct client_stmts *s, struct client_stmt *st, bool done, struct stmt_text *text)
 {
     assert(st->pending > 0);
     st->pending--;
-    if (done) {
+    if (done)
         text_assign(&st->told, text);
-        st->described = st->outdated = false;
-        st->shape = 0;
-    }
+    st->changed = st->changed || done;
     if (st->pending > 0)
         return;
     if (st->orphan) {
         free_unneeded(st);
         return;
     }
+    if (!st->changed)
+        st->about = st->kept;
+    st->changed = false;
     text_assign(&st->asked, st->told);
     if (st->told == NULL && s != NULL)
         client_stmt_remove(s, st);

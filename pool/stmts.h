@@ -88,6 +88,13 @@ void server_stmts_clear(struct server_stmts *s);
 
 /* --- a client's --- */
 
+/* What a client knows of the rows of a statement. */
+struct stmt_told {
+    uint64_t shape; /* 0: nothing */
+    bool described; /* it has asked */
+    bool outdated;  /* on a server they were seen to have another shape: the statement can only be prepared anew */
+};
+
 struct client_stmt {
     char *name;              /* owned */
     struct stmt_text *told;  /* counted, NULL: no such statement */
@@ -96,10 +103,11 @@ struct client_stmt {
     unsigned pending; /* requests under way that change it */
     unsigned uses;    /* who else names it: expected replies, the client's last Bind */
     uint64_t batch;
-    uint64_t shape; /* of its rows, as the client was told; 0: it was not */
-    bool described; /* the client has asked for its row shape */
-    bool outdated;  /* on a server its rows were seen to have another shape: it can only be prepared anew */
-    bool orphan;    /* no longer in its client's set; lives on for what is pending or in use */
+    uint32_t version;       /* changes with its meaning */
+    struct stmt_told about; /* by what is asked */
+    struct stmt_told kept;  /* by what is told, while something is pending */
+    bool changed;           /* something that was pending has succeeded */
+    bool orphan;            /* no longer in its client's set; lives on for what is pending or in use */
 };
 
 struct client_stmts {

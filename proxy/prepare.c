@@ -176,9 +176,19 @@ static enum send_result refuse(const struct sending *m, const char *sqlstate, co
     return SEND_OK;
 }
 
+/* Pushes the entry for a Describe that says how st's rows look. */
+static void expect_shape(const struct sending *m, enum expect_verdict verdict, enum expect_effect effect,
+                         struct client_stmt *st)
+{
+    struct expect_queue *q = &m->s->expects;
+
+    sending_expect(m, EXPECT_DESCRIBE, verdict, effect, client_stmt_use(st));
+    expect_at(q, q->count - 1)->version = st->version;
+}
+
 static bool shape_is_open(const struct sending *m, const struct client_stmt *st, const struct server_stmt *on_server)
 {
-    return st->shape != 0 && m->s->tx != 'E' && (on_server == NULL || on_server->shape != st->shape);
+    return st->about.shape != 0 && m->s->tx != 'E' && (on_server == NULL || on_server->shape != st->about.shape);
 }
 
 /* Asks the server how it describes the rows; the client's message waits for that. */
@@ -189,7 +199,7 @@ static enum send_result check_shape(const struct sending *m, struct client_stmt 
     msg_named(&m->s->conn.out, 'D', 'S', st->asked->name);
     msg_empty(&m->s->conn.out, 'H');
     conn_touch(&m->s->conn);
-    sending_expect(m, EXPECT_DESCRIBE, EXPECT_SKIP, EFFECT_CHECK, client_stmt_use(st));
+    expect_shape(m, EXPECT_SKIP, EFFECT_CHECK, st);
     return SEND_WAIT;
 }
 
@@ -198,7 +208,7 @@ static enum send_result make_ready(const struct sending *m, struct client_stmt *
 {
     struct server_stmt *on_server = server_stmts_find(&m->s->stmts, st->asked);
 
-    if (UNLIKELY(!st->outdated && shape_is_open(m, st, on_server)))
+    if (UNLIKELY(!st->about.outdated && shape_is_open(m, st, on_server)))
         return check_shape(m, st);
     return ensure_prepared(m, st->asked) == NULL ? SEND_WAIT : SEND_OK;
 }
@@ -438,7 +448,7 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
     st = known_name(m, name, &wait);
     if (wait)
         return SEND_WAIT;
-    if (st == NULL || st->described || st->shape != 0)
+    if (st == NULL || st->about.described || st->about.shape != 0)
         forget_replay(m->c); /* it was told the row shape: PostgreSQL's own error is due */
     if (st == NULL)
         return SEND_OK;
@@ -460,7 +470,7 @@ enum send_result prepare_bind(const struct sending *m)
         note_bound(m, bind.portal, st);
         stat_add(&worker_stats(m->c->worker, m->c->db)->bind_count, 1);
     }
-    if (st != NULL && st->outdated)
+    if (st != NULL && st->about.outdated)
         return refuse(m, "0A000", "cached plan must not change result type");
     if (st != NULL)
         send_renamed(m, span_of(bind.portal, strlen(bind.portal) + 1), st->asked->name, bind.rest);
@@ -473,10 +483,12 @@ enum send_result prepare_bind(const struct sending *m)
 
 static void expect_description(const struct sending *m, struct client_stmt *st)
 {
-    if (st != NULL)
-        st->described = true;
-    sending_expect(m, EXPECT_DESCRIBE, EXPECT_FORWARD, st == NULL ? EFFECT_NONE : EFFECT_TOLD,
-                   st == NULL ? NULL : client_stmt_use(st));
+    if (st == NULL) {
+        sending_expect(m, EXPECT_DESCRIBE, EXPECT_FORWARD, EFFECT_NONE, NULL);
+        return;
+    }
+    st->about.described = true;
+    expect_shape(m, EXPECT_FORWARD, EFFECT_TOLD, st);
 }
 
 static struct client_stmt *bound_to(const struct client *c, const char *portal)
@@ -495,7 +507,7 @@ enum send_result prepare_describe(const struct sending *m)
         else if (resolve_name(m, named.name, &st) == SEND_WAIT)
             return SEND_WAIT;
     }
-    if (st != NULL && named.kind == 'S' && st->outdated)
+    if (st != NULL && named.kind == 'S' && st->about.outdated)
         return refuse(m, "0A000", "cached plan must not change result type");
     if (st != NULL && named.kind == 'S')
         send_renamed(m, span_of("S", 1), st->asked->name, span_of(NULL, 0));

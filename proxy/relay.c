@@ -72,14 +72,15 @@ static void settle_shape(struct server *s, const struct expect *e, uint64_t shap
 {
     struct client_stmt *st = e->arg;
     struct client *c = worker_client(worker_of(s), e->client_id);
-    struct server_stmt *on_server = st->asked == NULL ? NULL : server_stmts_find(&s->stmts, st->asked);
+    bool same = st->version == e->version && st->asked != NULL; /* else the name means another statement by now */
+    struct server_stmt *on_server = same ? server_stmts_find(&s->stmts, st->asked) : NULL;
 
     if (on_server != NULL)
         on_server->shape = shape;
-    if (e->effect == EFFECT_TOLD)
-        st->shape = shape;
-    else if (st->shape != shape)
-        st->outdated = true;
+    if (same && e->effect == EFFECT_TOLD)
+        st->about.shape = shape;
+    else if (same && st->about.shape != shape)
+        st->about.outdated = true;
     if (e->effect == EFFECT_CHECK && c != NULL)
         client_wake(c);
 }

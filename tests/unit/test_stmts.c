@@ -495,7 +495,7 @@ static void client_parses_and_closes(void **state)
     assert_ptr_equal(st->asked, t);
     assert_true(client_stmt_certain(st, 6));
     assert_int_equal(t->refs, 3);
-    st->described = true;
+    st->about.described = true;
     client_stmt_ask(st, NULL, 6);
     assert_null(st->asked);
     assert_ptr_equal(st->told, t);
@@ -536,7 +536,7 @@ static void client_closes_and_parses_in_one_batch(void **state)
         struct client_stmts s = {0};
         struct client_stmt *st = named(&s, "a", t[1]);
 
-        st->described = true;
+        st->about.described = true;
         client_stmt_ask(st, NULL, 2);
         client_stmt_ask(st, t[2], 2);
         assert_ptr_equal(st->asked, t[2]); /* what the same batch's Bind means */
@@ -549,7 +549,7 @@ static void client_closes_and_parses_in_one_batch(void **state)
         assert_ptr_equal(st == NULL ? NULL : st->told, t[rows[i].left]);
         assert_ptr_equal(st == NULL ? NULL : st->asked, t[rows[i].left]);
         if (st != NULL)
-            assert_int_equal(st->described, rows[i].left == 1);
+            assert_int_equal(st->about.described, rows[i].left == 1);
         client_stmts_free(&s);
         assert_int_equal(t[1]->refs, 1);
         assert_int_equal(t[2]->refs, 1);

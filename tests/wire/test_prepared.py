@@ -265,3 +265,18 @@ def test_settings_ahead_of_a_batch_take_the_unnamed_statement_away(shop, prepare
         assert types_of(b.ask(run("s", "SET work_mem = '7MB'") + sync())) == "12CZ"
         for _ in range(2):
             assert types_of(a.ask(bind(values=[1]) + execute() + sync())) == "2DCZ"
+
+
+def test_a_name_that_gets_another_meaning_has_another_shape(shop, prepared):
+    """In one batch: described, closed, prepared with other columns, executed. What was told of the old is not held
+    against the new, not even where the old one's description comes last."""
+    s = shop(prepared.port, default_pool_size=1)
+    with Client(s.port).login("postgres", "shop") as c:
+        for text in ("SELECT 1", "SELECT 'x'::text, 2", "BEGIN", "COMMIT", "SELECT 3"):
+            got = c.ask(parse("n", text) + describe("S", "n") + run("n") + close("S", "n") + sync())
+            assert errors_of(got) == [], text
+        c.ask(parse("n", "SELECT 1") + describe("S", "n") + sync())
+        got = c.ask(describe("S", "n") + close("S", "n") + run("n", "SELECT 'x'::text, 2") + describe("S", "n")
+                    + close("S", "n") + run("n", "SELECT 4") + sync())
+        assert types_of(got) == "tT312DCtT312DCZ"
+        assert types_of(c.ask(run("n") + sync())) == "2DCZ"

@@ -85,17 +85,23 @@ def plain(m):
 
 
 def doomed(got):
-    """In a failed transaction, Bind of a statement that this server does not have yet with the wrong number of
-    parameters is refused for the transaction, not for the number: the one difference that is known (README)."""
-    status, told = b"I", []
-    for at, m in enumerate(got):
-        if m.type == "Z":
-            status = m.body
-        after = next((z.body for z in got[at:] if z.type == "Z"), b"")
-        if m.type == "E" and status == after == b"E" and b"bind message supplies" in m.body:
-            m = TRANSACTION_FAILED
-        told.append(TRANSACTION_FAILED if m.type == "E" and m.sqlstate == "25P02" else m)
-    return told
+    """In a failed transaction, a statement that this server does not have yet cannot be prepared there: Bind with the
+    wrong number of parameters, or Describe, gets 25P02. That is the one difference that is known (README), and so from
+    such an answer on, a batch in a failed transaction is told as failed."""
+    status, told, batch = b"I", [], []
+    for m in got:
+        batch.append(m)
+        if m.type != "Z":
+            continue
+        if status == m.body == b"E":
+            first = next((at for at, b in enumerate(batch) if is_doomed(b)), None)
+            batch = batch if first is None else [*batch[:first], TRANSACTION_FAILED, m]
+        told, status, batch = told + batch, m.body, []
+    return told + batch
+
+
+def is_doomed(m):
+    return m.type == "t" or (m.type == "E" and (b"bind message supplies" in m.body or m.sqlstate == "25P02"))
 
 
 def difference(requests, expected, got):
