@@ -115,7 +115,8 @@ static void configure_database(const struct config *c, struct database_state *db
 {
     const struct config_database *d = database_config(c, db->name);
 
-    db->servers_max = pick(d == NULL ? UNSET_INT : d->max_db_connections, c->opt.max_db_connections);
+    __atomic_store_n(&db->servers_max, pick(d == NULL ? UNSET_INT : d->max_db_connections, c->opt.max_db_connections),
+                     __ATOMIC_RELAXED);
     __atomic_store_n(&db->clients_max,
                      pick(d == NULL ? UNSET_INT : d->max_db_client_connections, c->opt.max_db_client_connections),
                      __ATOMIC_RELAXED);
@@ -125,7 +126,9 @@ static void configure_user(const struct config *c, struct user_state *u)
 {
     const struct config_user *cu = config_user_find(c, u->name);
 
-    u->servers_max = pick(cu == NULL ? UNSET_INT : cu->max_user_connections, c->opt.max_user_connections);
+    __atomic_store_n(&u->servers_max,
+                     pick(cu == NULL ? UNSET_INT : cu->max_user_connections, c->opt.max_user_connections),
+                     __ATOMIC_RELAXED);
     __atomic_store_n(&u->clients_max,
                      pick(cu == NULL ? UNSET_INT : cu->max_user_client_connections, c->opt.max_user_client_connections),
                      __ATOMIC_RELAXED);
@@ -391,7 +394,8 @@ bool limits_blocks_others(struct target *t)
 {
     bool blocks = false;
 
-    if (t->db->servers_max == 0 && t->user->servers_max == 0)
+    if (__atomic_load_n(&t->db->servers_max, __ATOMIC_RELAXED) == 0 &&
+        __atomic_load_n(&t->user->servers_max, __ATOMIC_RELAXED) == 0)
         return false;
     int64_t now = clock_now();
     lock();

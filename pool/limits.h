@@ -21,7 +21,6 @@ struct database_state {
     int clients_max;    /* atomic */
     int paused;         /* atomic bool */
     int disabled;       /* atomic bool */
-    int wait_close;     /* atomic bool */
     int host_index;     /* atomic: the node that was last seen to be the primary */
     uint64_t reconnect; /* atomic: servers opened before this number are closed when idle (RECONNECT) */
     uint64_t catalog;   /* atomic: changes with every DDL command tag; part of prepared statements' keys */
@@ -30,7 +29,7 @@ struct database_state {
 struct user_state {
     char *name;
     int servers;     /* mutex */
-    int servers_max; /* mutex: 0 = no limit */
+    int servers_max; /* mutex to write, atomic to read: 0 = no limit */
     int clients;     /* atomic */
     int clients_max; /* atomic */
 };
