@@ -505,24 +505,82 @@ void conn_adopt(struct conn *c, struct conn_loop *loop)
         event_add(c->read_event, NULL);
 }
 
-void conn_tune(int fd, const struct conn_tcp *t)
-{
-    int on = 1;
+/* --- options of sockets: each fails harmlessly on a Unix socket --- */
 
-    /* Each of these fails harmlessly on a Unix socket. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (t->keepalive)
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (t->keepidle_s > 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &t->keepidle_s, sizeof t->keepidle_s);
-    if (t->keepintvl_s > 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &t->keepintvl_s, sizeof t->keepintvl_s);
-    if (t->keepcnt > 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &t->keepcnt, sizeof t->keepcnt);
-    if (t->user_timeout_ms > 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &t->user_timeout_ms, sizeof t->user_timeout_ms);
-    if (t->socket_buffer_bytes > 0) {
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &t->socket_buffer_bytes, sizeof t->socket_buffer_bytes);
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &t->socket_buffer_bytes, sizeof t->socket_buffer_bytes);
+static void set_option(int fd, int level, int name, int value)
+{
+    setsockopt(fd, level, name, &value, sizeof value);
+}
+
+void conn_tune_listener(int fd, const struct options *o)
+{
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, o->tcp_keepalive);
+}
+
+void conn_tune_accepted(int fd, const struct options *o)
+{
+    int user_timeout_ms = (int)(o->tcp_user_timeout / USEC_PER_MSEC);
+
+    if (o->tcp_keepidle > 0)
+        set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, o->tcp_keepidle);
+    if (o->tcp_keepintvl > 0)
+        set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, o->tcp_keepintvl);
+    if (o->tcp_keepcnt > 0)
+        set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, o->tcp_keepcnt);
+    if (user_timeout_ms > 0)
+        set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, user_timeout_ms);
+    if (o->tcp_socket_buffer > 0) {
+        set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)o->tcp_socket_buffer);
+        set_option(fd, SOL_SOCKET, SO_RCVBUF, (int)o->tcp_socket_buffer);
     }
+}
+
+void conn_tune(int fd, const struct options *o)
+{
+    conn_tune_listener(fd, o);
+    conn_tune_accepted(fd, o);
+}
+
+/* --- descriptors that are only watched --- */
+
+struct conn_watch {
+    struct event *event; /* owned */
+    void (*ready)(void *arg);
+    void *arg;
+};
+
+static void on_watched(evutil_socket_t fd, short what, void *arg)
+{
+    const struct conn_watch *w = arg;
+
+    (void)fd;
+    (void)what;
+    w->ready(w->arg);
+}
+
+struct conn_watch *conn_watch_new(struct event_base *base, int fd, void (*ready)(void *arg), void *arg)
+{
+    struct conn_watch *w = mem_zalloc(sizeof *w);
+
+    w->event = event_new(base, fd, EV_READ | EV_PERSIST, on_watched, w);
+    w->ready = ready;
+    w->arg = arg;
+    return w;
+}
+
+void conn_watch_on(struct conn_watch *w)
+{
+    event_add(w->event, NULL);
+}
+
+void conn_watch_off(struct conn_watch *w)
+{
+    event_del(w->event);
+}
+
+void conn_watch_free(struct conn_watch *w)
+{
+    event_free(w->event);
+    free(w);
 }

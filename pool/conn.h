@@ -16,6 +16,7 @@
 #define SLUICE_CONN_H
 
 #include "conf/clock.h"
+#include "conf/options.h"
 #include "parser/bytes.h"
 #include "pool/tls.h"
 #include <sys/socket.h>
@@ -92,8 +93,8 @@ struct conn {
 
 /* Takes over a connected, non-blocking fd. */
 void conn_init(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd);
-/* A new socket, connecting; 0, or -1 with errno. opened or ended follow. keepalive options are set by the caller's
- * sockopt function where given. */
+/* A new socket, connecting; 0, or -1 with errno. opened or ended follow. Its options are set by the
+ * caller (conn_tune). */
 int conn_connect(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler,
                  const struct sockaddr *addr, socklen_t addr_len);
 /* Begins TLS on an open connection; opened follows. */
@@ -127,11 +128,18 @@ bool conn_can_move(const struct conn *c);
 void conn_detach(struct conn *c);
 void conn_adopt(struct conn *c, struct conn_loop *loop);
 
-/* Sets keepalive and user timeout as the options say; harmless on Unix sockets. */
-struct conn_tcp {
-    bool keepalive;
-    int keepidle_s, keepintvl_s, keepcnt, user_timeout_ms, socket_buffer_bytes;
-};
-void conn_tune(int fd, const struct conn_tcp *t);
+/* Options of TCP sockets; harmless on Unix sockets. Those of a listener are inherited by what it accepts; a connection of
+ * our own needs both. */
+void conn_tune_listener(int fd, const struct options *o);
+void conn_tune_accepted(int fd, const struct options *o);
+void conn_tune(int fd, const struct options *o);
+
+/* A descriptor that is only watched, such as a listener's: ready(arg) while it is readable. Off until it is switched on.
+ * Thread: the one of base's loop. */
+struct conn_watch;
+struct conn_watch *conn_watch_new(struct event_base *base, int fd, void (*ready)(void *arg), void *arg);
+void conn_watch_on(struct conn_watch *w);
+void conn_watch_off(struct conn_watch *w);
+void conn_watch_free(struct conn_watch *w);
 
 #endif

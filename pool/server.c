@@ -254,12 +254,6 @@ static bool next_host(struct server *s)
 static void begin_connect(struct server *s, const struct config_host *h)
 {
     const struct options *o = &s->pool->set->config->opt;
-    struct conn_tcp tcp = {.keepalive = o->tcp_keepalive,
-                           .keepidle_s = o->tcp_keepidle,
-                           .keepintvl_s = o->tcp_keepintvl,
-                           .keepcnt = o->tcp_keepcnt,
-                           .user_timeout_ms = (int)(o->tcp_user_timeout / USEC_PER_MSEC),
-                           .socket_buffer_bytes = (int)o->tcp_socket_buffer};
 
     if (conn_connect(&s->conn, s->pool->set->loop, &server_handler, (struct sockaddr *)&s->address.addr,
                      s->address.len) < 0) {
@@ -268,7 +262,7 @@ static void begin_connect(struct server *s, const struct config_host *h)
         try_next(s);
         return;
     }
-    conn_tune(s->conn.fd, &tcp);
+    conn_tune(s->conn.fd, o);
     server_move(s, SERVER_CONNECTING);
 }
 

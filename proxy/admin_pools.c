@@ -6,6 +6,7 @@
 #include "proxy/admin_job.h"
 
 #include "conf/log.h"
+#include "proxy/accept.h"
 #include "proxy/control.h"
 #include "proxy/fate.h"
 
@@ -120,8 +121,8 @@ static void resume_everything(void (*done)(void *arg), void *arg)
     bool was_suspended = suspended;
 
     paused = suspended = false;
-    if (was_suspended && !control_shutting_down())
-        control_accepting(true);
+    if (was_suspended)
+        accept_enable(true);
     log_info("RESUME");
     workers_call(resume_in_worker, done, arg);
 }
@@ -252,7 +253,7 @@ void run_suspend(struct job *j)
         return;
     }
     suspended = true;
-    control_accepting(false);
+    accept_enable(false);
     j->count = unsent_in_worker;
     j->over = suspend_over;
     j->undo = resume_again;

@@ -44,15 +44,9 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
                           bool admin_port)
 {
     const struct options *o = &w->config->opt;
-    struct conn_tcp tcp = {.keepalive = o->tcp_keepalive,
-                           .keepidle_s = o->tcp_keepidle,
-                           .keepintvl_s = o->tcp_keepintvl,
-                           .keepcnt = o->tcp_keepcnt,
-                           .user_timeout_ms = (int)(o->tcp_user_timeout / USEC_PER_MSEC),
-                           .socket_buffer_bytes = (int)o->tcp_socket_buffer};
     struct client *c = mem_zalloc(sizeof *c);
 
-    conn_tune(fd, &tcp);
+    conn_tune_accepted(fd, o);
     conn_init(&c->conn, &w->loop, &client_handler, fd);
     c->conn.peek_first = runtime_of(w->config)->client_tls != NULL; /* it may begin with a ClientHello */
     c->worker = w;

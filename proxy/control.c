@@ -4,17 +4,16 @@
  *   start: listeners -> user -> log -> daemon -> pidfile -> resolver -> workers -> loop
  *   end:   listeners -> clients told -> workers -> what control holds -> resolver
  *
- * Invariants: control never waits for anything but its loop. A client is counted from accept to client_free. After
- * `ended` is set nothing is posted to a worker.
+ * Invariants: control never waits for anything but its loop. After `ended` is set nothing is posted to a worker.
  * Thread: control, but for control_post, control_client_* and control_shutting_down (any).
  */
 #include "proxy/control.h"
 
 #include "conf/log.h"
+#include "proxy/accept.h"
 #include "proxy/admin.h"
 #include "proxy/averages.h"
 #include "proxy/fate.h"
-#include "proxy/listen.h"
 #include "proxy/lookup.h"
 #include "proxy/process.h"
 #include "proxy/publish.h"
@@ -22,14 +21,11 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define TICK_USEC USEC_PER_SEC
-#define ACCEPT_BURST 64                         /* connections that are accepted before others have a turn */
-#define ACCEPT_PAUSE_USEC (100 * USEC_PER_MSEC) /* while there are no descriptors */
 #define SHUTDOWN_POLL_USEC (50 * USEC_PER_MSEC)
 #define DESCRIPTORS_BESIDES 64 /* files, pipes, event queues */
 
@@ -40,14 +36,8 @@ static struct {
     struct event *tick_event;
     struct event *signals[8];
     size_t signal_count;
-    struct listeners listeners;
-    struct event **accept_events; /* owned, one a listener */
     struct list laters;
-    int *handed; /* owned: clients that are on their way to each worker; atomic */
-    unsigned next_worker;
     usec_t started_at;
-    usec_t full_logged_at;
-    bool accepting;
     bool ended;
 } control;
 
@@ -196,127 +186,6 @@ void control_watch_free(struct watch *w)
     free(w);
 }
 
-/* --- accepting --- */
-
-struct client_message {
-    struct message m;
-    struct accepted a;
-    bool admin;
-};
-
-static void client_arrives(void *receiver, struct message *m)
-{
-    struct client_message *cm = CONTAINER_OF(m, struct client_message, m);
-    struct worker *w = receiver;
-
-    client_new(w, cm->a.fd, cm->a.peer, cm->a.address, cm->a.port, cm->admin);
-    __atomic_sub_fetch(&control.handed[w->index], 1, __ATOMIC_RELAXED);
-    free(cm);
-}
-
-/* The worker with the fewest clients, those on their way included; among equal ones each in its turn. */
-static int choose_worker(void)
-{
-    unsigned first = control.next_worker++;
-    int best = 0, fewest = INT_MAX;
-
-    for (int i = 0; i < worker_count; i++) {
-        int at = (int)((first + (unsigned)i) % (unsigned)worker_count);
-        int clients = __atomic_load_n(&workers[at].active_clients, __ATOMIC_RELAXED) +
-                      __atomic_load_n(&control.handed[at], __ATOMIC_RELAXED);
-        if (clients < fewest) {
-            fewest = clients;
-            best = at;
-        }
-    }
-    return best;
-}
-
-static void hand_over(const struct accepted *a, bool admin)
-{
-    struct client_message *cm = mem_zalloc(sizeof *cm);
-    int worker = choose_worker();
-
-    log_debug("accepted %s:%d for worker %d", a->address, a->port, worker);
-    cm->m.run = client_arrives;
-    cm->a = *a;
-    cm->admin = admin;
-    control_client_arrives();
-    __atomic_add_fetch(&control.handed[worker], 1, __ATOMIC_RELAXED);
-    worker_post(worker, &cm->m);
-}
-
-void control_accepting(bool on)
-{
-    control.accepting = on;
-    for (size_t i = 0; i < control.listeners.count; i++) {
-        if (on)
-            event_add(control.accept_events[i], NULL);
-        else
-            event_del(control.accept_events[i]);
-    }
-}
-
-static void accept_again(void *arg)
-{
-    (void)arg;
-    if (!control_shutting_down() && !admin_suspended())
-        control_accepting(true);
-}
-
-static void accept_full(void)
-{
-    usec_t now = clock_now();
-
-    if (control.full_logged_at == 0 || now - control.full_logged_at > 10 * USEC_PER_SEC) {
-        log_error("cannot accept a connection: %s; trying again (ulimit -n, max_client_conn)", strerror(errno));
-        control.full_logged_at = now;
-    }
-    control_accepting(false);
-    control_later(ACCEPT_PAUSE_USEC, accept_again, NULL);
-}
-
-static void on_accept(evutil_socket_t fd, short what, void *arg)
-{
-    const struct listener *l = arg;
-    struct accepted a;
-
-    (void)fd;
-    (void)what;
-    for (int i = 0; i < ACCEPT_BURST; i++) {
-        switch (listen_accept(l, &a)) {
-        case ACCEPT_OK:
-            hand_over(&a, l->admin);
-            break;
-        case ACCEPT_NONE:
-            return;
-        case ACCEPT_FULL:
-            accept_full();
-            return;
-        }
-    }
-}
-
-static void listeners_watch(void)
-{
-    control.accept_events = mem_zalloc(control.listeners.count * sizeof(struct event *));
-    for (size_t i = 0; i < control.listeners.count; i++) {
-        struct listener *l = &control.listeners.items[i];
-        control.accept_events[i] = event_new(control.base, l->fd, EV_READ | EV_PERSIST, on_accept, l);
-        log_info("listening on %s%s", l->text, l->admin ? " (admin console)" : "");
-    }
-    control_accepting(true);
-}
-
-static void listeners_close(void)
-{
-    for (size_t i = 0; i < control.listeners.count; i++)
-        event_free(control.accept_events[i]);
-    free(control.accept_events);
-    control.accept_events = NULL;
-    listen_close(&control.listeners);
-}
-
 /* --- shutting down --- */
 
 static void loop_stop(void *arg)
@@ -416,7 +285,7 @@ void control_shutdown(enum shutdown_how how)
     if (was != SHUTDOWN_NONE)
         how = SHUTDOWN_IMMEDIATE; /* asked twice */
     else
-        listeners_close();
+        accept_stop();
     process_notify("STOPPING=1");
     log_info("shutting down%s", how == SHUTDOWN_WAIT_FOR_CLIENTS   ? ": waiting for all clients to leave"
                                 : how == SHUTDOWN_WAIT_FOR_SERVERS ? ": waiting for all servers to be given back"
@@ -628,7 +497,6 @@ static void threads_start(struct config *c)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    control.handed = mem_zalloc((size_t)n * sizeof *control.handed);
     limits_init(n);
     workers_start(n, c);
     want_resolved(true);
@@ -673,6 +541,7 @@ static void everything_stop(void)
     control.ended = true;
     want_resolved(false);
     workers_stop();
+    accept_free();
     resolve_stop();
     inbox_drain(&control.inbox, NULL); /* what the workers had to say last */
     admin_free();
@@ -682,22 +551,22 @@ static void everything_stop(void)
     publish_free();
     limits_free();
     loop_free();
-    free(control.handed);
     process_end();
 }
 
 int control_run(struct config *c, const struct control_flags *flags)
 {
+    struct listeners listeners;
     char error[512];
     uint64_t descriptors = process_raise_descriptors();
-    bool opened = listen_open(&c->opt, &control.listeners, error, sizeof error) == 0;
+    bool opened = listen_open(&c->opt, &listeners, error, sizeof error) == 0;
 
     control.started_at = clock_now();
     if (!opened)
         start_failed(error);
     if (!opened || become_what_is_asked(c, flags) != 0 || publish_first(c, flags) != 0 ||
         go_to_background(c, flags) != 0) {
-        listen_close(&control.listeners);
+        listen_close(&listeners);
         if (control_config() == NULL)
             config_unref(c);
         publish_free();
@@ -710,7 +579,7 @@ int control_run(struct config *c, const struct control_flags *flags)
     loop_start();
     threads_start(c);
     publish_targets();
-    listeners_watch();
+    accept_start(&listeners, control.base);
     process_notify("READY=1");
     event_base_dispatch(control.base);
     log_info("stopped");

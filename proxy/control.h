@@ -48,8 +48,6 @@ bool control_clients_over(void);
 int control_client_total(void);
 /* max_client_conn has a new value. Thread: control. */
 void control_limit_clients(int max);
-/* Accepts connections, or lets them queue in the kernel. Thread: control. */
-void control_accepting(bool on);
 
 /* --- the console (console.c posts, admin.c runs) --- */
 

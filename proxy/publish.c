@@ -10,6 +10,7 @@
 
 #include "conf/load.h"
 #include "conf/log.h"
+#include "proxy/accept.h"
 #include "proxy/hba.h"
 #include "proxy/lookup.h"
 
@@ -275,6 +276,7 @@ static void publish(struct config *c)
         limits_welcome_clear(t);
     current = c;
     config_unref((struct config *)(uintptr_t)change.from);
+    accept_configure(&c->opt);
     log_reopen(&c->opt); /* a log file that cannot be opened has been told of on stderr; the old one goes on */
     resolve_configure(c->opt.dns_max_ttl, c->opt.dns_nxdomain_ttl);
     lookup_reconfigure();

@@ -55,7 +55,7 @@ class Peer:
             return False
 
     def stop(self):
-        self.process.send_signal(signal.SIGQUIT)
+        self.process.kill()  # whoever started us may have had SIGQUIT ignored
         self.process.wait(10 * SLOWER)
 
 

@@ -974,10 +974,14 @@ static void tcp_options_are_set(void **state)
 {
     struct sockaddr_in addr;
     int fd = tcp_bound(&addr);
-    struct conn_tcp t = {.keepalive = true, .keepidle_s = 33, .keepintvl_s = 11, .keepcnt = 4, .user_timeout_ms = 5000};
+    struct options o = {.tcp_keepalive = true,
+                        .tcp_keepidle = 33,
+                        .tcp_keepintvl = 11,
+                        .tcp_keepcnt = 4,
+                        .tcp_user_timeout = 5 * USEC_PER_SEC};
 
     (void)state;
-    conn_tune(fd, &t);
+    conn_tune(fd, &o);
     assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 1);
     assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
     assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 33);
@@ -987,7 +991,7 @@ static void tcp_options_are_set(void **state)
     close(fd);
     fd = tcp_bound(&addr);
     int idle = option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE);
-    conn_tune(fd, &(struct conn_tcp){.keepalive = false});
+    conn_tune(fd, &(struct options){.tcp_keepalive = false});
     assert_int_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
     assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), idle);
     close(fd);
@@ -997,7 +1001,8 @@ static void tcp_options_do_not_harm_unix_sockets(void **state)
 {
     struct subject *s = *state;
 
-    conn_tune(s->c.fd, &(struct conn_tcp){.keepalive = true, .keepidle_s = 33, .user_timeout_ms = 5000});
+    conn_tune(s->c.fd,
+              &(struct options){.tcp_keepalive = true, .tcp_keepidle = 33, .tcp_user_timeout = 5 * USEC_PER_SEC});
     conn_send(&s->c, "x", 1);
     assert_peer_has(s, "x");
 }
