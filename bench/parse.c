@@ -1,6 +1,6 @@
 /*
  * parse.c: what it costs to understand a statement: lexing it, finding its shape in the cache, and making the shape on a
- * miss (which is libpg_query's parse). Prints nanoseconds a statement, the least of several rounds.
+ * miss (which is libpg_query's parse). Prints nanoseconds a statement, the least of many short rounds: a shared machine swings.
  *
  * usage: build/bench/parse [MILLISECONDS]     how long each figure is measured, 200 by default
  * Thread: main (the only one).
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define ROUNDS 5
+#define ROUNDS 400
 #define ROWS 100
 #define SEED UINT64_C(0x5eed)
 

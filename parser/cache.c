@@ -117,8 +117,7 @@ void cache_init(struct cache *c, struct cache_calls calls, size_t count_max, siz
 
 void cache_free(struct cache *c)
 {
-    LIST_FOR_EACH_SAFE(it, &c->ages)
-    {
+    LIST_FOR_EACH_SAFE (it, &c->ages) {
         struct shape *s = LIST_ENTRY(it, struct shape, age);
         assert(s->holders == 0);
         drop(c, s);
@@ -159,8 +158,7 @@ void cache_release(struct cache *c, struct shape *s)
 
 void cache_forget(struct cache *c, uint32_t database)
 {
-    LIST_FOR_EACH_SAFE(it, &c->ages)
-    {
+    LIST_FOR_EACH_SAFE (it, &c->ages) {
         struct shape *s = LIST_ENTRY(it, struct shape, age);
         if (s->database == database)
             drop(c, s);

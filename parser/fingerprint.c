@@ -73,7 +73,7 @@ struct reader_state {
     struct token token;
     struct fingerprint *f;
     uint8_t *out;
-    enum look last;  /* printed */
+    enum look last; /* printed */
     enum mode mode;
     enum word word;  /* the token before, if it was a keyword */
     enum word word2; /* the one before that */
@@ -98,14 +98,6 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static uint64_t load_u64(const uint8_t *p)
-{
-    uint64_t v;
-
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
 static uint64_t hash_bytes(const uint8_t *p, size_t len, uint64_t seed)
 {
     uint64_t key = mix(seed ^ UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db));
@@ -113,34 +105,41 @@ static uint64_t hash_bytes(const uint8_t *p, size_t len, uint64_t seed)
     uint8_t tail[16] = {0};
 
     for (; len >= 16; p += 16, len -= 16)
-        hash = mix(load_u64(p) ^ key, load_u64(p + 8) ^ hash);
+        hash = mix(word_load(p) ^ key, word_load(p + 8) ^ hash);
     memcpy(tail, p, len);
-    hash = mix(load_u64(tail) ^ key, load_u64(tail + 8) ^ hash);
+    hash = mix(word_load(tail) ^ key, word_load(tail + 8) ^ hash);
     return mix(hash ^ UINT64_C(0x8ebc6af09c88c6e3), key);
 }
 
 /* --- printing --- */
 
-static inline void put_space(struct reader_state *r, enum look look)
+/* Where the next token is printed. The caller tells where it ends. */
+static inline uint8_t *put_space(struct reader_state *r, enum look look)
 {
-    if (((BIT(LOOK_BEGIN) | BIT(LOOK_OPEN) | BIT(LOOK_BRACKET) | glued[look]) & BIT(r->last)) == 0)
-        *r->out++ = ' ';
+    uint8_t *out = r->out;
+
+    enum look last = r->last;
+    unsigned near = BIT(LOOK_BEGIN) | BIT(LOOK_OPEN) | BIT(LOOK_BRACKET) | glued[look];
+
+    *out = ' '; /* where none is due, the token goes over it */
     r->last = look;
+    return out + ((near & BIT(last)) == 0);
 }
 
 static inline void put_bytes(struct reader_state *r, enum look look, const void *bytes, size_t len)
 {
-    put_space(r, look);
-    memcpy(r->out, bytes, len);
-    r->out += len;
-    r->f->tokens++;
+    uint8_t *out = put_space(r, look);
+
+    memcpy(out, bytes, len);
+    r->out = out + len;
 }
 
 static inline void put_byte(struct reader_state *r, enum look look, uint8_t byte)
 {
-    put_space(r, look);
-    *r->out++ = byte;
-    r->f->tokens++;
+    uint8_t *out = put_space(r, look);
+
+    *out = byte;
+    r->out = out + 1;
 }
 
 static void put_token(struct reader_state *r, enum look look)
@@ -148,31 +147,32 @@ static void put_token(struct reader_state *r, enum look look)
     put_bytes(r, look, r->lex.sql + r->token.start, r->token.len);
 }
 
+/* Eight bytes of the text, of which at least len are wanted. */
+static inline uint64_t load_some(const struct reader_state *r, const uint8_t *p, size_t len)
+{
+    uint8_t bytes[WORD_PACKED] = {0};
+
+    if (LIKELY(r->lex.end - p >= WORD_PACKED))
+        return word_load(p);
+    memcpy(bytes, p, MIN(len, sizeof bytes));
+    return word_load(bytes);
+}
+
 /* Prints a word in lower case, and says which it is. */
 static enum word put_word(struct reader_state *r)
 {
-    static const uint8_t ones[2 * WORD_PACKED] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
     const uint8_t *p = r->lex.sql + r->token.start;
     size_t len = r->token.len;
-    uint64_t first = 0, packed;
+    uint64_t first = 0, bytes;
+    uint8_t *out = put_space(r, LOOK_NAME);
 
-    put_space(r, LOOK_NAME);
-    r->f->tokens++;
     for (size_t i = 0; i < len; i += WORD_PACKED) {
-        if (LIKELY(r->lex.end - p >= (ptrdiff_t)(i + WORD_PACKED))) {
-            packed = load_u64(p + i);
-        } else {
-            packed = 0;
-            memcpy(&packed, p + i, MIN(len - i, (size_t)WORD_PACKED));
-        }
-        packed = word_fold(packed);
-        memcpy(r->out + i, &packed, sizeof packed);
-        first = i == 0 ? packed : first;
+        bytes = word_fold(load_some(r, p + i, len - i));
+        word_store(out + i, bytes);
+        first = i == 0 ? bytes : first;
     }
-    r->out += len;
-    if (len < WORD_PACKED)
-        first &= load_u64(ones + WORD_PACKED - len);
-    return word_find(first, len);
+    r->out = out + len;
+    return word_find(len < WORD_PACKED ? first & ((UINT64_C(1) << 8 * len) - 1) : first, len);
 }
 
 /* --- slots --- */
@@ -212,6 +212,7 @@ static void collapse(struct reader_state *r, const struct run *run, enum slot_ki
     put_byte(r, LOOK_OPEN, '(');
     put_bytes(r, LOOK_ELSE, "...", 3);
     put_byte(r, LOOK_CLOSE, ')');
+    r->f->tokens += 3;
     lex_seek(&r->lex, run->after);
 }
 
@@ -331,7 +332,7 @@ static void read_word(struct reader_state *r)
     if (r->mode == MODE_KEEP)
         read_routine_word(r, word);
     if (clause != NULL)
-        *clause = (uint8_t)clause_after_word(r, (enum clause)*clause, word);
+        *clause = (uint8_t)clause_after_word(r, (enum clause) * clause, word);
     r->word2 = r->word;
     r->word = word;
 }
@@ -362,7 +363,7 @@ static void read_literal(struct reader_state *r)
 static void read_open(struct reader_state *r, enum look look)
 {
     const uint8_t *outer = clause_of(r);
-    enum clause inner = outer == NULL || *outer == CLAUSE_BY ? CLAUSE_ELSE : (enum clause)*outer;
+    enum clause inner = outer == NULL || *outer == CLAUSE_BY ? CLAUSE_ELSE : (enum clause) * outer;
     struct run run;
 
     if (r->word == WORD_IN && look == LOOK_OPEN && in_shape(r) && run_of_list(&r->lex, &run)) {
@@ -536,6 +537,7 @@ void fingerprint_read(struct fingerprint *f, const char *sql, size_t len, unsign
 {
     struct reader_state r;
     enum token_kind kind;
+    uint32_t tokens = 0;
 
     assert(len <= LEX_TEXT_MAX / GROWTH);
     memset(&r, 0, offsetof(struct reader_state, clauses));
@@ -548,12 +550,15 @@ void fingerprint_read(struct fingerprint *f, const char *sql, size_t len, unsign
     r.out = buf_reserve(&f->text, len * GROWTH + 2 * WORD_PACKED);
     lex_init(&r.lex, sql, len, flags);
     while ((kind = lex_next(&r.lex, &r.token)) != TOKEN_END) {
-        if (LIKELY(kind != TOKEN_LINE_COMMENT && kind != TOKEN_BLOCK_COMMENT))
+        if (LIKELY(kind != TOKEN_LINE_COMMENT && kind != TOKEN_BLOCK_COMMENT)) {
+            tokens++;
             read_token(&r);
-        else if ((flags & FINGERPRINT_KEEP_HINTS) != 0 && kind == TOKEN_BLOCK_COMMENT &&
-                 comment_is_hint(r.lex.sql, &r.token))
+        } else if ((flags & FINGERPRINT_KEEP_HINTS) != 0 && kind == TOKEN_BLOCK_COMMENT &&
+                   comment_is_hint(r.lex.sql, &r.token)) {
             read_hint(&r);
+        }
     }
+    f->tokens += tokens;
     f->text.len = (size_t)(r.out - f->text.data);
     f->hash = hash_bytes(f->text.data, f->text.len, seed);
 }

@@ -7,6 +7,8 @@
  */
 #include "parser/lex.h"
 
+#include "parser/word.h"
+
 #define OPERATOR_MAX 63 /* PostgreSQL's NAMEDATALEN, less the NUL */
 #define SHORT_STRING 16 /* up to here a loop is cheaper than memchr */
 
@@ -25,58 +27,19 @@ enum class {
 };
 
 static const uint8_t classes[256] = {
-    ['a'] = CLASS_WORD,
-    ['b'] = CLASS_PREFIX,
-    ['c' ... 'd'] = CLASS_WORD,
-    ['e'] = CLASS_PREFIX,
-    ['f' ... 'm'] = CLASS_WORD,
-    ['n'] = CLASS_PREFIX,
-    ['o' ... 't'] = CLASS_WORD,
-    ['u'] = CLASS_PREFIX,
-    ['v' ... 'w'] = CLASS_WORD,
-    ['x'] = CLASS_PREFIX,
-    ['y' ... 'z'] = CLASS_WORD,
-    ['A'] = CLASS_WORD,
-    ['B'] = CLASS_PREFIX,
-    ['C' ... 'D'] = CLASS_WORD,
-    ['E'] = CLASS_PREFIX,
-    ['F' ... 'M'] = CLASS_WORD,
-    ['N'] = CLASS_PREFIX,
-    ['O' ... 'T'] = CLASS_WORD,
-    ['U'] = CLASS_PREFIX,
-    ['V' ... 'W'] = CLASS_WORD,
-    ['X'] = CLASS_PREFIX,
-    ['Y' ... 'Z'] = CLASS_WORD,
-    ['_'] = CLASS_WORD,
-    [0x80 ... 0xff] = CLASS_WORD,
-    ['0' ... '9'] = CLASS_DIGIT,
-    ['\''] = CLASS_QUOTE,
-    ['"'] = CLASS_DOUBLE_QUOTE,
-    ['$'] = CLASS_DOLLAR,
-    ['.'] = CLASS_POINT,
-    [':'] = CLASS_COLON,
-    [','] = CLASS_SELF,
-    ['('] = CLASS_SELF,
-    [')'] = CLASS_SELF,
-    ['['] = CLASS_SELF,
-    [']'] = CLASS_SELF,
-    [';'] = CLASS_SELF,
-    ['~'] = CLASS_OPERATOR,
-    ['!'] = CLASS_OPERATOR,
-    ['@'] = CLASS_OPERATOR,
-    ['#'] = CLASS_OPERATOR,
-    ['^'] = CLASS_OPERATOR,
-    ['&'] = CLASS_OPERATOR,
-    ['|'] = CLASS_OPERATOR,
-    ['`'] = CLASS_OPERATOR,
-    ['?'] = CLASS_OPERATOR,
-    ['+'] = CLASS_OPERATOR,
-    ['-'] = CLASS_OPERATOR,
-    ['*'] = CLASS_OPERATOR,
-    ['/'] = CLASS_OPERATOR,
-    ['%'] = CLASS_OPERATOR,
-    ['<'] = CLASS_OPERATOR,
-    ['>'] = CLASS_OPERATOR,
+    ['a'] = CLASS_WORD,          ['b'] = CLASS_PREFIX,       ['c' ... 'd'] = CLASS_WORD, ['e'] = CLASS_PREFIX,
+    ['f' ... 'm'] = CLASS_WORD,  ['n'] = CLASS_PREFIX,       ['o' ... 't'] = CLASS_WORD, ['u'] = CLASS_PREFIX,
+    ['v' ... 'w'] = CLASS_WORD,  ['x'] = CLASS_PREFIX,       ['y' ... 'z'] = CLASS_WORD, ['A'] = CLASS_WORD,
+    ['B'] = CLASS_PREFIX,        ['C' ... 'D'] = CLASS_WORD, ['E'] = CLASS_PREFIX,       ['F' ... 'M'] = CLASS_WORD,
+    ['N'] = CLASS_PREFIX,        ['O' ... 'T'] = CLASS_WORD, ['U'] = CLASS_PREFIX,       ['V' ... 'W'] = CLASS_WORD,
+    ['X'] = CLASS_PREFIX,        ['Y' ... 'Z'] = CLASS_WORD, ['_'] = CLASS_WORD,         [0x80 ... 0xff] = CLASS_WORD,
+    ['0' ... '9'] = CLASS_DIGIT, ['\''] = CLASS_QUOTE,       ['"'] = CLASS_DOUBLE_QUOTE, ['$'] = CLASS_DOLLAR,
+    ['.'] = CLASS_POINT,         [':'] = CLASS_COLON,        [','] = CLASS_SELF,         ['('] = CLASS_SELF,
+    [')'] = CLASS_SELF,          ['['] = CLASS_SELF,         [']'] = CLASS_SELF,         [';'] = CLASS_SELF,
+    ['~'] = CLASS_OPERATOR,      ['!'] = CLASS_OPERATOR,     ['@'] = CLASS_OPERATOR,     ['#'] = CLASS_OPERATOR,
+    ['^'] = CLASS_OPERATOR,      ['&'] = CLASS_OPERATOR,     ['|'] = CLASS_OPERATOR,     ['`'] = CLASS_OPERATOR,
+    ['?'] = CLASS_OPERATOR,      ['+'] = CLASS_OPERATOR,     ['-'] = CLASS_OPERATOR,     ['*'] = CLASS_OPERATOR,
+    ['/'] = CLASS_OPERATOR,      ['%'] = CLASS_OPERATOR,     ['<'] = CLASS_OPERATOR,     ['>'] = CLASS_OPERATOR,
     ['='] = CLASS_OPERATOR,
 };
 
@@ -326,7 +289,13 @@ static const uint8_t *take_dollar(const struct lexer *l, const uint8_t *p, struc
 static inline const uint8_t *take_word(const struct lexer *l, const uint8_t *p, struct token *t)
 {
     t->kind = TOKEN_WORD;
-    return skip_all(l, p + 1, TRAIT_WORD);
+    while (l->end - p >= WORD_PACKED) {
+        size_t span = word_span(word_load(p));
+        p += span;
+        if (span < WORD_PACKED)
+            return p;
+    }
+    return skip_all(l, p, TRAIT_WORD);
 }
 
 /* A word, unless the letter belongs to the quote behind it. */
@@ -433,8 +402,11 @@ static enum token_kind operator_kind(const uint8_t *p, size_t len)
     static const struct {
         char text[2];
         enum token_kind kind;
-    } known[] = {{{'=', '>'}, TOKEN_EQUALS_GREATER}, {{'>', '='}, TOKEN_GREATER_EQUALS}, {{'<', '='}, TOKEN_LESS_EQUALS},
-                 {{'<', '>'}, TOKEN_NOT_EQUALS},     {{'!', '='}, TOKEN_NOT_EQUALS}};
+    } known[] = {{{'=', '>'}, TOKEN_EQUALS_GREATER},
+                 {{'>', '='}, TOKEN_GREATER_EQUALS},
+                 {{'<', '='}, TOKEN_LESS_EQUALS},
+                 {{'<', '>'}, TOKEN_NOT_EQUALS},
+                 {{'!', '='}, TOKEN_NOT_EQUALS}};
 
     if (len == 1)
         return has(*p, TRAIT_SINGLE) ? TOKEN_SELF : TOKEN_OPERATOR;
@@ -461,16 +433,11 @@ static const uint8_t *take_operator(const struct lexer *l, const uint8_t *p, str
     return len > OPERATOR_MAX ? NULL : p + len;
 }
 
-static inline const uint8_t *take_token(const struct lexer *l, const uint8_t *p, struct token *t)
+static const uint8_t *take_token(const struct lexer *l, const uint8_t *p, struct token *t)
 {
     switch ((enum class)classes[*p]) {
-    case CLASS_WORD:
-        return take_word(l, p, t);
     case CLASS_PREFIX:
         return take_prefixed(l, p, t);
-    case CLASS_SELF:
-        t->kind = TOKEN_SELF;
-        return p + 1;
     case CLASS_OPERATOR:
         return take_operator(l, p, t);
     case CLASS_DIGIT:
@@ -485,35 +452,54 @@ static inline const uint8_t *take_token(const struct lexer *l, const uint8_t *p,
         return take_point(l, p, t);
     case CLASS_COLON:
         return take_colon(l, p, t);
-    case CLASS_OTHER:
-        break;
+    default:
+        t->kind = TOKEN_OTHER;
+        return p + 1;
     }
-    t->kind = TOKEN_OTHER;
-    return p + 1;
 }
 
-enum token_kind lex_next(struct lexer *l, struct token *t)
+static inline enum token_kind end_token(struct lexer *l, struct token *t, const uint8_t *p, const uint8_t *end)
 {
-    const uint8_t *p = skip_all(l, l->at, TRAIT_BLANK);
+    t->len = (uint32_t)(end - p);
+    l->at = end;
+    return (enum token_kind)t->kind;
+}
 
-    t->start = (uint32_t)(p - l->sql);
-    t->flags = 0;
-    if (UNLIKELY(p == l->end)) {
-        l->at = p;
-        t->len = 0;
-        t->first = 0;
-        t->kind = TOKEN_END;
-        return TOKEN_END;
-    }
-    t->first = *p;
-
+/* Of all classes but the two that lex_next knows itself. Not inlined: those two need no stack. */
+static __attribute__((noinline)) enum token_kind next_other(struct lexer *l, struct token *t, const uint8_t *p)
+{
     const uint8_t *end = take_token(l, p, t);
 
     if (UNLIKELY(end == NULL)) {
         t->kind = TOKEN_ERROR;
         end = l->end;
     }
-    t->len = (uint32_t)(end - p);
-    l->at = end;
-    return (enum token_kind)t->kind;
+    return end_token(l, t, p, end);
+}
+
+static enum token_kind no_token(struct lexer *l, struct token *t)
+{
+    t->kind = TOKEN_END;
+    t->first = 0;
+    return end_token(l, t, l->end, l->end);
+}
+
+enum token_kind lex_next(struct lexer *l, struct token *t)
+{
+    const uint8_t *p = l->at;
+
+    if (is_at(l, p, ' '))
+        p++;
+    p = skip_all(l, p, TRAIT_BLANK);
+    t->start = (uint32_t)(p - l->sql);
+    t->flags = 0;
+    if (UNLIKELY(p == l->end))
+        return no_token(l, t);
+    t->first = *p;
+    if (classes[*p] == CLASS_WORD)
+        return end_token(l, t, p, take_word(l, p, t));
+    if (classes[*p] != CLASS_SELF)
+        return next_other(l, t, p);
+    t->kind = TOKEN_SELF;
+    return end_token(l, t, p, p + 1);
 }

@@ -93,6 +93,19 @@ static inline enum token_kind lex_next_plain(struct lexer *l, struct token *t)
     return kind;
 }
 
+/* Takes the next token if it is this byte: one of , ( ) [ ] ; which are tokens wherever they begin one. No token is
+ * taken, and false comes, where a comment or any other blank than one space is in between: lex_next knows those. */
+static inline bool lex_take(struct lexer *l, uint8_t byte)
+{
+    const uint8_t *p = l->at;
+
+    p += p < l->end && *p == ' ';
+    if (p == l->end || *p != byte)
+        return false;
+    l->at = p + 1;
+    return true;
+}
+
 /* Goes (back) to an offset of the text, which must be where a token begins or ends. */
 static inline void lex_seek(struct lexer *l, size_t offset)
 {

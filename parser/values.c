@@ -51,14 +51,30 @@ static bool is_in_time_word(const uint8_t *begin, const uint8_t *p, const uint8_
     return is_time_word(from, (size_t)(to - from));
 }
 
-/* Each of the words has a w, a y or a b, which are rare in most texts. */
+/* Each of the words has a w, a y or a b, which are rare in most texts: the high bits of those. */
+static uint64_t time_marks(uint64_t bytes)
+{
+    uint64_t low = (bytes & ~WORD_HIGH) | WORD_EACH * 0x20;
+
+    return (word_is_byte(low, 'w') | word_is_byte(low, 'y') | word_is_byte(low, 'b')) & ~bytes;
+}
+
 static bool has_time_word(const uint8_t *begin, const uint8_t *end)
 {
-    static const bool marks[256] = {['w'] = true, ['W'] = true, ['y'] = true, ['Y'] = true, ['b'] = true, ['B'] = true};
+    uint8_t tail[WORD_PACKED] = {0};
 
-    for (const uint8_t *p = begin; p < end; p++)
-        if (UNLIKELY(marks[*p]) && is_in_time_word(begin, p, end))
-            return true;
+    for (const uint8_t *p = begin; p < end; p += WORD_PACKED) {
+        uint64_t marks;
+        if (end - p < WORD_PACKED) {
+            memcpy(tail, p, (size_t)(end - p));
+            marks = time_marks(word_load(tail));
+        } else {
+            marks = time_marks(word_load(p));
+        }
+        for (; UNLIKELY(marks != 0); marks &= marks - 1)
+            if (is_in_time_word(begin, p + __builtin_ctzll(marks) / 8, end))
+                return true;
+    }
     return false;
 }
 
@@ -185,6 +201,8 @@ bool run_of_list(const struct lexer *lex, struct run *r)
         if (cut_part(&c) != PART_VALUE)
             return false;
         r->end = cutter_offset(&c);
+        if (lex_take(&c.lex, ','))
+            continue;
 
         enum part part = cut_part(&c);
 
@@ -217,11 +235,19 @@ static size_t cut_row(struct cutter *c, uint8_t parts[ROW_COLUMNS_MAX])
     return 0;
 }
 
+/* Takes the next part if it is that one. */
+static bool cut_that(struct cutter *c, enum part part)
+{
+    static const uint8_t bytes[] = {[PART_COMMA] = ',', [PART_OPEN] = '(', [PART_CLOSE] = ')'};
+
+    return lex_take(&c->lex, bytes[part]) || cut_part(c) == part;
+}
+
 /* As cut_row, and it must be like the first one. */
 static bool cut_same_row(struct cutter *c, const uint8_t *parts, size_t columns)
 {
     for (size_t n = 0; n < columns; n++)
-        if (cut_part(c) != (enum part)parts[n] || cut_part(c) != (n + 1 < columns ? PART_COMMA : PART_CLOSE))
+        if (cut_part(c) != (enum part)parts[n] || !cut_that(c, n + 1 < columns ? PART_COMMA : PART_CLOSE))
             return false;
     return true;
 }
@@ -240,13 +266,11 @@ bool run_of_rows(const struct lexer *lex, uint32_t first, struct run *r)
     if (columns == 0 || c.lex.at != lex->at)
         return false;
     for (r->count = 0;; r->count++) {
-        struct cutter before = c;
-        if (cut_part(&c) != PART_COMMA) {
-            r->end = r->after = cutter_offset(&before);
-            r->may_be_now = before.may_be_now;
+        r->end = r->after = cutter_offset(&c);
+        r->may_be_now = c.may_be_now;
+        if (!cut_that(&c, PART_COMMA))
             return r->count > 0;
-        }
-        if (cut_part(&c) != PART_OPEN || !cut_same_row(&c, parts, columns))
+        if (!cut_that(&c, PART_OPEN) || !cut_same_row(&c, parts, columns))
             return false;
     }
 }

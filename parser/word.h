@@ -7,8 +7,10 @@
 
 #include "conf/base.h"
 
-/* In alphabetical order: the table behind it is searched by first letter. */
+#include <endian.h>
+
 enum word {
+    WORD_NONE, /* any other */
     WORD_ALL,
     WORD_BEGIN,
     WORD_BY,
@@ -53,24 +55,61 @@ enum word {
     WORD_VALUES,
     WORD_WINDOW,
     WORD_WITH,
-    WORD_NONE /* any other; also their number */
+    WORD_COUNT
 };
 
-#define WORD_PACKED 8 /* so many bytes of a word are compared at once */
+/* Words are looked at eight bytes at a time, as the digits of one number: the first byte is the lowest. */
+#define WORD_PACKED 8
+#define WORD_EACH UINT64_C(0x0101010101010101)
+#define WORD_HIGH (WORD_EACH * 0x80)
 
-/* Lower case of the ASCII letters in eight bytes. */
+static inline uint64_t word_load(const uint8_t *p)
+{
+    uint64_t bytes;
+
+    memcpy(&bytes, p, sizeof bytes);
+    return le64toh(bytes);
+}
+
+static inline void word_store(uint8_t *p, uint64_t bytes)
+{
+    bytes = htole64(bytes);
+    memcpy(p, &bytes, sizeof bytes);
+}
+
+/* The high bit of each byte that is in the range; low: each byte less its high bit. */
+static inline uint64_t word_in_range(uint64_t low, uint8_t from, uint8_t to)
+{
+    return ((low + WORD_EACH * (0x80u - from)) & ~(low + WORD_EACH * (0x7fu - to))) & WORD_HIGH;
+}
+
+/* The high bit of each byte that is this one. */
+static inline uint64_t word_is_byte(uint64_t low, uint8_t byte)
+{
+    return (WORD_HIGH - (low ^ WORD_EACH * byte)) & WORD_HIGH;
+}
+
+/* Lower case of the ASCII letters. */
 static inline uint64_t word_fold(uint64_t bytes)
 {
-    const uint64_t each = UINT64_C(0x0101010101010101);
-    uint64_t low = bytes & (0x7f * each);
-    uint64_t from_a = low + (0x80 - 'A') * each, over_z = low + (0x7f - 'Z') * each;
-    uint64_t upper = ~bytes & (from_a ^ over_z) & (0x80 * each);
+    uint64_t upper = word_in_range(bytes & ~WORD_HIGH, 'A', 'Z') & ~bytes;
 
     return bytes | upper >> 2;
 }
 
-/* Which keyword a folded word is: its first eight bytes in the order of memory, zeroes behind a shorter one, and its
- * length. */
+/* How many of the eight bytes, from the first on, can go on with a word: letters, digits, _ and $, and all of other
+ * alphabets. */
+static inline size_t word_span(uint64_t bytes)
+{
+    uint64_t low = bytes & ~WORD_HIGH;
+    uint64_t inside = word_in_range(low | WORD_EACH * 0x20, 'a', 'z') | word_in_range(low, '0', '9') |
+                      word_is_byte(low, '_') | word_is_byte(low, '$') | bytes;
+    uint64_t outside = ~inside & WORD_HIGH;
+
+    return outside == 0 ? WORD_PACKED : (size_t)__builtin_ctzll(outside) / 8;
+}
+
+/* Which keyword a folded word is: its first eight bytes, zeroes behind a shorter one, and its length. */
 enum word word_find(uint64_t packed, size_t len);
 
 /* The same of a word as it stands in a text. */
