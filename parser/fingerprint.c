@@ -212,7 +212,7 @@ static void collapse(struct reader_state *r, const struct run *run, enum slot_ki
     put_byte(r, LOOK_OPEN, '(');
     put_bytes(r, LOOK_ELSE, "...", 3);
     put_byte(r, LOOK_CLOSE, ')');
-    r->f->tokens += 3;
+    r->f->tokens += kind == SLOT_LIST ? 2 : 4; /* its parenthesis was counted, or nothing */
     lex_seek(&r->lex, run->after);
 }
 
@@ -293,7 +293,6 @@ static enum clause clause_after_word(const struct reader_state *r, enum clause c
     case WORD_HAVING:
     case WORD_WINDOW:
     case WORD_UNION:
-    case WORD_INTERSECT:
     case WORD_EXCEPT:
         return CLAUSE_ELSE; /* all of them reserved: they are no columns */
     default:

@@ -35,7 +35,6 @@ enum word {
     WORD_HAVING,
     WORD_IN,
     WORD_INSERT,
-    WORD_INTERSECT,
     WORD_LIMIT,
     WORD_MERGE,
     WORD_NULL,
