@@ -30,6 +30,7 @@ endif
 packages := libevent_core libssl libcrypto libpq inih libidn
 pkg_cflags := $(shell pkg-config --cflags $(packages) 2>/dev/null)
 pkg_libs := $(shell pkg-config --libs $(packages) 2>/dev/null)
+query_libs := -lpg_query -lprotobuf-c
 
 warnings := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 language := -std=gnu11 -D_GNU_SOURCE= -I. -pthread $(pkg_cflags)
@@ -45,7 +46,7 @@ fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_programs := $(fuzz_sources:tests/fuzz/%.c=build/fuzz/%)
 
 .DELETE_ON_ERROR:
-.PHONY: all check lint unit unit-programs fuzz fuzz-programs bench demo demo-stop install
+.PHONY: all check lint unit unit-programs fuzz fuzz-programs bench bench-parse demo demo-stop install
 .PHONY: clean format reference deps help
 
 all: $(program) ## build the program: ./sluice (with SAN= or HOSTILE=: build/VARIANT/sluice)
@@ -65,7 +66,7 @@ $(out)/%.o: %.c Makefile
 
 $(out)/unit/%: tests/unit/%.c $(library) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(flags) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(library) $(pkg_libs) -lcmocka
+	$(CC) $(flags) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(library) $(pkg_libs) $(query_libs) -lcmocka
 
 unit-programs: $(unit_programs)
 
@@ -103,6 +104,13 @@ bench: ## compare direct PostgreSQL, Sluice and PgBouncer (bench/README.md says 
 	$(MAKE) -s all
 	bench/run
 
+build/bench/parse: bench/parse.c $(library) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(flags) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(library) $(pkg_libs) $(query_libs)
+
+bench-parse: build/bench/parse ## what lexing, a known shape and a new one cost, in nanoseconds
+	build/bench/parse
+
 demo: ## a primary, two replicas and Sluice, with a tour; they go on running (DEMO_PORT=)
 	tests/demo/run start
 
@@ -130,5 +138,5 @@ clean: ## remove what was built (a running demo is ended first)
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
--include $(objects:.o=.d) $(unit_programs:=.d) $(fuzz_programs:=.d)
+-include $(objects:.o=.d) $(unit_programs:=.d) build/bench/parse.d $(fuzz_programs:=.d)
 -include $(patsubst %.c,build/fuzz/%.d,$(sources))
