@@ -27,9 +27,10 @@ $(error SAN=$(SAN) is not known; use SAN=address, SAN=undefined or SAN=thread)
 endif
 endif
 
-packages := libevent_core libssl libcrypto libpq inih libidn
+packages := libevent_core libssl libcrypto libpq inih libidn libprotobuf-c
 pkg_cflags := $(shell pkg-config --cflags $(packages) 2>/dev/null)
-pkg_libs := $(shell pkg-config --libs $(packages) 2>/dev/null)
+# libpg_query has no description for pkg-config.
+pkg_libs := $(shell pkg-config --libs $(packages) 2>/dev/null) -lpg_query
 
 warnings := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 language := -std=gnu11 -D_GNU_SOURCE= -I. -pthread $(pkg_cflags)
