@@ -207,8 +207,8 @@ static void put_tables(struct buf *out, const struct stmt *s, unsigned flag, con
         const struct stmt_table *t = &s->tables[i];
         if (!(t->flags & flag))
             continue;
-        put(out, "%s%s%s%s%s%s", between, t->schema == NULL ? "" : t->schema, t->schema == NULL ? "" : ".", t->name,
-            t->alias == NULL ? "" : " ", t->alias == NULL ? "" : t->alias);
+        put(out, "%s%s%s%s%s%s%s", between, t->flags & TABLE_ONLY ? "only " : "", t->schema == NULL ? "" : t->schema,
+            t->schema == NULL ? "" : ".", t->name, t->alias == NULL ? "" : " ", t->alias == NULL ? "" : t->alias);
         if (t->flags & TABLE_NULLABLE)
             put(out, "?");
         between = ", ";
