@@ -90,9 +90,9 @@ uint32_t add_value(struct walk *w, struct stmt_value value);
 struct stmt_value value_of(struct walk *w, const Node *node);
 /* Adds the values of some expressions, and returns the index of the first. */
 uint32_t add_values(struct walk *w, Node *const *nodes, size_t count);
-/* Where a number's digits begin that are at or behind `at`, past signs, blanks, parentheses and comments; *negated: an
- * odd number of minus signs was passed. */
-size_t number_begin(const struct walk *w, size_t at, bool *negated);
+/* Moves *at to a number's first digit or point, past signs, blanks, parentheses and comments; *negated: an odd number
+ * of minus signs was passed. False: no number stands there. */
+bool number_begin(const struct walk *w, size_t *at, bool *negated);
 /* The conjuncts that hold for every row of these tables that counts; mutual: and of the others that they name. */
 void place_filters(struct walk *w, const Node *condition, struct range tables, bool mutual);
 /* JOIN ... USING: columns of these names are equal in the only table of `filtered` and the only one of `other`. */

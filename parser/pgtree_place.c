@@ -10,6 +10,7 @@
 #include "parser/pgtree_parts.h"
 
 #include <ctype.h>
+#include <strings.h>
 
 /* --- values --- */
 
@@ -38,19 +39,30 @@ static size_t skip_comment(const struct walk *w, size_t at)
     return at;
 }
 
-size_t number_begin(const struct walk *w, size_t at, bool *negated)
+bool number_begin(const struct walk *w, size_t *at, bool *negated)
 {
     *negated = false;
-    while (at < w->len && !isdigit((unsigned char)w->sql[at]) && w->sql[at] != '.') {
-        if (strncmp(w->sql + at, "--", 2) == 0 || strncmp(w->sql + at, "/*", 2) == 0) {
-            at = skip_comment(w, at);
+    while (*at < w->len && strchr("-( \t\n\r\f/", w->sql[*at]) != NULL) {
+        if (strncmp(w->sql + *at, "--", 2) == 0 || strncmp(w->sql + *at, "/*", 2) == 0) {
+            *at = skip_comment(w, *at);
             continue;
         }
-        if (w->sql[at] == '-')
-            *negated = !*negated;
-        at++;
+        *negated ^= w->sql[*at] == '-';
+        (*at)++;
     }
-    return at;
+    return *at < w->len && (isdigit((unsigned char)w->sql[*at]) || w->sql[*at] == '.');
+}
+
+/* Some words are strings in the tree, like the field in EXTRACT (year FROM ...): they are grammar, no literals. */
+static bool is_quoted(const struct walk *w, size_t at)
+{
+    const char *p = w->sql + at;
+
+    if (*p != '\0' && strchr("eEnNbBxX", *p) != NULL)
+        p++;
+    else if (strncasecmp(p, "u&", 2) == 0)
+        p += 2;
+    return *p == '\'' || *p == '$';
 }
 
 static struct stmt_value other(void)
@@ -61,6 +73,7 @@ static struct stmt_value other(void)
 static struct stmt_value constant_value(const struct walk *w, const PgQuery__AConst *constant)
 {
     struct stmt_value v = {.kind = VALUE_OTHER, .at = (uint32_t)constant->location};
+    size_t at = v.at;
 
     if (constant->isnull)
         return (struct stmt_value){.kind = VALUE_NULL};
@@ -71,11 +84,11 @@ static struct stmt_value constant_value(const struct walk *w, const PgQuery__ACo
     switch (constant->val_case) {
     case PG_QUERY__A__CONST__VAL_IVAL:
     case PG_QUERY__A__CONST__VAL_FVAL:
-        v.kind = VALUE_NUMBER;
-        v.at = (uint32_t)number_begin(w, v.at, &v.negated);
+        v.kind = number_begin(w, &at, &v.negated) ? VALUE_NUMBER : VALUE_OTHER;
+        v.at = (uint32_t)at;
         break;
     case PG_QUERY__A__CONST__VAL_SVAL:
-        v.kind = VALUE_STRING;
+        v.kind = is_quoted(w, at) ? VALUE_STRING : VALUE_OTHER;
         break;
     case PG_QUERY__A__CONST__VAL_BSVAL:
         v.kind = VALUE_BITS;

@@ -225,9 +225,11 @@ static void put_name(struct buf *b, const char *name)
 /* A number as the text has it: in the tree negative ones may be lost. */
 static void put_number(struct walk *w, struct buf *b, int location)
 {
+    size_t at = (size_t)MAX(location, 0);
     bool negated;
-    size_t at = number_begin(w, (size_t)MAX(location, 0), &negated);
 
+    if (!number_begin(w, &at, &negated))
+        return;
     put_text(b, negated ? "-" : "");
     buf_put(b, w->sql + at, strspn(w->sql + at, "0123456789.eE"));
 }

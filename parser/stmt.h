@@ -259,7 +259,8 @@ static inline bool stmt_writes(const struct stmt *s)
 }
 
 /* True if a standby runs it in a READ ONLY transaction, as far as the grammar tells. That is wider than reasons == 0:
- * SHOW runs there, and yet a replica's answer would not be the primary's. */
+ * SHOW runs there, and yet a replica's answer would not be the primary's. Of a few that it would run (UNLISTEN, LOCK in
+ * the weaker modes, lo_get) it says false. */
 bool stmt_runs_on_standby(const struct stmt *s);
 
 /* Appends one line (no end of line, no NUL) that says all that is known of the statement. */

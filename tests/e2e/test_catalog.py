@@ -1,5 +1,5 @@
-"""parser/functions.def and parser/relations.def against the catalog of a real PostgreSQL: what is missing there would be
-sent to a replica whose answer is another's."""
+"""parser/functions.def and parser/relations.def against the catalog of a real PostgreSQL: what is missing there would
+be sent to a replica whose answer is another's."""
 
 import pathlib
 import re
@@ -9,9 +9,10 @@ ROW = re.compile(r"^(\w+)\((\w+)(?:, (\w+))?\)$", re.MULTILINE)
 # What a replica answers as the primary would, or what does not speak of the server at all.
 HARMLESS = {"HARMLESS", None}
 STABLE_BUT_OWN = {
-    "current_setting", "inet_client_addr", "inet_server_addr", "inet_server_port", "pg_backend_pid", "pg_conf_load_time",
-    "pg_current_snapshot", "pg_current_xact_id", "pg_cursor", "pg_listening_channels", "pg_my_temp_schema",
-    "pg_postmaster_start_time", "pg_prepared_statement", "pg_show_all_settings", "txid_current", "version",
+    "current_setting", "inet_client_addr", "inet_server_addr", "inet_server_port", "pg_backend_pid",
+    "pg_conf_load_time", "pg_current_snapshot", "pg_current_xact_id", "pg_cursor", "pg_listening_channels",
+    "pg_my_temp_schema", "pg_postmaster_start_time", "pg_prepared_statement", "pg_show_all_settings", "txid_current",
+    "version",
 }
 # Only to leave out other sessions' temporary tables; a session that has some reads from the server that it holds.
 VIEWS_ALL_THE_SAME = {"tables"}

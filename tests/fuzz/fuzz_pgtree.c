@@ -24,7 +24,9 @@ static void check_value(const struct stmt *s, const struct stmt_value *v, const 
     if (v->kind == VALUE_NUMBER)
         require(v->at < len && (isdigit((unsigned char)sql[v->at]) || sql[v->at] == '.'));
     if (v->kind == VALUE_STRING)
-        require(v->at < len);
+        require(v->at < len && strchr("'$eEnNuU", sql[v->at]) != NULL);
+    if (v->kind == VALUE_BITS)
+        require(v->at < len && strchr("bBxX", sql[v->at]) != NULL);
     if (v->kind == VALUE_COLUMN)
         require(v->at < s->table_count && v->name != NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * test_pgtree.c: what pgtree says of texts (tests/unit/pgtree.rows), of their bounds, of deep ones, and in many threads at
- * once; and that what it says depends on a text's shape only.
+ * test_pgtree.c: what pgtree says of texts (tests/unit/pgtree.rows), of their bounds, of deep ones, and in many threads
+ * at once; and that what it says depends on a text's shape only.
  * Thread: one, and those that the tests start.
  */
 #include "parser/functions.h"
