@@ -27,10 +27,10 @@ $(error SAN=$(SAN) is not known; use SAN=address, SAN=undefined or SAN=thread)
 endif
 endif
 
-packages := libevent_core libssl libcrypto libpq inih libidn
+packages := libevent_core libssl libcrypto libpq inih libidn libprotobuf-c
 pkg_cflags := $(shell pkg-config --cflags $(packages) 2>/dev/null)
-pkg_libs := $(shell pkg-config --libs $(packages) 2>/dev/null)
-query_libs := -lpg_query -lprotobuf-c
+# libpg_query has no description for pkg-config.
+pkg_libs := $(shell pkg-config --libs $(packages) 2>/dev/null) -lpg_query
 
 warnings := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 language := -std=gnu11 -D_GNU_SOURCE= -I. -pthread $(pkg_cflags)
@@ -66,7 +66,7 @@ $(out)/%.o: %.c Makefile
 
 $(out)/unit/%: tests/unit/%.c $(library) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(flags) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(library) $(pkg_libs) $(query_libs) -lcmocka
+	$(CC) $(flags) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(library) $(pkg_libs) -lcmocka
 
 unit-programs: $(unit_programs)
 
@@ -106,7 +106,7 @@ bench: ## compare direct PostgreSQL, Sluice and PgBouncer (bench/README.md says 
 
 build/bench/parse: bench/parse.c $(library) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(flags) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(library) $(pkg_libs) $(query_libs)
+	$(CC) $(flags) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(library) $(pkg_libs)
 
 bench-parse: build/bench/parse ## what lexing, a known shape and a new one cost, in nanoseconds
 	build/bench/parse

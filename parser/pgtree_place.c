@@ -1,0 +1,522 @@
+/*
+ * pgtree_place.c: values, and the places where they count: conjuncts that compare a column with a value, rows of
+ * INSERT, columns that are set, LIMIT and OFFSET.
+ *
+ * A literal's own value is never looked at: the same shape is read once for all its values. That is also why a sign is
+ * looked for in the text. In the tree "-5" is one constant, and libpg_query 15-4.0.0 even loses it: negative integers
+ * come as 0.
+ * Thread: any (no state).
+ */
+#include "parser/pgtree_parts.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+/* --- values --- */
+
+uint32_t add_value(struct walk *w, struct stmt_value value)
+{
+    struct stmt *s = w->s;
+
+    s->values = arena_grow(w->arena, s->values, s->value_count, &w->value_cap, sizeof *s->values);
+    s->values[s->value_count] = value;
+    return (uint32_t)s->value_count++;
+}
+
+/* Past a comment that begins at `at`. */
+static size_t skip_comment(const struct walk *w, size_t at)
+{
+    int depth = 0;
+
+    if (w->sql[at] == '-')
+        return at + strcspn(w->sql + at, "\r\n");
+    do {
+        bool opens = w->sql[at] == '/' && w->sql[at + 1] == '*';
+        bool closes = w->sql[at] == '*' && w->sql[at + 1] == '/';
+        depth += opens - closes;
+        at += opens || closes ? 2 : 1;
+    } while (at < w->len && depth > 0);
+    return at;
+}
+
+bool number_begin(const struct walk *w, size_t *at, bool *negated)
+{
+    *negated = false;
+    while (*at < w->len && strchr("-( \t\n\r\f/", w->sql[*at]) != NULL) {
+        if (strncmp(w->sql + *at, "--", 2) == 0 || strncmp(w->sql + *at, "/*", 2) == 0) {
+            *at = skip_comment(w, *at);
+            continue;
+        }
+        *negated ^= w->sql[*at] == '-';
+        (*at)++;
+    }
+    return *at < w->len && (isdigit((unsigned char)w->sql[*at]) || w->sql[*at] == '.');
+}
+
+/* Some words are strings in the tree, like the field in EXTRACT (year FROM ...): they are grammar, no literals. */
+static bool is_quoted(const struct walk *w, size_t at)
+{
+    const char *p = w->sql + at;
+
+    if (*p != '\0' && strchr("eEnNbBxX", *p) != NULL)
+        p++;
+    else if (strncasecmp(p, "u&", 2) == 0)
+        p += 2;
+    return *p == '\'' || *p == '$';
+}
+
+static struct stmt_value other(void)
+{
+    return (struct stmt_value){.kind = VALUE_OTHER};
+}
+
+static struct stmt_value constant_value(const struct walk *w, const PgQuery__AConst *constant)
+{
+    struct stmt_value v = {.kind = VALUE_OTHER, .at = (uint32_t)constant->location};
+    size_t at = v.at;
+
+    if (constant->isnull)
+        return (struct stmt_value){.kind = VALUE_NULL};
+    if (constant->val_case == PG_QUERY__A__CONST__VAL_BOOLVAL)
+        return (struct stmt_value){.kind = VALUE_BOOL, .at = constant->boolval->boolval};
+    if (constant->location < 0)
+        return other();
+    switch (constant->val_case) {
+    case PG_QUERY__A__CONST__VAL_IVAL:
+    case PG_QUERY__A__CONST__VAL_FVAL:
+        v.kind = number_begin(w, &at, &v.negated) ? VALUE_NUMBER : VALUE_OTHER;
+        v.at = (uint32_t)at;
+        break;
+    case PG_QUERY__A__CONST__VAL_SVAL:
+        v.kind = is_quoted(w, at) ? VALUE_STRING : VALUE_OTHER;
+        break;
+    case PG_QUERY__A__CONST__VAL_BSVAL:
+        v.kind = VALUE_BITS;
+        break;
+    default:
+        break;
+    }
+    return v;
+}
+
+static struct stmt_value cast_value(struct walk *w, const PgQuery__TypeCast *cast)
+{
+    struct stmt_value v = value_of(w, cast->arg);
+    const char *type = type_name(w, cast->type_name);
+
+    /* Two casts, or one to a length, may change the value on its way. */
+    if (type == NULL || v.name != NULL || v.kind == VALUE_COLUMN || v.kind == VALUE_DEFAULT)
+        return other();
+    if (v.kind == VALUE_BOOL)
+        return v;
+    v.name = type;
+    return v;
+}
+
+static bool is_operator(const PgQuery__AExpr *e, const char *name)
+{
+    if (e->n_name == 2 && strcmp(node_string(e->name[0]), "pg_catalog") != 0)
+        return false;
+    return e->n_name > 0 && e->n_name <= 2 && strcmp(node_string(e->name[e->n_name - 1]), name) == 0;
+}
+
+static struct stmt_value negated_value(struct walk *w, const PgQuery__AExpr *e)
+{
+    struct stmt_value v;
+
+    if (e->kind != PG_QUERY__A__EXPR__KIND__AEXPR_OP || e->lexpr != NULL || !is_operator(e, "-"))
+        return other();
+    v = value_of(w, e->rexpr);
+    if (v.kind != VALUE_NUMBER && v.kind != VALUE_PARAM)
+        return other();
+    v.negated = !v.negated;
+    return v;
+}
+
+struct stmt_value value_of(struct walk *w, const Node *node)
+{
+    if (node == NULL)
+        return other();
+    switch (node->node_case) {
+    case NODE(A_CONST):
+        return constant_value(w, node->a_const);
+    case NODE(PARAM_REF):
+        return (struct stmt_value){.kind = VALUE_PARAM, .at = (uint32_t)node->param_ref->number};
+    case NODE(TYPE_CAST):
+        return cast_value(w, node->type_cast);
+    case NODE(SET_TO_DEFAULT):
+        return (struct stmt_value){.kind = VALUE_DEFAULT};
+    case NODE(A_EXPR):
+        return negated_value(w, node->a_expr);
+    default:
+        return other();
+    }
+}
+
+uint32_t add_values(struct walk *w, Node *const *nodes, size_t count)
+{
+    uint32_t first = (uint32_t)w->s->value_count;
+
+    for (size_t i = 0; i < count; i++)
+        add_value(w, value_of(w, nodes[i]));
+    return first;
+}
+
+/* --- places --- */
+
+static struct stmt_place *add_place(struct walk *w, enum stmt_place_what what, int table)
+{
+    struct stmt *s = w->s;
+
+    s->places = arena_grow(w->arena, s->places, s->place_count, &w->place_cap, sizeof *s->places);
+
+    struct stmt_place *place = &s->places[s->place_count++];
+
+    *place = (struct stmt_place){.what = (uint8_t)what, .table = (int16_t)table, .value = (uint32_t)s->value_count};
+    place->query = w->scope == NULL ? 0 : w->scope->query;
+    return place;
+}
+
+static bool names_table(const struct stmt_table *t, const char *schema, const char *name)
+{
+    if (schema != NULL)
+        return t->alias == NULL && t->schema != NULL && strcmp(t->schema, schema) == 0 && strcmp(t->name, name) == 0;
+    return strcmp(t->alias != NULL ? t->alias : t->name, name) == 0;
+}
+
+/* The only table of this query in that range that the name can mean; -1: none, or it is not certain. */
+static int find_table(const struct walk *w, const char *schema, const char *name, struct range in)
+{
+    int found = -1;
+
+    for (uint32_t i = in.first; i < in.end; i++) {
+        const struct stmt_table *t = &w->s->tables[i];
+        if (t->query != w->scope->query || (name != NULL && !names_table(t, schema, name)))
+            continue;
+        if (found != -1)
+            return -1;
+        found = (int)i;
+    }
+    return found;
+}
+
+/* A column of this query: its name, and its table (-1: one of this query's). False for all else, outer queries' columns
+ * too. */
+static bool take_column(struct walk *w, const Node *node, struct range in, int *table, const char **name)
+{
+    if (node == NULL || node->node_case != NODE(COLUMN_REF))
+        return false;
+
+    const PgQuery__ColumnRef *ref = node->column_ref;
+    size_t n = ref->n_fields;
+
+    for (size_t i = 0; i < n; i++)
+        if (ref->fields[i]->node_case != NODE(STRING))
+            return false;
+    *name = node_string(ref->fields[n - 1]);
+    if (n == 1) {
+        *table = w->scope->items == 1 ? find_table(w, NULL, NULL, in) : -1;
+        /* In an outer join's ON it may be the other side's. */
+        return *table != -1 || (in.first == w->scope->tables.first && in.end == w->scope->tables.end);
+    }
+    *table = find_table(w, n > 2 ? node_string(ref->fields[n - 3]) : NULL, node_string(ref->fields[n - 2]), in);
+    return *table != -1;
+}
+
+/* A column on the other side of an equality. */
+static bool take_other_column(struct walk *w, const Node *node, struct stmt_value *v)
+{
+    const char *name;
+    int table;
+
+    if (!take_column(w, node, w->scope->tables, &table, &name) || table == -1)
+        return false;
+    *v = (struct stmt_value){.kind = VALUE_COLUMN, .at = (uint32_t)table, .name = walk_strdup(w, name)};
+    return true;
+}
+
+struct filter {
+    const Node *column;
+    const Node *value;
+    enum stmt_op op;
+    struct range tables; /* that it may be about */
+    bool mutual;
+};
+
+static struct stmt_place *begin_filter(struct walk *w, const struct filter *f)
+{
+    const char *name;
+    int table;
+
+    if (!take_column(w, f->column, f->tables, &table, &name))
+        return NULL;
+    /* It may be true of the row of NULLs that stands for a missing one, and then it filters nothing. */
+    if (f->op == OP_NOT_DISTINCT && (table == -1 || (w->s->tables[table].flags & TABLE_NULLABLE)))
+        return NULL;
+
+    struct stmt_place *place = add_place(w, PLACE_FILTER, table);
+
+    place->op = (uint8_t)f->op;
+    place->mutual = f->mutual;
+    place->column = walk_strdup(w, name);
+    return place;
+}
+
+static bool is_value(struct stmt_value v)
+{
+    return v.kind != VALUE_OTHER && v.kind != VALUE_DEFAULT;
+}
+
+static bool place_comparison(struct walk *w, const struct filter *f)
+{
+    struct stmt_value v = value_of(w, f->value);
+
+    if (!is_value(v) && (f->op != OP_EQ || !take_other_column(w, f->value, &v)))
+        return false;
+
+    struct stmt_place *place = begin_filter(w, f);
+
+    if (place == NULL)
+        return false;
+    place->value = add_value(w, v);
+    place->count = 1;
+    return true;
+}
+
+static void place_list(struct walk *w, const struct filter *f, Node *const *nodes, size_t count)
+{
+    struct stmt_place *place = begin_filter(w, f);
+
+    if (place == NULL)
+        return;
+    place->value = add_values(w, nodes, count);
+    place->count = (uint32_t)count;
+}
+
+/* = ANY (...): an array of values that stand here, or one value that is an array. */
+static void place_any(struct walk *w, struct filter f)
+{
+    const Node *array = f.value;
+
+    if (array->node_case == NODE(TYPE_CAST) && array->type_cast->arg->node_case == NODE(A_ARRAY_EXPR))
+        return; /* what the cast makes of each element is not known */
+    if (array->node_case == NODE(A_ARRAY_EXPR)) {
+        f.op = OP_IN;
+        place_list(w, &f, array->a_array_expr->elements, array->a_array_expr->n_elements);
+        return;
+    }
+    place_comparison(w, &f);
+}
+
+static bool comparison_op(const PgQuery__AExpr *e, enum stmt_op *op, enum stmt_op *flipped)
+{
+    static const struct {
+        const char *name;
+        enum stmt_op op;
+        enum stmt_op flipped;
+    } rows[] = {
+        {"=", OP_EQ, OP_EQ}, {"<", OP_LT, OP_GT}, {"<=", OP_LE, OP_GE}, {">", OP_GT, OP_LT}, {">=", OP_GE, OP_LE}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (is_operator(e, rows[i].name)) {
+            *op = rows[i].op;
+            *flipped = rows[i].flipped;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Either side may be the column. Two columns are noted once, by the left one. */
+static void place_sides(struct walk *w, struct filter f, enum stmt_op flipped)
+{
+    struct filter other_way = {f.value, f.column, flipped, f.tables, f.mutual};
+
+    if (!place_comparison(w, &f))
+        place_comparison(w, &other_way);
+}
+
+static void place_operator(struct walk *w, const PgQuery__AExpr *e, struct filter f)
+{
+    enum stmt_op flipped;
+
+    if (e->lexpr == NULL || e->rexpr == NULL || !comparison_op(e, &f.op, &flipped))
+        return;
+    if (e->lexpr->node_case != NODE(ROW_EXPR)) {
+        place_sides(w, f, flipped);
+        return;
+    }
+    if (f.op != OP_EQ || e->rexpr->node_case != NODE(ROW_EXPR) ||
+        e->lexpr->row_expr->n_args != e->rexpr->row_expr->n_args)
+        return;
+    for (size_t i = 0; i < e->lexpr->row_expr->n_args; i++) {
+        f.column = e->lexpr->row_expr->args[i];
+        f.value = e->rexpr->row_expr->args[i];
+        place_sides(w, f, flipped);
+    }
+}
+
+static void place_expression(struct walk *w, const PgQuery__AExpr *e, struct filter f)
+{
+    f.column = e->lexpr;
+    f.value = e->rexpr;
+    switch (e->kind) {
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP:
+        place_operator(w, e, f);
+        break;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_IN:
+        f.op = OP_IN;
+        if (is_operator(e, "=") && e->rexpr->node_case == NODE(LIST))
+            place_list(w, &f, e->rexpr->list->items, e->rexpr->list->n_items);
+        break;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_OP_ANY:
+        f.op = OP_ANY;
+        if (is_operator(e, "="))
+            place_any(w, f);
+        break;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_NOT_DISTINCT:
+        f.op = OP_NOT_DISTINCT;
+        place_sides(w, f, OP_NOT_DISTINCT);
+        break;
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN:
+    case PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN_SYM:
+        f.op = e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_BETWEEN ? OP_BETWEEN : OP_BETWEEN_SYMMETRIC;
+        if (e->rexpr->node_case == NODE(LIST))
+            place_list(w, &f, e->rexpr->list->items, e->rexpr->list->n_items);
+        break;
+    default:
+        break;
+    }
+}
+
+void place_filters(struct walk *w, const Node *condition, struct range tables, bool mutual)
+{
+    struct filter f = {.tables = tables, .mutual = mutual};
+
+    if (condition == NULL)
+        return;
+    if (condition->node_case == NODE(BOOL_EXPR) && condition->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
+        for (size_t i = 0; i < condition->bool_expr->n_args; i++)
+            place_filters(w, condition->bool_expr->args[i], tables, mutual);
+    } else if (condition->node_case == NODE(A_EXPR)) {
+        place_expression(w, condition->a_expr, f);
+    }
+}
+
+void place_using(struct walk *w, const PgQuery__JoinExpr *join, struct range filtered, struct range other, bool mutual)
+{
+    int a = find_table(w, NULL, NULL, filtered);
+    int b = find_table(w, NULL, NULL, other);
+
+    for (size_t i = 0; a != -1 && b != -1 && i < join->n_using_clause; i++) {
+        struct stmt_place *place = add_place(w, PLACE_FILTER, a);
+        const char *name = walk_strdup(w, node_string(join->using_clause[i]));
+        place->mutual = mutual;
+        place->column = name;
+        place->value = add_value(w, (struct stmt_value){.kind = VALUE_COLUMN, .at = (uint32_t)b, .name = name});
+        place->count = 1;
+    }
+}
+
+static bool row_like(const struct stmt_value *a, const struct stmt_value *b, size_t width)
+{
+    for (size_t i = 0; i < width; i++) {
+        bool literal = a[i].kind == VALUE_NUMBER || a[i].kind == VALUE_STRING || a[i].kind == VALUE_BITS;
+        bool names =
+            a[i].name == b[i].name || (a[i].name != NULL && b[i].name != NULL && strcmp(a[i].name, b[i].name) == 0);
+        if (a[i].kind != b[i].kind || a[i].negated != b[i].negated || !names || a[i].kind == VALUE_OTHER ||
+            (!literal && a[i].at != b[i].at))
+            return false;
+    }
+    return true;
+}
+
+static bool rows_have_width(Node *const *rows, size_t count, size_t width)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i]->node_case != NODE(LIST) || rows[i]->list->n_items != width)
+            return false;
+    return true;
+}
+
+void place_rows(struct walk *w, Node *const *rows, size_t count)
+{
+    size_t width = rows[0]->node_case == NODE(LIST) ? rows[0]->list->n_items : 0;
+
+    if (!rows_have_width(rows, count, width))
+        return; /* the server refuses it */
+
+    struct stmt_place *place = add_place(w, PLACE_ROWS, (int)w->scope->tables.first);
+    bool uniform = true;
+
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at = add_values(w, rows[i]->list->items, width);
+        uniform = uniform && row_like(&w->s->values[place->value], &w->s->values[at], width);
+    }
+    if (uniform)
+        w->s->value_count = place->value + width;
+    place->uniform = uniform;
+    place->width = (uint16_t)width;
+    place->rows = (uint32_t)count;
+    place->count = (uint32_t)(w->s->value_count - place->value);
+}
+
+/* What a column is set to; in (a, b) = ROW (1, 2) each column has its part. */
+static struct stmt_value set_value(struct walk *w, const Node *value)
+{
+    if (value == NULL || value->node_case != NODE(MULTI_ASSIGN_REF))
+        return value_of(w, value);
+
+    const PgQuery__MultiAssignRef *ref = value->multi_assign_ref;
+
+    if (ref->source->node_case != NODE(ROW_EXPR) || ref->colno < 1 ||
+        (size_t)ref->colno > ref->source->row_expr->n_args)
+        return other();
+    return value_of(w, ref->source->row_expr->args[ref->colno - 1]);
+}
+
+void place_sets(struct walk *w, Node *const *targets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (targets[i]->node_case != NODE(RES_TARGET))
+            continue;
+        const PgQuery__ResTarget *target = targets[i]->res_target;
+        struct stmt_place *place = add_place(w, PLACE_SET, (int)w->scope->tables.first);
+        struct stmt_value v = target->n_indirection > 0 ? other() : set_value(w, target->val);
+        place->column = walk_strdup(w, target->name);
+        place->value = add_value(w, v);
+        place->count = 1;
+    }
+}
+
+static void place_limit(struct walk *w, enum stmt_place_what what, const Node *node, bool ties)
+{
+    if (node == NULL)
+        return;
+
+    struct stmt_place *place = add_place(w, what, -1);
+    struct stmt_value v = value_of(w, node);
+
+    place->ties = ties;
+    place->value = add_value(w, v);
+    place->count = 1;
+}
+
+void place_limits(struct walk *w, const PgQuery__SelectStmt *select)
+{
+    bool ties = select->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES;
+
+    place_limit(w, PLACE_LIMIT, select->limit_count, ties);
+    place_limit(w, PLACE_OFFSET, select->limit_offset, false);
+}
+
+void place_arguments(struct walk *w, Node *const *nodes, size_t count)
+{
+    if (count == 0)
+        return;
+
+    struct stmt_place *place = add_place(w, PLACE_ARGUMENTS, -1);
+
+    place->value = add_values(w, nodes, count);
+    place->count = (uint32_t)count;
+}
