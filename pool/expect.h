@@ -39,7 +39,7 @@ enum expect_effect {
     EFFECT_NONE,
     EFFECT_STMT_PREPARED, /* arg: struct server_stmt: the server has it now */
     EFFECT_STMT_CLOSED,   /* arg: struct server_stmt: the server has it no more */
-    EFFECT_CLIENT_STMT,   /* arg: struct stmt_op: a client's own name means something else now */
+    EFFECT_CLIENT_STMT,   /* arg: struct stmt_change: a client's own name means something else now */
     EFFECT_BOUND,         /* arg: struct client_stmt in use: what an error calls it is the client's name for it */
     EFFECT_TOLD,          /* arg: struct client_stmt in use: the client knows its row shape now */
     EFFECT_CHECK,         /* arg: struct client_stmt in use: is its row shape here what the client was told? */
@@ -64,8 +64,11 @@ struct expect {
     uint8_t effect;
     uint32_t version; /* of a client_stmt in arg: what it meant then */
     uint64_t client_id;
-    void *arg; /* by effect; counted by who pushes */
+    void *arg;           /* by effect; counted by who pushes */
+    struct shape *shape; /* held: the statement whose run this is; NULL: not known, or none */
 };
+
+struct shape;
 
 struct expect_queue {
     struct expect *ring; /* owned, size a power of two */

@@ -79,6 +79,10 @@ struct server {
     uint64_t unnamed_told;  /* ... that stands here by what was answered */
     uint64_t batch;         /* number of the batch that was sent last */
     usec_t connected_at;
+    usec_t run_at;     /* when the statement that runs was sent, or the one before it ended; 0: none is known to run */
+    uint64_t run_rows; /* of that statement, so far */
+    uint64_t run_bytes;
+    bool run_failed;
     uint32_t backend_pid;
     uint8_t cancel_key[256];
     uint16_t cancel_key_len;

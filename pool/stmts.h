@@ -130,7 +130,7 @@ void client_stmts_clear(struct client_stmts *s);
 
 /* What an expected reply carries as its argument for statements: a Parse, Close or DEALLOCATE of a client's name, of a
  * server's, or both. */
-struct stmt_op {
+struct stmt_change {
     struct client_stmt *client; /* pending counted; may be NULL */
     struct server_stmt *server; /* pending counted; may be NULL */
     struct stmt_text *text;     /* counted; NULL: it goes away */

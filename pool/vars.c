@@ -31,6 +31,7 @@ struct vars *vars_new(void)
     struct vars *v = mem_zalloc(sizeof *v);
 
     v->refs = 1;
+    v->standard_strings = v->lexable = true;
     return v;
 }
 
@@ -92,6 +93,29 @@ static uint64_t var_hash(const struct var *var)
     return hash_bytes(h, var->value, strlen(var->value));
 }
 
+/* Encodings in which 0x5C and other ASCII bytes can be the second half of a character. */
+static bool is_lexable(const char *encoding)
+{
+    static const char *const unsafe[] = {"SJIS",       "SHIFT_JIS_2004", "SHIFTJIS2004", "MSKANJI", "SHIFTJIS",
+                                         "WIN932",     "WINDOWS932",     "BIG5",         "WIN950",  "WINDOWS950",
+                                         "GBK",        "WIN936",         "WINDOWS936",   "UHC",     "WIN949",
+                                         "WINDOWS949", "GB18030",        "JOHAB"};
+
+    for (size_t i = 0; encoding != NULL && i < ARRAY_LEN(unsafe); i++)
+        if (strcasecmp(encoding, unsafe[i]) == 0)
+            return false;
+    return true;
+}
+
+/* What reading a statement's text depends on, looked up once a set. */
+static void note_reading(struct vars *v)
+{
+    const char *strings = vars_get(v, "standard_conforming_strings");
+
+    v->standard_strings = strings == NULL || strcasecmp(strings, "on") == 0;
+    v->lexable = is_lexable(vars_get(v, "client_encoding"));
+}
+
 static struct vars *vars_build(const struct vars *v, const struct var *replace)
 {
     struct vars *made = mem_zalloc(sizeof *made + (v->count + 1) * sizeof made->v[0]);
@@ -113,6 +137,7 @@ static struct vars *vars_build(const struct vars *v, const struct var *replace)
     }
     for (size_t i = 0; i < made->count; i++)
         made->hash += var_hash(&made->v[i]);
+    note_reading(made);
     return made;
 }
 

@@ -20,6 +20,8 @@ struct var {
 struct vars {
     int refs; /* atomic */
     uint64_t hash;
+    bool standard_strings; /* standard_conforming_strings is on */
+    bool lexable;          /* in client_encoding a byte below 0x80 is always a character of its own */
     size_t count;
     struct var v[];
 };

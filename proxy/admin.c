@@ -10,6 +10,7 @@
 
 #include "conf/log.h"
 #include "proxy/control.h"
+#include "proxy/slow.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -124,6 +125,18 @@ static void show_finished(struct show *s)
         job_finish(j, &s->out);
 }
 
+static bool show_can_order(const struct show_view *view, const char *column)
+{
+    return view == show_find("statements") && show_statements_can_order(column);
+}
+
+static void show_view(struct job *j, const struct show_view *view)
+{
+    j->show.order_by = j->request.order_by;
+    j->show.limit = j->request.limit;
+    show_start(&j->show, view, show_finished);
+}
+
 static void run_show(struct job *j)
 {
     const char *name = j->request.argument;
@@ -132,8 +145,11 @@ static void run_show(struct job *j)
 
     if (fake != NULL)
         show_fake(j, fake);
+    else if (view != NULL && j->request.order_by != NULL && !show_can_order(view, j->request.order_by))
+        job_error(j, "42703", "column \"%s\" does not exist, or SHOW %s is not ordered by it", j->request.order_by,
+                  view->name);
     else if (view != NULL)
-        show_start(&j->show, view, show_finished);
+        show_view(j, view);
     else if (name != NULL && strcasecmp(name, "help") == 0)
         show_help(j);
     else
@@ -156,6 +172,20 @@ static void run_set(struct job *j)
     } else {
         log_info("SET %s by the console", j->request.argument);
         job_done(j, "SET");
+    }
+}
+
+static void run_reset(struct job *j)
+{
+    const char *what = j->request.argument;
+
+    if (what != NULL && strcasecmp(what, "statements") == 0) {
+        workers_call(statements_reset, job_tag_done, j);
+    } else if (what != NULL && strcasecmp(what, "slow_queries") == 0) {
+        slow_queries_reset();
+        job_done(j, "RESET");
+    } else {
+        job_invalid(j);
     }
 }
 
@@ -228,6 +258,9 @@ static void job_dispatch(struct job *j)
         break;
     case ADMIN_SET:
         run_set(j);
+        break;
+    case ADMIN_RESET:
+        run_reset(j);
         break;
     case ADMIN_RELOAD:
         run_reload(j);

@@ -20,6 +20,8 @@ struct admin_request {
     enum admin_command command;
     char *argument; /* owned; what follows the command; of SET: the option's name. NULL: nothing */
     char *value;    /* owned; SET only */
+    char *order_by; /* owned; SHOW ... ORDER BY; NULL: not said */
+    unsigned limit; /* SHOW STATEMENTS n; 0: not said */
 };
 
 /* False: that is no command; r->command is then the one that was meant, or ADMIN_EMPTY. What r holds is freed by

@@ -5,6 +5,8 @@
  */
 #include "proxy/admin.h"
 
+#include <ctype.h>
+#include <stdlib.h>
 #include <strings.h>
 
 static const struct {
@@ -112,6 +114,42 @@ static bool parse_set(const char **p, struct admin_request *r)
     return r->value != NULL;
 }
 
+static bool is_word(const char *word, const char *expected)
+{
+    return word != NULL && strcasecmp(word, expected) == 0;
+}
+
+/* [n] [ORDER BY column] */
+static bool parse_order(const char **p, struct admin_request *r)
+{
+    char *word = read_word(p, "=");
+    char *end = NULL;
+
+    if (word != NULL && isdigit((unsigned char)word[0])) {
+        unsigned long n = strtoul(word, &end, 10);
+        bool good = *end == '\0' && n > 0 && n <= UINT32_MAX;
+        r->limit = (unsigned)n;
+        free(word);
+        if (!good)
+            return false;
+        word = read_word(p, "=");
+    }
+    if (word == NULL)
+        return true;
+    char *by = read_word(p, "=");
+    bool order = is_word(word, "order") && is_word(by, "by");
+    free(word);
+    free(by);
+    r->order_by = order ? read_word(p, "=") : NULL;
+    return r->order_by != NULL;
+}
+
+static bool takes_order(const struct admin_request *r)
+{
+    return (r->command == ADMIN_SHOW || r->command == ADMIN_SELECT) &&
+           (is_word(r->argument, "statements") || is_word(r->argument, "slow_queries"));
+}
+
 static bool parse_arguments(const char **p, struct admin_request *r)
 {
     enum admin_arguments want = commands[r->command].arguments;
@@ -125,6 +163,8 @@ static bool parse_arguments(const char **p, struct admin_request *r)
     if (**p == '\'')
         return false;
     r->argument = read_word(p, "=");
+    if (takes_order(r))
+        return parse_order(p, r);
     /* DISABLE and its like say by themselves what they miss. An open quote is an error everywhere. */
     return r->argument != NULL || !quoted;
 }
@@ -146,5 +186,6 @@ void admin_request_free(struct admin_request *r)
 {
     free(r->argument);
     free(r->value);
+    free(r->order_by);
     *r = (struct admin_request){.command = ADMIN_EMPTY};
 }

@@ -175,6 +175,7 @@ void client_free(struct client *c)
     unnamed_stmt_set(&c->unnamed_told, NULL);
     vars_unref(c->vars);
     vars_unref(c->login_vars);
+    buf_free(&c->literal);
     buf_free(&c->replay);
     buf_free(&c->conn.in);
     buf_free(&c->conn.out);

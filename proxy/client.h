@@ -74,12 +74,14 @@ struct client {
     bool cancel_sent;   /* for a time limit */
     bool slow_noted;
     const char *pin;    /* why it keeps its server between transactions; NULL: it does not */
+    struct buf literal; /* the last Query as it was sent, where log_statement_text asks for it */
     struct buf replay;  /* the batch, while it may have to be run again */
     unsigned pretended; /* ParseCompletes of that batch that were made here and have gone on */
     bool replaying;
 
     /* times */
     usec_t connected_at;
+    usec_t waited_us;       /* of the statement that is counted next: for a server */
     usec_t request_at;      /* when the current batch came; 0: none */
     usec_t xact_at;         /* when the current transaction got its server; 0: none */
     usec_t query_at;        /* when the current batch was sent; 0: nothing runs */

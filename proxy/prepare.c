@@ -121,9 +121,9 @@ static struct client_stmt *known_name(const struct sending *m, const char *name,
     return st == NULL || st->asked == NULL ? NULL : st;
 }
 
-static struct stmt_op *client_op(struct client_stmt *st, struct stmt_text *text, uint64_t batch)
+static struct stmt_change *client_op(struct client_stmt *st, struct stmt_text *text, uint64_t batch)
 {
-    struct stmt_op *op = mem_zalloc(sizeof *op);
+    struct stmt_change *op = mem_zalloc(sizeof *op);
 
     client_stmt_ask(st, text, batch);
     op->client = st;
@@ -158,6 +158,14 @@ static const char *bound_text(const struct client *c, const char *portal)
     if (c->bound != NULL)
         return c->bound->asked == NULL ? NULL : stmt_text_sql(c->bound->asked);
     return c->unnamed == NULL ? NULL : (const char *)c->unnamed->body + 1; /* behind its empty name */
+}
+
+/* The shape of that text, which bound_text has given. */
+static struct shape *bound_shape(struct client *c, const char *sql)
+{
+    if (sql == NULL)
+        return NULL;
+    return c->bound != NULL ? statement_of_text(c, c->bound->asked) : statement_read(c, sql, strlen(sql));
 }
 
 /* --- row shapes --- */
@@ -246,7 +254,7 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
         stmt_text_unref(text);
         return SEND_WAIT;
     }
-    struct stmt_op *op = client_op(client_stmts_add(&c->stmts, parse->name), text, m->s->batch);
+    struct stmt_change *op = client_op(client_stmts_add(&c->stmts, parse->name), text, m->s->batch);
     stat_add(&worker_stats(c->worker, c->db)->client_parse_count, 1);
     if (fake) {
         sending_expect(m, EXPECT_PARSE, EXPECT_FAKE, EFFECT_CLIENT_STMT, op);
@@ -526,7 +534,7 @@ static enum send_result execute_deallocate(const struct sending *m, struct clien
 
     if (on_server == NULL)
         return SEND_WAIT;
-    struct stmt_op *op = client_op(st, NULL, m->s->batch);
+    struct stmt_change *op = client_op(st, NULL, m->s->batch);
     on_server->asked = false;
     on_server->pending++;
     op->server = on_server;
@@ -555,6 +563,7 @@ enum send_result prepare_execute(const struct sending *m)
     resets = sql == NULL ? NULL : sending_resets(sql);
     sending_raw(m);
     sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
+    statement_sent(c, m->s, bound_shape(c, sql));
     c->quiet = c->quiet || resets != NULL;
     return SEND_OK;
 }
@@ -604,7 +613,7 @@ static enum send_result query_deallocate(const struct sending *m, struct client_
     if (on_server == NULL)
         return SEND_WAIT;
     strcat(sql, st->asked->name);
-    struct stmt_op *op = client_op(st, NULL, m->s->batch);
+    struct stmt_change *op = client_op(st, NULL, m->s->batch);
     on_server->asked = false;
     on_server->pending++;
     op->server = on_server;

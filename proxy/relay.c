@@ -40,6 +40,7 @@ static void run_flush(struct relay *r)
         return;
     if (r->c != NULL) {
         r->s->replied = true;
+        r->s->run_bytes += (uint64_t)(r->at - r->run);
         conn_send_run(&r->c->conn, r->run, (size_t)(r->at - r->run));
         if (conn_is_high(&r->c->conn))
             conn_pause(&r->s->conn);
@@ -85,7 +86,7 @@ static void settle_shape(struct server *s, const struct expect *e, uint64_t shap
         client_wake(c);
 }
 
-static void settle_op(struct server *s, uint64_t client_id, struct stmt_op *op, bool done)
+static void settle_op(struct server *s, uint64_t client_id, struct stmt_change *op, bool done)
 {
     struct client *c = worker_client(worker_of(s), client_id);
 
@@ -164,6 +165,7 @@ static void effect_apply(struct server *s, const struct expect *e, bool done)
 {
     struct client *c = worker_client(worker_of(s), e->client_id);
 
+    statement_release(worker_of(s), e);
     switch ((enum expect_effect)e->effect) {
     case EFFECT_NONE:
     case EFFECT_SETTINGS:
@@ -264,6 +266,14 @@ static bool is_forwarded(const struct relay *r, const struct expect *e)
     return r->c != NULL && e != NULL && e->verdict == EXPECT_FORWARD && e->client_id == r->c->id;
 }
 
+/* A statement has run. The bytes of its answer that are still in the run are its own. */
+static void run_over(struct relay *r, const struct expect *e)
+{
+    r->s->run_bytes += r->run == NULL ? 0 : (uint64_t)(r->at - r->run);
+    statement_done(r->c, r->s, e);
+    r->s->run_bytes -= r->run == NULL ? 0 : (uint64_t)(r->at - r->run); /* they are counted again when they go on */
+}
+
 /* Pops the head if it is of this type. */
 static enum verdict answer(struct relay *r, enum expect_type type, const char *what)
 {
@@ -273,6 +283,8 @@ static enum verdict answer(struct relay *r, enum expect_type type, const char *w
         return violation(r, what);
     bool forward = is_forwarded(r, head);
     struct expect e = expect_pop(&r->s->expects);
+    if (forward && type == EXPECT_EXECUTE)
+        run_over(r, &e);
     effect_apply(r->s, &e, true);
     return forward ? RELAY_FORWARD : RELAY_DROP;
 }
@@ -335,6 +347,16 @@ static void heed_tag(struct server *s, struct client *c, const char *tag)
     }
 }
 
+/* "SELECT 5", "INSERT 0 5": the number at the end, if there is one. */
+static uint64_t rows_of_tag(struct span tag)
+{
+    uint64_t rows = 0, digit = 1;
+
+    for (size_t i = tag.len > 0 ? tag.len - 1 : 0; i-- > 0 && tag.ptr[i] >= '0' && tag.ptr[i] <= '9'; digit *= 10)
+        rows += (uint64_t)(tag.ptr[i] - '0') * digit;
+    return rows;
+}
+
 static enum verdict on_complete(struct relay *r, struct span body)
 {
     struct server *s = r->s;
@@ -347,8 +369,12 @@ static enum verdict on_complete(struct relay *r, struct span body)
     bool forward = is_forwarded(r, head);
     if ((forward || head->effect == EFFECT_CLEANUP) && body.len > 0 && body.ptr[body.len - 1] == '\0')
         heed_tag(s, forward ? r->c : NULL, (const char *)body.ptr);
+    if (forward)
+        s->run_rows += rows_of_tag(body);
     if (head->type == EXPECT_EXECUTE) {
         struct expect e = expect_pop(&s->expects);
+        if (forward)
+            run_over(r, &e);
         effect_apply(s, &e, true);
     }
     return forward ? RELAY_FORWARD : RELAY_DROP;
@@ -515,6 +541,7 @@ static enum verdict on_error(struct relay *r, struct span body)
         return settings_failed(r, &e);
     if (forward) {
         stat_add(&worker_stats(r->c->worker, r->c->db)->error_count, 1);
+        statement_failed(r->c, s, e.sqlstate);
         forward = !reword(r, head, body);
     }
     if (head != NULL && head->type == EXPECT_PARSE &&
@@ -567,6 +594,8 @@ static enum verdict on_ready(struct relay *r, struct span body)
     while (!expect_empty(&s->expects)) {
         e = expect_pop(&s->expects);
         bool ends = expect_ends(&e);
+        if (e.type == EXPECT_QUERY && is_forwarded(r, &e))
+            run_over(r, &e);
         effect_apply(s, &e, ends && !s->query_failed);
         if (e.type == EXPECT_QUERY)
             s->unnamed_told = 0;

@@ -204,6 +204,17 @@ static bool query_deallocate(const struct sending *m, enum send_result *result)
     return v.kind == VERB_DEALLOCATE && !v.all && prepare_deallocate(m, v.name, result);
 }
 
+static void note_statement(const struct sending *m, const char *sql, size_t len)
+{
+    const struct options *o = &m->c->worker->config->opt;
+
+    statement_sent(m->c, m->s, statement_read(m->c, sql, len));
+    if (UNLIKELY(o->log_statement_text && o->slow_query_ms > 0)) {
+        buf_consume(&m->c->literal, buf_used(&m->c->literal));
+        buf_put(&m->c->literal, sql, len);
+    }
+}
+
 static void query_as_it_is(const struct sending *m, bool text)
 {
     char *resets = text ? sending_resets((const char *)m->p + FRAME_HEADER) : NULL;
@@ -211,6 +222,8 @@ static void query_as_it_is(const struct sending *m, bool text)
     m->c->quiet = m->c->quiet || resets != NULL;
     sending_raw(m);
     sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
+    if (text)
+        note_statement(m, (const char *)m->p + FRAME_HEADER, m->have - FRAME_HEADER - 1);
 }
 
 static enum send_result send_query(const struct sending *m)

@@ -300,7 +300,8 @@ void session_attached(struct client *c, struct server *s)
     c->xact_at = 0;
     client_move(c, CLIENT_ACTIVE);
     stat_add(&st->server_assignment_count, 1);
-    stat_add(&st->wait_time, (uint64_t)(now - c->waiter.since));
+    c->waited_us = now - c->waiter.since;
+    stat_add(&st->wait_time, (uint64_t)c->waited_us);
     if (!c->conn.in_input)
         client_wake(c);
 }

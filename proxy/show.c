@@ -229,7 +229,7 @@ void show_print_mem(struct show *s)
     mem_row(s, "db_cache", sizeof(struct database_state), (int64_t)show_database_count(), 0);
     mem_row(s, "pool_cache", sizeof(struct target), limits_target_count(), 0);
     mem_row(s, "client_cache", sizeof(struct client), clients, 0);
-    mem_row(s, "client_slot_cache", sizeof(struct slot), clients, show_number(s, NUMBER_FREE_CLIENTS));
+    mem_row(s, "client_slot_cache", sizeof(struct client_slot), clients, show_number(s, NUMBER_FREE_CLIENTS));
     mem_row(s, "server_cache", sizeof(struct server), servers, 0);
     mem_row(s, "prepared_statement_cache", texts == 0 ? 0 : bytes / texts, (int64_t)texts, 0);
 }

@@ -29,6 +29,8 @@ struct show {
     const struct show_view *view;
     struct buf out; /* the answer: rows, and at the end CommandComplete */
     void (*finished)(struct show *s);
+    const char *order_by; /* STATEMENTS: a column; borrowed, NULL: the usual one */
+    unsigned limit;       /* STATEMENTS, SLOW_QUERIES: rows; 0: all */
     /* each worker writes only at its own index: */
     struct buf rows[WORKERS_MAX];
     int64_t numbers[WORKERS_MAX][SHOW_NUMBERS];
@@ -65,6 +67,9 @@ size_t show_database_count(void);
 int32_t show_client_id(const struct client *c);
 /* Thread: worker. The client of that number, if it is this worker's, or NULL. */
 struct client *show_client_find(struct worker *w, int64_t id);
+
+/* STATEMENTS can be ordered by this column. */
+bool show_statements_can_order(const char *column);
 
 #define VIEW(id, name, collect, print)                                                                                 \
     void collect(struct worker *w, void *show);                                                                        \

@@ -297,6 +297,7 @@ void worker_configure(struct worker *w, struct config *c)
     w->pools.config = c;
     w->pools.server_tls = runtime_of(c) == NULL ? NULL : runtime_of(c)->server_tls;
     w->loop.high_watermark = c->opt.high_watermark;
+    statements_configure(&w->statements, &c->opt);
     if (old != NULL) {
         config_unref(old);
         pools_review(&w->pools);
@@ -319,6 +320,7 @@ static void worker_init(struct worker *w, int index, struct config *c)
         list_init(&w->clients[i]);
     list_init(&w->runnable);
     list_init(&w->cancels);
+    statements_init(&w->statements, &c->opt);
     worker_configure(w, c);
 }
 
@@ -360,6 +362,7 @@ static void worker_free(struct worker *w)
 {
     reap_clients(w);
     pools_free(&w->pools);
+    statements_free(&w->statements);
     inbox_free(&w->inbox); /* wake-ups for nobody */
     while (w->stats != NULL) {
         struct stats_slot *slot = w->stats;

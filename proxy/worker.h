@@ -10,6 +10,7 @@
 
 #include "pool/pool.h"
 #include "proxy/inbox.h"
+#include "proxy/statements.h"
 #include <pthread.h>
 
 struct client;
@@ -59,7 +60,7 @@ enum client_state {
     CLIENT_STATES
 };
 
-struct slot {
+struct client_slot {
     struct client *client; /* NULL: free */
     uint32_t generation;
 };
@@ -75,11 +76,12 @@ struct worker {
     struct list clients[CLIENT_STATES];
     int client_count[CLIENT_STATES];
     struct list runnable; /* clients to go on with in this turn */
-    struct slot *slots;
+    struct client_slot *slots;
     uint32_t slot_count;
     uint32_t free_slot;       /* where to look first */
     struct stats_slot *stats; /* atomic head */
-    struct list cancels;      /* cancel requests to servers, under way */
+    struct statements statements;
+    struct list cancels; /* cancel requests to servers, under way */
     uint64_t last_batch;
     int active_clients; /* atomic: for choosing where a new client goes */
     bool suspended;

@@ -1,0 +1,254 @@
+/*
+ * statements.c: see statements.h.
+ * Invariants: a shape is held by every expect entry and every memo slot that points to it. Only its worker writes a
+ * reading; others see figures as the console copies them, in the worker's own thread.
+ * Thread: worker; slow queries: any (a mutex, only where a query was slow).
+ */
+#include "proxy/statements.h"
+
+#include "conf/log.h"
+#include "parser/pgtree.h"
+#include "pool/scram.h"
+#include "proxy/client.h"
+#include "proxy/slow.h"
+
+#include <strings.h>
+
+#define SHAPE_BYTES (8 * KIB) /* what a shape may take on the average: tree, text and figures */
+
+/* --- reading --- */
+
+static struct reading *reading_new(const char *why_not)
+{
+    struct reading *r = mem_zalloc(sizeof *r);
+
+    r->why_not = why_not;
+    if (why_not != NULL) {
+        r->reasons = REASON_CODE;
+        r->effects = EFFECT_CODE;
+    }
+    return r;
+}
+
+static void reading_free(void *value)
+{
+    struct reading *r = value;
+
+    stmt_list_free(r->list);
+    free(r);
+}
+
+static struct reading *read_tree(const char *sql, size_t len)
+{
+    struct pgtree_error error;
+    struct stmt_list *list = pgtree_parse(sql, len, &error);
+
+    if (list == NULL)
+        return reading_new(error.status == PGTREE_REFUSED ? "the grammar refuses it" : "it is too long");
+    struct reading *r = reading_new(NULL);
+    r->list = list;
+    for (size_t i = 0; i < list->count; i++) {
+        r->reasons |= list->stmts[i]->reasons;
+        r->effects |= list->stmts[i]->effects;
+    }
+    return r;
+}
+
+struct make {
+    const struct fingerprint *fingerprint;
+    const char *sql;
+    size_t len;
+    bool standard_strings;
+};
+
+/* libpg_query knows only standard_conforming_strings = on. */
+static void *make_reading(void *arg, size_t *value_bytes)
+{
+    const struct make *m = arg;
+    struct reading *r;
+
+    if (!fingerprint_is_parsable(m->fingerprint))
+        r = reading_new("it is too long, or nothing that PostgreSQL reads");
+    else if (!m->standard_strings && memchr(m->sql, '\\', m->len) != NULL)
+        r = reading_new("standard_conforming_strings is off");
+    else
+        r = read_tree(m->sql, m->len);
+    *value_bytes = sizeof *r + (r->list == NULL ? 0 : r->list->arena.size_bytes);
+    return r;
+}
+
+static const struct cache_calls calls = {.make = make_reading, .free_value = reading_free};
+
+void statements_init(struct statements *s, const struct options *o)
+{
+    memset(s, 0, sizeof *s);
+    random_bytes(&s->seed, sizeof s->seed);
+    cache_init(&s->cache, calls, (size_t)o->max_shapes, (size_t)o->max_shapes * SHAPE_BYTES);
+}
+
+static void memo_clear(struct statements *s)
+{
+    for (size_t i = 0; i < MEMO_SLOTS; i++) {
+        if (s->memo[i].shape != NULL)
+            cache_release(&s->cache, s->memo[i].shape);
+        s->memo[i].shape = NULL;
+    }
+}
+
+void statements_free(struct statements *s)
+{
+    memo_clear(s);
+    cache_free(&s->cache);
+    fingerprint_free(&s->fingerprint);
+}
+
+void statements_configure(struct statements *s, const struct options *o)
+{
+    s->cache.count_max = (size_t)o->max_shapes;
+    s->cache.bytes_max = (size_t)o->max_shapes * SHAPE_BYTES;
+}
+
+struct shape *statement_read(struct client *c, const char *sql, size_t len)
+{
+    const struct options *o = &c->worker->config->opt;
+    struct statements *s = &c->worker->statements;
+    bool standard = c->vars->standard_strings;
+
+    if (!o->sql_aware || !c->vars->lexable || len > o->max_inspect)
+        return NULL;
+    struct fingerprint *f = &s->fingerprint;
+    fingerprint_read(f, sql, len, standard ? LEX_STANDARD_STRINGS : 0, s->seed);
+    struct make make = {.fingerprint = f, .sql = sql, .len = len, .standard_strings = standard};
+    struct cache_key key = {.text = span_of(buf_head(&f->text), buf_used(&f->text)),
+                            .hash = f->hash,
+                            .database = (uint32_t)c->target->index,
+                            .flags = standard};
+    return cache_get(&s->cache, &key, &make);
+}
+
+struct shape *statement_of_text(struct client *c, const struct stmt_text *text)
+{
+    struct statements *s = &c->worker->statements;
+    struct memo *m = &s->memo[text->key[0] % MEMO_SLOTS];
+    uint64_t target = (uint64_t)c->target->index;
+
+    if (!c->worker->config->opt.sql_aware)
+        return NULL;
+    if (m->shape != NULL && m->key[0] == text->key[0] && m->key[1] == text->key[1] && m->target == target &&
+        !m->shape->dropped) {
+        m->shape->used = true;
+        return m->shape;
+    }
+    struct shape *shape = statement_read(c, stmt_text_sql(text), text->sql_len);
+    if (shape == NULL)
+        return NULL;
+    if (m->shape != NULL)
+        cache_release(&s->cache, m->shape);
+    *m = (struct memo){.key = {text->key[0], text->key[1]}, .target = target, .shape = shape};
+    cache_hold(shape);
+    return shape;
+}
+
+/* --- counting --- */
+
+void statement_sent(struct client *c, struct server *s, struct shape *shape)
+{
+    struct expect *last = expect_at(&s->expects, s->expects.count - 1);
+
+    if (shape == NULL)
+        return;
+    cache_hold(shape);
+    last->shape = shape;
+    if (s->run_at == 0)
+        s->run_at = c->worker->loop.now;
+}
+
+void statement_release(struct worker *w, const struct expect *e)
+{
+    if (e->shape != NULL)
+        cache_release(&w->statements.cache, e->shape);
+}
+
+static unsigned run_class(uint64_t us)
+{
+    unsigned octave;
+
+    if (us < 4)
+        return (unsigned)us;
+    octave = 63 - (unsigned)__builtin_clzll(us);
+    return MIN((octave - 1) * 4 + (unsigned)((us >> (octave - 2)) & 3), RUN_CLASSES - 1u);
+}
+
+static uint64_t class_floor(unsigned class)
+{
+    return class < 4 ? class : (uint64_t)(4 + class % 4) << (class / 4 - 1);
+}
+
+uint64_t statement_percentile(const struct statement_figures *f, double share)
+{
+    uint64_t count = 0, seen = 0;
+
+    for (unsigned i = 0; i < RUN_CLASSES; i++)
+        count += f->classes[i];
+    for (unsigned i = 0; i < RUN_CLASSES; i++) {
+        seen += f->classes[i];
+        if (seen > 0 && (double)seen >= share * (double)count)
+            return MIN(MAX(class_floor(i + 1) - 1, f->run_min_us), f->run_max_us);
+    }
+    return 0;
+}
+
+static void count_run(struct client *c, struct server *s, struct statement_figures *f, uint64_t us)
+{
+    f->run_us += us;
+    f->run_min_us = f->calls == 0 ? us : MIN(f->run_min_us, us);
+    f->run_max_us = MAX(f->run_max_us, us);
+    f->classes[run_class(us)]++;
+    f->calls++;
+    f->rows += s->run_rows;
+    f->bytes += s->run_bytes;
+    f->wait_us += (uint64_t)c->waited_us;
+    f->errors += s->run_failed;
+    f->last_at = c->worker->loop.now;
+}
+
+void statement_done(struct client *c, struct server *s, const struct expect *e)
+{
+    usec_t now = c->worker->loop.now;
+
+    if (e->shape != NULL) {
+        uint64_t us = s->run_at == 0 ? 0 : (uint64_t)(now - s->run_at);
+        usec_t limit = (usec_t)c->worker->config->opt.slow_query_ms * USEC_PER_MSEC;
+        count_run(c, s, &reading_of(e->shape)->f, us);
+        if (UNLIKELY(limit > 0 && (usec_t)us >= limit))
+            slow_query_note(c, e->shape, us);
+    }
+    c->waited_us = 0;
+    s->run_rows = s->run_bytes = 0;
+    s->run_failed = false;
+    s->run_at = s->expects.count > 0 ? now : 0;
+}
+
+/* The run that an error ends: that of the query, or the next Execute before Sync. */
+void statement_failed(struct client *c, struct server *s, const char *sqlstate)
+{
+    for (uint32_t i = 0; i < s->expects.count; i++) {
+        const struct expect *e = expect_at(&s->expects, i);
+        if (e->shape != NULL) {
+            s->run_failed = true;
+            reading_of(e->shape)->f.timeouts += strcmp(sqlstate, "57014") == 0;
+            if (e->type == EXPECT_EXECUTE)
+                statement_done(c, s, e);
+            return;
+        }
+        if (expect_ends(e))
+            return;
+    }
+}
+
+void statements_reset(struct worker *w, void *unused)
+{
+    (void)unused;
+    LIST_FOR_EACH (it, &w->statements.cache.ages)
+        memset(&reading_of(LIST_ENTRY(it, struct shape, age))->f, 0, sizeof(struct statement_figures));
+}

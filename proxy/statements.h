@@ -1,0 +1,98 @@
+/*
+ * statements.h: what is known of the statements that clients send: read once a shape (parser/cache.h), counted at every
+ * run, shown by SHOW STATEMENTS and SHOW SLOW_QUERIES.
+ *
+ *   text -> fingerprint -> shape -> reading (what it is, and its figures)
+ *                            ^
+ *   expect entry (Query, Execute) ── held until the reply ends it: then the run is counted
+ *
+ * Thread: worker, but for the functions that say otherwise.
+ */
+#ifndef SLUICE_STATEMENTS_H
+#define SLUICE_STATEMENTS_H
+
+#include "conf/clock.h"
+#include "parser/cache.h"
+#include "parser/fingerprint.h"
+#include "parser/stmt.h"
+#include "pool/stmts.h"
+
+struct client;
+struct server;
+struct worker;
+struct expect;
+struct options;
+
+/* Run times in classes of a quarter of an octave: class 4k+j holds (4+j) * 2^(k-2) us and more, up to an hour. */
+#define RUN_CLASSES 128
+
+struct statement_figures {
+    uint64_t calls;
+    uint64_t errors;
+    uint64_t timeouts; /* of the errors: 57014 */
+    uint64_t reruns;
+    uint64_t rows;
+    uint64_t bytes; /* of the answers */
+    uint64_t on_replica;
+    uint64_t wait_us;
+    uint64_t run_us, run_min_us, run_max_us;
+    usec_t last_at;
+    uint32_t classes[RUN_CLASSES];
+};
+
+/* The value of a shape. */
+struct reading {
+    struct stmt_list *list;     /* owned; NULL: nobody has read it */
+    uint32_t reasons;           /* of all its statements together; REASON_CODE where nobody has read it */
+    uint32_t effects;           /* likewise */
+    uint64_t learnt;            /* catalog generation in which a replica refused it, plus one; 0: none did */
+    const char *why_not;        /* why nobody has read it: static; NULL: it was read */
+    struct statement_figures f; /* written by its worker alone */
+};
+
+/* One a worker: texts that were read, and the shapes of shared prepared statements, found without reading again. */
+#define MEMO_SLOTS 1024
+
+struct statements {
+    struct fingerprint fingerprint;
+    struct cache cache;
+    uint64_t seed;
+    struct memo {
+        uint64_t key[2];
+        uint64_t target;
+        struct shape *shape; /* held; NULL: empty */
+    } memo[MEMO_SLOTS];
+};
+
+void statements_init(struct statements *s, const struct options *o);
+void statements_free(struct statements *s);
+/* Takes up new bounds. */
+void statements_configure(struct statements *s, const struct options *o);
+
+/* The shape of a text that client c sends. NULL: statements are not read (sql_aware = 0), or this one cannot be.
+ * Borrowed until the next call, unless it is held. */
+struct shape *statement_read(struct client *c, const char *sql, size_t len);
+/* The same for a text that is shared between clients. */
+struct shape *statement_of_text(struct client *c, const struct stmt_text *text);
+
+static inline struct reading *reading_of(const struct shape *s)
+{
+    return s->value;
+}
+
+/* The entry that was pushed last on s is a run of this shape (NULL: of one that is not known). */
+void statement_sent(struct client *c, struct server *s, struct shape *shape);
+/* An entry is popped or dropped: its shape is let go. */
+void statement_release(struct worker *w, const struct expect *e);
+/* The head of what s owes to c has been answered: a run is over. */
+void statement_done(struct client *c, struct server *s, const struct expect *e);
+/* The run that is under way has failed. */
+void statement_failed(struct client *c, struct server *s, const char *sqlstate);
+
+/* --- the console --- */
+
+/* The time under which a share (0 to 1) of the runs lie, in microseconds. Pure. */
+uint64_t statement_percentile(const struct statement_figures *f, double share);
+/* RESET STATEMENTS. */
+void statements_reset(struct worker *w, void *unused);
+#endif
