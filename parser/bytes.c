@@ -61,6 +61,18 @@ void buf_put(struct buf *b, const void *bytes, size_t len)
     b->len += len;
 }
 
+void buf_put_front(struct buf *b, const void *bytes, size_t len)
+{
+    struct buf made = {0};
+
+    if (len == 0)
+        return;
+    buf_put(&made, bytes, len);
+    buf_put(&made, buf_head(b), buf_used(b));
+    buf_free(b);
+    *b = made;
+}
+
 void buf_consume(struct buf *b, size_t n)
 {
     assert(n <= buf_used(b));

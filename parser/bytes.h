@@ -38,6 +38,15 @@ void buf_put(struct buf *b, const void *bytes, size_t len);
 /* Consumes n bytes from the front (n <= buf_used). Emptied, the buffer rewinds but keeps its memory. */
 void buf_consume(struct buf *b, size_t n);
 
+/* Drops what is behind the first n bytes that are held (n <= buf_used). */
+static inline void buf_cut(struct buf *b, size_t n)
+{
+    b->len = b->off + n;
+}
+
+/* Puts bytes before all that are held. */
+void buf_put_front(struct buf *b, const void *bytes, size_t len);
+
 static inline void buf_put_u8(struct buf *b, uint8_t v)
 {
     buf_put(b, &v, 1);

@@ -351,7 +351,7 @@ void conn_send_run(struct conn *c, const void *p, size_t len)
 {
     const char *why = NULL;
 
-    if (len >= RUN_BYTES && buf_used(&c->out) == 0 && c->tls == NULL && c->phase == CONN_OPEN && !c->writing &&
+    if (len >= RUN_BYTES && buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->phase == CONN_OPEN && !c->writing &&
         !c->broken) {
         ssize_t n = transmit(c, p, len, &why);
         if (n > 0) {
@@ -374,6 +374,30 @@ static void after_drain(struct conn *c)
     }
 }
 
+static size_t sendable(const struct conn *c)
+{
+    return c->held ? c->held_from : buf_used(&c->out);
+}
+
+void conn_hold(struct conn *c)
+{
+    c->held = true;
+    c->held_from = buf_used(&c->out);
+}
+
+void conn_let_go(struct conn *c)
+{
+    c->held = false;
+    if (buf_used(&c->out) > 0)
+        conn_touch(c);
+}
+
+void conn_take_back(struct conn *c)
+{
+    buf_cut(&c->out, c->held_from);
+    conn_let_go(c);
+}
+
 void conn_flush(struct conn *c)
 {
     const char *why = NULL;
@@ -383,8 +407,8 @@ void conn_flush(struct conn *c)
         return;
     if (conn_is_high(c))
         c->was_high = true;
-    while (buf_used(&c->out) > 0) {
-        ssize_t n = transmit(c, buf_head(&c->out), buf_used(&c->out), &why);
+    while (sendable(c) > 0) {
+        ssize_t n = transmit(c, buf_head(&c->out), sendable(c), &why);
         if (n < 0) {
             if (errno == EAGAIN || errno == EINTR)
                 write_event_on(c);
@@ -394,12 +418,14 @@ void conn_flush(struct conn *c)
         }
         c->sent_bytes += (uint64_t)n;
         buf_consume(&c->out, (size_t)n);
+        c->held_from -= c->held ? (size_t)n : 0;
     }
     if (c->phase != CONN_OPEN || c->broken)
         return;
+    if (sendable(c) == 0)
+        write_event_off(c);
     if (buf_used(&c->out) == 0) {
         buf_free(&c->out);
-        write_event_off(c);
         if (c->shutting)
             shutdown(c->fd, SHUT_WR);
     }

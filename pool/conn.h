@@ -86,6 +86,8 @@ struct conn {
     bool was_high;
     bool in_input;
     bool shutting;   /* the sending side, when the out-queue is empty */
+    bool held;       /* what is queued from `held_from` on stays until conn_let_go */
+    size_t held_from;
     bool peek_first; /* the first byte is to be looked at before anything is read */
     uint64_t received_bytes;
     uint64_t sent_bytes;
@@ -112,6 +114,12 @@ void conn_send_run(struct conn *c, const void *p, size_t len);
 void conn_touch(struct conn *c);
 /* Sends what is queued now. */
 void conn_flush(struct conn *c);
+
+/* What is queued from here on is held back, until conn_let_go sends it, or conn_take_back drops it as if it had never
+ * been queued. */
+void conn_hold(struct conn *c);
+void conn_let_go(struct conn *c);
+void conn_take_back(struct conn *c);
 
 static inline bool conn_is_high(const struct conn *c)
 {

@@ -505,6 +505,41 @@ static void sends_are_gathered_until_the_flush(void **state)
     assert_int_equal(s->drained, 0);
 }
 
+static void held_bytes_wait_until_they_are_let_go(void **state)
+{
+    struct subject *s = *state;
+
+    conn_send(&s->c, "before ", 7);
+    conn_hold(&s->c);
+    conn_send(&s->c, "held ", 5);
+    turn(&s->loop);
+    conn_send_run(&s->c, "more ", 5);
+    turn(&s->loop);
+    assert_peer_has(s, "before ");
+    conn_let_go(&s->c);
+    conn_send(&s->c, "behind", 6);
+    assert_peer_has(s, "held more behind");
+}
+
+static void held_bytes_can_be_taken_back(void **state)
+{
+    struct subject *s = *state;
+
+    conn_send(&s->c, "before ", 7);
+    conn_hold(&s->c);
+    conn_send(&s->c, "never", 5);
+    conn_take_back(&s->c);
+    conn_send(&s->c, "behind", 6);
+    assert_peer_has(s, "before behind");
+    conn_hold(&s->c);
+    conn_send(&s->c, "never", 5);
+    turn(&s->loop);
+    conn_take_back(&s->c);
+    conn_send(&s->c, "at last", 7);
+    assert_peer_has(s, "at last");
+    assert_int_equal(buf_used(&s->c.out), 0);
+}
+
 static void touched_bytes_are_flushed(void **state)
 {
     struct subject *s = *state;
@@ -1040,6 +1075,8 @@ int main(void)
         TEST(first_byte_may_close),
         TEST(end_without_a_first_byte),
         TEST(sends_are_gathered_until_the_flush),
+        TEST(held_bytes_wait_until_they_are_let_go),
+        TEST(held_bytes_can_be_taken_back),
         TEST(touched_bytes_are_flushed),
         TEST(run_is_written_from_where_it_stands),
         TEST(run_never_overtakes),
