@@ -58,6 +58,8 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
     list_init(&c->waiter.node);
     list_init(&c->run_node);
     list_init(&c->node);
+    c->horizon = c->last_answer = cluster_sample_now(); /* what others wrote before it came, it sees */
+    c->last_node = -1;
     c->id = worker_add_client(w, c);
     c->state = CLIENT_STARTUP;
     list_push_back(&w->clients[CLIENT_STARTUP], &c->node);
@@ -176,6 +178,7 @@ void client_free(struct client *c)
     vars_unref(c->vars);
     vars_unref(c->login_vars);
     buf_free(&c->literal);
+    buf_free(&c->again);
     buf_free(&c->replay);
     buf_free(&c->conn.in);
     buf_free(&c->conn.out);

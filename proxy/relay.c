@@ -9,6 +9,7 @@
 #include "conf/log.h"
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "proxy/routing.h"
 #include "proxy/sending.h"
 
 #include <stdio.h>
@@ -462,11 +463,33 @@ static bool run_again(struct relay *r, const struct msg_error *e)
     return true;
 }
 
+/* A replica's error while nothing of its answer has gone on: the primary's answer counts. */
+static bool run_on_primary(struct relay *r, const struct msg_error *e)
+{
+    struct client *c = r->c;
+    struct server *s = r->s;
+
+    if (c == NULL || !c->conn.held || c->again_on || !routing_is_again(e->sqlstate))
+        return false;
+    r->run = NULL;
+    conn_take_back(&c->conn);
+    conn_hold(&c->conn);
+    c->again_on = true;
+    for (uint32_t i = 0; i < s->expects.count; i++) {
+        routing_learn(c, expect_at(&s->expects, i), e->sqlstate);
+        expect_at(&s->expects, i)->verdict = EXPECT_SKIP;
+    }
+    s->run_at = 0;
+    s->run_rows = s->run_bytes = 0;
+    return true;
+}
+
 /* Whether the client sees this error: also that of a Parse that was put before its Bind. */
 static bool error_is_clients(const struct relay *r, const struct expect *head)
 {
     return r->c != NULL && head != NULL && head->client_id == r->c->id && head->effect != EFFECT_SETTINGS &&
-           head->effect != EFFECT_FAILED_BLOCK && head->effect != EFFECT_CLEANUP && !r->c->replaying;
+           head->effect != EFFECT_FAILED_BLOCK && head->effect != EFFECT_CLEANUP && !r->c->replaying &&
+           !r->c->again_on;
 }
 
 /* An ErrorResponse in which a server's name for a statement becomes the client's. */
@@ -529,7 +552,7 @@ static enum verdict on_error(struct relay *r, struct span body)
         return on_fatal(r, &e);
 
     struct expect *head = expect_head(&s->expects);
-    bool again = run_again(r, &e);
+    bool again = run_on_primary(r, &e) || run_again(r, &e);
     bool forward = !again && error_is_clients(r, head);
 
     s->query_failed = true;
@@ -634,6 +657,8 @@ static enum verdict on_parameter(struct relay *r, struct span body)
     const struct expect *head = expect_head(&s->expects);
     if (r->c == NULL || (head != NULL && !is_forwarded(r, head)))
         return RELAY_DROP;
+    if (routing_on_replica(s) && strcmp(pair.name, "in_hot_standby") == 0)
+        return RELAY_DROP;
     r->c->vars = vars_with(r->c->vars, pair.name, pair.value, true);
     return RELAY_FORWARD;
 }
@@ -689,6 +714,13 @@ static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
     }
 }
 
+/* The answer of a replica is certain from its first row on, or from the end of a statement. */
+static void let_answer_go(struct relay *r, uint8_t type)
+{
+    if (r->c != NULL && r->c->conn.held && !r->c->again_on && strchr("DCIsHdZE", type) != NULL)
+        conn_let_go(&r->c->conn);
+}
+
 /* After a message: fakes whose turn it is, and what a ReadyForQuery makes possible. */
 static void after_message(struct relay *r, uint8_t type)
 {
@@ -734,6 +766,8 @@ static bool whole(struct relay *r, const struct frame *f)
 {
     enum verdict v = dispatch(r, f->type, span_of(r->at + FRAME_HEADER, f->total - FRAME_HEADER));
 
+    if (v == RELAY_FORWARD)
+        let_answer_go(r, f->type);
     if (v == RELAY_GONE)
         return false;
     if (v == RELAY_FORWARD) {
@@ -754,6 +788,8 @@ size_t relay_input(struct server *s, const uint8_t *p, size_t len)
     struct relay r = {.s = s, .c = holder(s), .run = NULL, .at = p};
     const uint8_t *end = p + len;
 
+    if (r.c != NULL)
+        routing_answered(r.c, s);
     while (r.at < end) {
         struct frame f;
         const char *why;
@@ -772,6 +808,8 @@ size_t relay_input(struct server *s, const uint8_t *p, size_t len)
         if (f.flow == FLOW_STREAM) {
             s->stream_left = f.total;
             s->stream_forward = within(&r) == RELAY_FORWARD;
+            if (s->stream_forward)
+                let_answer_go(&r, f.type);
             continue;
         }
         if (f.total > left) {

@@ -14,6 +14,7 @@
 #include "conf/log.h"
 #include "proxy/cancel.h"
 #include "proxy/fate.h"
+#include "proxy/routing.h"
 
 #include <stdio.h>
 
@@ -202,13 +203,18 @@ static enum step understand(struct client *c, struct work *k)
 
 /* --- route --- */
 
-/* One cluster, and all of it goes to its primary: the pool that login has chosen. */
+/* A server that is held keeps its client; but a replica was chosen for one batch, and the next one waits until that is
+ * over. */
 static enum step route(struct client *c, struct work *k)
 {
     uint8_t last;
 
-    if (c->server == NULL && batch_extent(c, k, &last) == 0)
+    if (c->server != NULL)
+        return routing_on_replica(c->server) && !c->in_batch && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
+    size_t extent = batch_extent(c, k, &last);
+    if (extent == 0)
         return WAIT;
+    c->wanted = routing_choose(c, k->at, extent, last);
     return GO_ON;
 }
 
@@ -222,7 +228,7 @@ static enum step attach(struct client *c)
     c->slow_noted = false;
     client_move(c, CLIENT_WAITING);
     c->waiter.vars = c->vars;
-    return pool_acquire(c->pool, &c->waiter) ? GO_ON : WAIT;
+    return pool_acquire(c->wanted, &c->waiter) ? GO_ON : WAIT;
 }
 
 /* --- send --- */
@@ -245,6 +251,17 @@ static void keep_for_replay(struct client *c, const struct work *k)
     c->pretended = 0;
 }
 
+/* A batch that a replica may refuse is kept for the primary, and the answer is held back until it is certain. */
+static void keep_for_primary(struct client *c, const struct work *k)
+{
+    uint8_t last;
+
+    if (!routing_on_replica(c->server) || c->in_batch || buf_used(&c->again) > 0)
+        return;
+    buf_put(&c->again, k->at, batch_extent(c, k, &last));
+    conn_hold(&c->conn);
+}
+
 static enum step send_on(struct client *c, struct work *k)
 {
     struct server *s = c->server;
@@ -254,6 +271,7 @@ static enum step send_on(struct client *c, struct work *k)
         return WAIT;
     }
     keep_for_replay(c, k);
+    keep_for_primary(c, k);
     switch (send_message(c, &k->f, k->at, k->have)) {
     case SEND_OK:
         consume(k, k->have);
@@ -390,8 +408,25 @@ static void give_back(struct client *c)
         pool_release(s);
 }
 
+/* The replica's answer was dropped: the primary gets the batch, ahead of what the client has sent since. */
+static void try_primary(struct client *c)
+{
+    c->again_on = false;
+    c->to_primary = true;
+    buf_put_front(&c->conn.in, buf_head(&c->again), buf_used(&c->again));
+    buf_free(&c->again);
+    stat_add(&worker_stats(c->worker, c->db)->rerun_count, 1);
+    client_wake(c);
+}
+
 void session_settled(struct client *c, struct server *s)
 {
+    if (c->again_on && expect_empty(&s->expects)) {
+        give_back(c);
+        try_primary(c);
+        return;
+    }
+    buf_free(&c->again);
     if (c->replaying) {
         if (expect_empty(&s->expects))
             rerun(c);
@@ -401,6 +436,8 @@ void session_settled(struct client *c, struct server *s)
     if (expect_empty(&s->expects) && s->tx == 'I' && c->mode != POOL_SESSION && c->pin == NULL && !c->in_batch &&
         c->stream_left == 0 && !c->replication)
         give_back(c);
+    if (s->tx == 'I' && c->server == NULL)
+        c->writes = false;
     if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused)
         client_wake(c);
 }
@@ -427,6 +464,11 @@ void session_detach(struct client *c)
 void session_refused(struct client *c, const struct refusal *why)
 {
     client_move(c, CLIENT_IDLE);
+    if (c->wanted != c->pool) { /* a replica's pool has no server for it: the primary's may have */
+        c->to_primary = true;
+        client_wake(c);
+        return;
+    }
     fate_meet_as(c, FATE_NO_SERVER, why->sqlstate, why->message);
     c->drop_batch = true;
     client_wake(c);
@@ -473,6 +515,12 @@ void session_server_lost(struct client *c, struct server *s)
     s->owner = NULL;
     if (c->state == CLIENT_WELCOME) {
         fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
+        return;
+    }
+    if (c->conn.held) {
+        conn_take_back(&c->conn);
+        client_move(c, CLIENT_IDLE);
+        try_primary(c);
         return;
     }
     if (s->stream_left > 0 && s->stream_forward) {

@@ -9,7 +9,7 @@
 #include "conf/log.h"
 #include "parser/pgtree.h"
 #include "pool/scram.h"
-#include "proxy/client.h"
+#include "proxy/routing.h"
 #include "proxy/slow.h"
 
 #include <strings.h>
@@ -155,6 +155,7 @@ void statement_sent(struct client *c, struct server *s, struct shape *shape)
 {
     struct expect *last = expect_at(&s->expects, s->expects.count - 1);
 
+    c->writes = c->writes || routing_of_shape(c, shape).writes;
     if (shape == NULL)
         return;
     cache_hold(shape);
@@ -209,6 +210,7 @@ static void count_run(struct client *c, struct server *s, struct statement_figur
     f->bytes += s->run_bytes;
     f->wait_us += (uint64_t)c->waited_us;
     f->errors += s->run_failed;
+    f->on_replica += routing_on_replica(s);
     f->last_at = c->worker->loop.now;
 }
 

@@ -15,6 +15,7 @@
 #include "parser/cache.h"
 #include "parser/fingerprint.h"
 #include "parser/stmt.h"
+#include "shard/route.h"
 #include "pool/stmts.h"
 
 struct client;
@@ -45,7 +46,8 @@ struct reading {
     struct stmt_list *list;     /* owned; NULL: nobody has read it */
     uint32_t reasons;           /* of all its statements together; REASON_CODE where nobody has read it */
     uint32_t effects;           /* likewise */
-    uint64_t learnt;            /* catalog generation in which a replica refused it, plus one; 0: none did */
+    struct route route;         /* as the catalog was in ... */
+    uint64_t routed;            /* ... this generation; 0: not yet asked */
     const char *why_not;        /* why nobody has read it: static; NULL: it was read */
     struct statement_figures f; /* written by its worker alone */
 };

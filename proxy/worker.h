@@ -83,6 +83,7 @@ struct worker {
     struct statements statements;
     struct list cancels; /* cancel requests to servers, under way */
     uint64_t last_batch;
+    uint32_t choices; /* of a replica, so far */
     int active_clients; /* atomic: for choosing where a new client goes */
     bool suspended;
     bool stopping;

@@ -1,0 +1,266 @@
+/*
+ * catalog.c: see catalog.h. One connection a database and question, to its primary, as monitor_user.
+ *
+ *   IDLE ──(outdated, or a minute old)──> ASKING: connect ─> ask ─> publish ──> IDLE
+ *
+ * Invariant: facts are immutable once published; old ones are freed when every worker has had a turn since.
+ * Thread: control; catalog_function, catalog_generation: worker.
+ */
+#include "proxy/catalog.h"
+
+#include "conf/log.h"
+#include "pool/probe.h"
+#include "proxy/control.h"
+#include "proxy/monitor.h"
+
+#define ASK_AGAIN_USEC (60 * USEC_PER_SEC)
+#define RETRY_USEC (2 * USEC_PER_SEC)
+
+struct catalog {
+    uint64_t number;  /* even; another for each one that was published */
+    uint64_t changes; /* of the catalog that command tags had told of when it was asked */
+    size_t count;
+    char **names; /* owned: of volatile functions, sorted by bytes */
+};
+
+/* A database whose catalog is asked. Never freed before the end. */
+struct reader_of_catalog {
+    struct list node; /* in readers */
+    struct database_state *db;
+    struct probe *probe; /* NULL: IDLE */
+    struct watch *watch;
+    usec_t deadline;
+    usec_t next_at;
+    uint64_t changes; /* when it was asked */
+};
+
+static struct list readers = {&readers, &readers};
+static uint64_t numbers;
+
+static const char question[] =
+    "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' "
+    "AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace ORDER BY proname COLLATE \"C\"";
+
+/* --- what workers ask --- */
+
+static const struct catalog *facts_of(const struct database_state *db)
+{
+    return __atomic_load_n(&db->facts, __ATOMIC_ACQUIRE);
+}
+
+static bool is_outdated(const struct catalog *facts, const struct database_state *db)
+{
+    return facts->changes != __atomic_load_n(&db->catalog, __ATOMIC_RELAXED);
+}
+
+static int by_name(const void *name, const void *item)
+{
+    return strcmp(name, *(char *const *)item);
+}
+
+enum route_function catalog_function(struct database_state *db, const char *name)
+{
+    const struct catalog *facts = facts_of(db);
+
+    if (facts == NULL || is_outdated(facts, db))
+        return FUNCTION_UNKNOWN;
+    return bsearch(name, facts->names, facts->count, sizeof *facts->names, by_name) == NULL ? FUNCTION_READS
+                                                                                            : FUNCTION_VOLATILE;
+}
+
+uint64_t catalog_generation(const struct database_state *db)
+{
+    const struct catalog *facts = facts_of(db);
+
+    return facts == NULL ? 1 : facts->number + is_outdated(facts, db);
+}
+
+/* --- publishing --- */
+
+static void facts_free(void *arg)
+{
+    struct catalog *facts = arg;
+
+    if (facts == NULL)
+        return;
+    for (size_t i = 0; i < facts->count; i++)
+        free(facts->names[i]);
+    free(facts->names);
+    free(facts);
+}
+
+static void turn_over(struct worker *w, void *arg)
+{
+    (void)w;
+    (void)arg;
+}
+
+static bool facts_equal(const struct catalog *a, const struct catalog *b)
+{
+    if (a == NULL || a->count != b->count || a->changes != b->changes)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->names[i], b->names[i]) != 0)
+            return false;
+    return true;
+}
+
+static void publish(struct database_state *db, struct catalog *facts)
+{
+    struct catalog *old = __atomic_load_n(&db->facts, __ATOMIC_RELAXED);
+
+    if (facts_equal(old, facts)) {
+        facts_free(facts);
+        return;
+    }
+    facts->number = numbers += 2;
+    __atomic_store_n(&db->facts, facts, __ATOMIC_RELEASE);
+    if (old != NULL)
+        workers_call(turn_over, facts_free, old);
+}
+
+static struct catalog *take_names(const struct reader_of_catalog *r)
+{
+    struct catalog *facts = mem_zalloc(sizeof *facts);
+    size_t rows = probe_rows(r->probe);
+
+    facts->changes = r->changes;
+    facts->names = mem_zalloc((rows + 1) * sizeof *facts->names);
+    for (size_t i = 0; i < rows; i++)
+        facts->names[facts->count++] = mem_strdup(probe_value(r->probe, i, 0));
+    return facts;
+}
+
+/* --- asking --- */
+
+static void end(struct reader_of_catalog *r, usec_t again_after)
+{
+    control_watch_free(r->watch);
+    r->watch = NULL;
+    probe_close(r->probe);
+    r->probe = NULL;
+    r->next_at = clock_now() + again_after;
+}
+
+static void failed(struct reader_of_catalog *r, const char *why)
+{
+    log_warn("database \"%s\": its functions could not be read: %s", r->db->name, why);
+    end(r, RETRY_USEC);
+}
+
+static void woken(void *arg, bool timed_out);
+
+static void wait_for(struct reader_of_catalog *r, bool to_write)
+{
+    if (r->watch == NULL)
+        r->watch = control_watch_new(woken, r);
+    control_watch(r->watch, probe_fd(r->probe), to_write, MAX(r->deadline - clock_now(), USEC_PER_MSEC));
+}
+
+static void go_on(struct reader_of_catalog *r)
+{
+    for (;;) {
+        switch (probe_step(r->probe)) {
+        case PROBE_WANT_READ:
+            wait_for(r, false);
+            return;
+        case PROBE_WANT_WRITE:
+            wait_for(r, true);
+            return;
+        case PROBE_READY:
+            r->changes = __atomic_load_n(&r->db->catalog, __ATOMIC_RELAXED);
+            probe_ask(r->probe, question, NULL);
+            break;
+        case PROBE_ANSWERED:
+            publish(r->db, take_names(r));
+            end(r, ASK_AGAIN_USEC);
+            return;
+        case PROBE_REFUSED:
+        case PROBE_BROKEN:
+            failed(r, probe_error(r->probe));
+            return;
+        }
+    }
+}
+
+static void woken(void *arg, bool timed_out)
+{
+    struct reader_of_catalog *r = arg;
+
+    if (timed_out)
+        failed(r, "no answer within probe_timeout");
+    else
+        go_on(r);
+}
+
+static void begin(struct reader_of_catalog *r, usec_t now)
+{
+    const struct config *config = control_config();
+    const struct config_database *d = config_database_find(config, r->db->name);
+    const struct cluster *c = __atomic_load_n(&r->db->cluster, __ATOMIC_ACQUIRE);
+    int primary = cluster_primary(c);
+    struct address a;
+    char why[256];
+
+    if (primary < 0)
+        return;
+    const struct node *n = &c->nodes[primary];
+    if (resolve_host(n->host, n->port, 0, &a, why, sizeof why) != RESOLVE_OK)
+        return; /* the next tick looks again */
+    if (d == NULL)
+        d = config->fallback;
+    struct probe_target t = monitor_target(n, &a);
+    t.dbname = d == NULL || d->dbname == NULL ? r->db->name : d->dbname;
+    r->deadline = now + MAX(config->opt.probe_timeout, USEC_PER_MSEC);
+    r->probe = probe_open(&t);
+    go_on(r);
+}
+
+static struct reader_of_catalog *reader_of_database(struct database_state *db)
+{
+    LIST_FOR_EACH (it, &readers) {
+        struct reader_of_catalog *r = LIST_ENTRY(it, struct reader_of_catalog, node);
+        if (r->db == db)
+            return r;
+    }
+    struct reader_of_catalog *r = mem_zalloc(sizeof *r);
+    r->db = db;
+    list_push_back(&readers, &r->node);
+    return r;
+}
+
+static void each_database(void *arg, struct database_state *db)
+{
+    usec_t now = *(const usec_t *)arg;
+    const struct catalog *facts = facts_of(db);
+
+    if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)) ||
+        __atomic_load_n(&db->clients, __ATOMIC_RELAXED) == 0)
+        return;
+    struct reader_of_catalog *r = reader_of_database(db);
+    if (r->probe == NULL && (now >= r->next_at || (facts != NULL && is_outdated(facts, db))))
+        begin(r, now);
+}
+
+void catalog_tick(usec_t now)
+{
+    limits_each_database(each_database, &now);
+}
+
+static void free_facts_of(void *arg, struct database_state *db)
+{
+    (void)arg;
+    facts_free(db->facts);
+    db->facts = NULL;
+}
+
+void catalog_free(void)
+{
+    while (!list_empty(&readers)) {
+        struct reader_of_catalog *r = LIST_FIRST(&readers, struct reader_of_catalog, node);
+        end(r, 0);
+        list_del(&r->node);
+        free(r);
+    }
+    limits_each_database(free_facts_of, NULL);
+}

@@ -1,0 +1,240 @@
+/*
+ * routing.c: see routing.h. A batch goes to a replica only if all of this holds: it is autocommit and whole, each
+ * statement in it is proved to read, nothing that it prepares would have to be known on the primary, and a replica is
+ * fresh enough for this session. Everything else goes to the primary.
+ * Source: SEMANTICS E (freshness has no clock).
+ * Thread: worker.
+ */
+#include "proxy/routing.h"
+
+#include "proxy/catalog.h"
+
+#include <strings.h>
+
+/* --- what the statements allow --- */
+
+static enum route_function function_of(void *arg, const char *name)
+{
+    return catalog_function(((const struct client *)arg)->db, name);
+}
+
+static struct route primary(const char *why, bool writes)
+{
+    return (struct route){.role = ROUTE_PRIMARY, .writes = writes, .why = why};
+}
+
+/* A verdict is remembered with the catalog's generation and not asked for again. */
+struct route routing_of_shape(const struct client *c, const struct shape *shape)
+{
+    uint64_t generation = catalog_generation(c->db);
+    struct reading *r;
+
+    if (shape == NULL)
+        return primary("is not read", true);
+    r = reading_of(shape);
+    if (r->list == NULL)
+        return primary(r->why_not, true);
+    if (r->routed == generation)
+        return r->route;
+    struct route_facts facts = {.function = function_of, .arg = (void *)(uintptr_t)c};
+    r->route = route_of(r->list, &facts);
+    r->routed = generation;
+    return r->route;
+}
+
+static bool shape_reads(const struct client *c, const struct shape *shape)
+{
+    return routing_of_shape(c, shape).role == ROUTE_REPLICA;
+}
+
+static bool query_reads(struct client *c, const struct frame *f, const uint8_t *p)
+{
+    if (p[f->total - 1] != '\0')
+        return false;
+    return shape_reads(c, statement_read(c, (const char *)p + FRAME_HEADER, f->total - FRAME_HEADER - 1));
+}
+
+/* What of an extended batch was understood so far. */
+struct walk {
+    bool unnamed_reads; /* the unnamed statement as this batch parsed it */
+    bool unnamed_here;
+    bool binds;
+};
+
+/* Only the unnamed statement: a name must be known where the session writes, too. */
+static bool parse_reads(struct client *c, struct walk *w, struct span body)
+{
+    struct msg_parse parse;
+
+    if (msgin_parse(body, &parse) != PARSE_OK || parse.name[0] != '\0')
+        return false;
+    w->unnamed_here = true;
+    w->unnamed_reads = shape_reads(c, statement_read(c, parse.text, strlen(parse.text)));
+    return w->unnamed_reads;
+}
+
+static bool bind_reads(struct client *c, struct walk *w, struct span body)
+{
+    struct reader r = reader_of(body.ptr, body.len);
+    const char *portal = reader_cstr(&r);
+    const char *name = reader_cstr(&r);
+    struct client_stmt *st;
+
+    w->binds = true;
+    if (r.bad || portal[0] != '\0')
+        return false;
+    if (name[0] == '\0' && w->unnamed_here)
+        return w->unnamed_reads;
+    if (name[0] == '\0') {
+        const char *text = c->unnamed == NULL ? NULL : (const char *)c->unnamed->body + 1;
+        return text != NULL && shape_reads(c, statement_read(c, text, strlen(text)));
+    }
+    st = client_stmts_find(&c->stmts, name);
+    return st != NULL && st->asked != NULL && client_stmt_certain(st, 0) &&
+           shape_reads(c, statement_of_text(c, st->asked));
+}
+
+static bool message_reads(struct client *c, struct walk *w, const struct frame *f, const uint8_t *p)
+{
+    struct span body = span_of(p + FRAME_HEADER, f->total - FRAME_HEADER);
+
+    switch (f->type) {
+    case 'Q':
+        w->binds = true;
+        return query_reads(c, f, p);
+    case 'P':
+        return parse_reads(c, w, body);
+    case 'B':
+        return bind_reads(c, w, body);
+    case 'D':
+    case 'E':
+    case 'S':
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool batch_reads(struct client *c, const uint8_t *batch, size_t extent)
+{
+    struct walk w = {0};
+    size_t at = 0;
+
+    while (at < extent) {
+        struct frame f;
+        const char *why;
+        if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || f.total > extent - at ||
+            !message_reads(c, &w, &f, batch + at))
+            return false;
+        at += f.total;
+    }
+    return w.binds;
+}
+
+/* --- what the session demands --- */
+
+static bool is_serializable(const struct client *c)
+{
+    const char *isolation = vars_get(c->vars, "default_transaction_isolation");
+
+    return isolation != NULL && strcasecmp(isolation, "serializable") == 0;
+}
+
+static enum read_routing read_routing_of(const struct client *c)
+{
+    return (enum read_routing)c->worker->config->opt.read_routing;
+}
+
+static bool may_use_replica(struct client *c, uint8_t last)
+{
+    return !c->to_primary && c->mode == POOL_TRANSACTION && !c->replication && c->pin == NULL && !c->failed_block &&
+           (last == 'Q' || last == 'S') && read_routing_of(c) != READ_ROUTING_PRIMARY &&
+           cluster_watched(limits_cluster(c->target)) && !is_serializable(c);
+}
+
+/* --- who is fresh enough --- */
+
+static uint64_t horizon_of(const struct client *c)
+{
+    switch ((enum read_your_writes)c->worker->config->opt.read_your_writes) {
+    case READ_YOUR_WRITES_OFF:
+        return 0;
+    case READ_YOUR_WRITES_SESSION:
+        return c->horizon;
+    case READ_YOUR_WRITES_DATABASE:
+        break;
+    }
+    return MAX(c->horizon, __atomic_load_n(&c->db->horizon, __ATOMIC_SEQ_CST));
+}
+
+static int choose_node(struct client *c)
+{
+    const struct options *o = &c->worker->config->opt;
+    const struct config_database *d = server_database(c->pool);
+    struct choice_rules rules = {.weights = d == NULL ? NULL : d->weights,
+                                 .balance = (enum replica_balance)o->replica_balance,
+                                 .any_age = o->read_your_writes == READ_YOUR_WRITES_OFF,
+                                 .max_lag_us = o->max_replica_lag,
+                                 .now = c->worker->loop.now,
+                                 .ticket = ++c->worker->choices};
+
+    return cluster_choose_replica(limits_cluster(c->target), horizon_of(c), c->last_answer, c->last_node, &rules);
+}
+
+struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last)
+{
+    bool may = may_use_replica(c, last);
+
+    c->to_primary = false;
+    if (!may || !batch_reads(c, batch, extent))
+        return c->pool;
+    int node = choose_node(c);
+    if (node < 0)
+        return c->pool;
+    c->last_node = node;
+    const struct node *n = &limits_cluster(c->target)->nodes[node];
+    return pools_get(&c->worker->pools, limits_target_replica(c->worker->config, c->target, n));
+}
+
+void routing_answered(struct client *c, const struct server *s)
+{
+    uint64_t now = cluster_sample_now();
+
+    c->last_answer = now;
+    if (routing_on_replica(s))
+        return;
+    c->horizon = now;
+    c->last_node = -1;
+    if (!c->writes)
+        return;
+    uint64_t seen = __atomic_load_n(&c->db->horizon, __ATOMIC_RELAXED);
+    while (seen < now &&
+           !__atomic_compare_exchange_n(&c->db->horizon, &seen, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        ;
+}
+
+/* --- a replica that refuses --- */
+
+/* Errors of the data and of user code are what the primary would say, too; everything else may come of its being a
+ * replica. */
+bool routing_is_again(const char *sqlstate)
+{
+    static const char *const its_own[] = {"21", "22", "23", "2F", "38", "39", "P0"};
+
+    for (size_t i = 0; i < ARRAY_LEN(its_own); i++)
+        if (strncmp(sqlstate, its_own[i], 2) == 0)
+            return false;
+    return strcmp(sqlstate, "57014") != 0;
+}
+
+void routing_learn(struct client *c, const struct expect *e, const char *sqlstate)
+{
+    if (e->shape == NULL)
+        return;
+    struct reading *r = reading_of(e->shape);
+    r->f.reruns++;
+    if (strcmp(sqlstate, "25006") != 0)
+        return;
+    r->route = primary("has been refused by a replica because it writes", true);
+    r->routed = catalog_generation(c->db);
+}

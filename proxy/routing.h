@@ -1,0 +1,32 @@
+/*
+ * routing.h: where the batch at the head of a client's input goes: what its statements allow (shard/route.h), what the
+ * session and its database demand, and which replica is fresh enough (pool/cluster.h).
+ * Thread: worker.
+ */
+#ifndef SLUICE_ROUTING_H
+#define SLUICE_ROUTING_H
+
+#include "proxy/client.h"
+#include "shard/route.h"
+
+/* Of a shape, for this client's database as its catalog is now. NULL: of a text that nobody could read. */
+struct route routing_of_shape(const struct client *c, const struct shape *shape);
+
+/* The pool that the batch (all of it is there: extent bytes, `last` its last message's type) gets its server from. */
+struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last);
+
+/* The server is a replica's that was chosen for one batch. */
+static inline bool routing_on_replica(const struct server *s)
+{
+    return s->pool->target->host != NULL;
+}
+
+/* Bytes of this server's answer have come to c: what c has seen now, it must go on seeing. */
+void routing_answered(struct client *c, const struct server *s);
+
+/* A replica's error that the primary is to answer for in its place. */
+bool routing_is_again(const char *sqlstate);
+/* A replica has refused what this batch does: remembered, where it was because it writes. */
+void routing_learn(struct client *c, const struct expect *e, const char *sqlstate);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * route.c: see route.h. What cannot be proved harmless goes to the primary.
+ * Thread: any (no state).
+ */
+#include "shard/route.h"
+
+/* Reasons for the primary that do not come from writing. */
+#define HARMLESS_REASONS (REASON_TRANSACTION | REASON_SESSION | REASON_SETTING | REASON_CURSOR)
+
+static const struct route to_replica = {.role = ROUTE_REPLICA, .writes = false, .why = "reads only"};
+
+static struct route to_primary(const char *why, bool writes)
+{
+    return (struct route){.role = ROUTE_PRIMARY, .writes = writes, .why = why};
+}
+
+static struct route by_functions(const struct stmt *s, const struct route_facts *facts)
+{
+    for (size_t i = 0; i < s->function_count; i++) {
+        if (s->functions[i].class != CLASS_UNLISTED)
+            continue;
+        switch (facts->function(facts->arg, s->functions[i].name)) {
+        case FUNCTION_READS:
+            break;
+        case FUNCTION_VOLATILE:
+            return to_primary("calls a volatile function", true);
+        case FUNCTION_UNKNOWN:
+            return to_primary("calls a function that is not known yet", true);
+        }
+    }
+    return to_replica;
+}
+
+static struct route of_one(const struct stmt *s, const struct route_facts *facts)
+{
+    if (s->reasons != 0)
+        return to_primary(stmt_reason_text(s->reasons), (s->reasons & ~(uint32_t)HARMLESS_REASONS) != 0);
+    struct route r = by_functions(s, facts);
+    if (r.role == ROUTE_REPLICA && s->body != NULL)
+        return of_one(s->body, facts);
+    return r;
+}
+
+struct route route_of(const struct stmt_list *list, const struct route_facts *facts)
+{
+    struct route result = to_replica;
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct route r = of_one(list->stmts[i], facts);
+        if (r.role == ROUTE_PRIMARY && result.role == ROUTE_REPLICA)
+            result = r;
+        result.writes |= r.writes;
+    }
+    return result;
+}

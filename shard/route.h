@@ -1,0 +1,31 @@
+/*
+ * route.h: from what statements are to where they may run: the primary, or a replica too, and why. The pure decision; who
+ * is fresh enough is pool/cluster.h's.
+ * Thread: any (no state).
+ */
+#ifndef SLUICE_ROUTE_H
+#define SLUICE_ROUTE_H
+
+#include "parser/stmt.h"
+
+enum route_role { ROUTE_PRIMARY, ROUTE_REPLICA };
+
+struct route {
+    enum route_role role;
+    bool writes;     /* after it, what others read may be different */
+    const char *why; /* static; of the primary */
+};
+
+/* What the catalog, the configuration and experience say of a function that pg_catalog does not have. */
+enum route_function { FUNCTION_READS, FUNCTION_VOLATILE, FUNCTION_UNKNOWN };
+
+struct route_facts {
+    /* Of a function's name, whatever its schema and arguments. */
+    enum route_function (*function)(void *arg, const char *name);
+    void *arg;
+};
+
+/* Of all statements of a text together. */
+struct route route_of(const struct stmt_list *list, const struct route_facts *facts);
+
+#endif
