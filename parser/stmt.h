@@ -99,12 +99,14 @@ enum stmt_op {
     OP_BETWEEN_SYMMETRIC
 };
 
+/* An unqualified column of a query with one table is taken for that table's. Whoever knows the table's columns must see
+ * whether it has one of that name: if not, the column is an outer query's. */
 struct stmt_place {
     uint8_t what;  /* enum stmt_place_what */
     uint8_t op;    /* enum stmt_op; FILTER only */
     bool uniform;  /* ROWS: all rows have values of the same kinds, and only the first row's are noted */
     bool ties;     /* LIMIT: WITH TIES */
-    bool mutual;   /* FILTER by a column: the equality filters that column\'s table, too (no outer join\'s ON) */
+    bool mutual;   /* FILTER by a column: the equality filters that column's table, too (no outer join's ON) */
     int16_t table; /* index, or -1: one of this query's; an unqualified name says no more */
     uint16_t query;
     uint16_t width;     /* ROWS: columns */
