@@ -150,9 +150,8 @@ static enum part self_part(struct cutter *c)
         return PART_OPEN;
     case ')':
         return PART_CLOSE;
-    case '-':
-    case '+':
-        c->negative = c->token.first == '-';
+    case '-': /* the grammar makes one constant of it; a plus would stay an operator */
+        c->negative = true;
         return token_is_number(cut_token(c)) ? PART_VALUE : PART_BAD;
     default:
         return PART_BAD;

@@ -339,3 +339,7 @@ select 1;
 
 
 select 2;
+----
+select cast(a as float(53)), b::float(10), c::bit(3), d::varchar(5), e::interval second(3), f::time(2), g::numeric(10,2)
+----
+select a in ( - 1 , + 2.5), -1, - - 2, -(3), +4, -$1, 5 - -6, x between -1 and -2, -1::int, (-2)::int
