@@ -255,7 +255,7 @@ static enum mode mode_of_explained(enum word word)
 {
     if (word == WORD_CREATE || word == WORD_DECLARE || word == WORD_REFRESH)
         return MODE_KEEP;
-    return word != WORD_CALL && mode_of_first(word) == MODE_SHAPE ? MODE_SHAPE : MODE_EXPLAIN;
+    return mode_of_first(word) == MODE_SHAPE ? MODE_SHAPE : MODE_EXPLAIN;
 }
 
 /* CREATE [OR REPLACE] FUNCTION: between BEGIN ATOMIC and its END, semicolons end no statement. */
@@ -366,7 +366,6 @@ static void read_open(struct reader_state *r, enum look look)
     struct run run;
 
     if (r->word == WORD_IN && look == LOOK_OPEN && in_shape(r) && run_of_list(&r->lex, &run)) {
-        leave_item(r);
         collapse(r, &run, SLOT_LIST);
         return;
     }

@@ -216,7 +216,7 @@ bool run_of_list(const struct lexer *lex, struct run *r)
     }
 }
 
-/* The columns of a row, behind its opening parenthesis: which of them are values and which DEFAULT. 0: not such a row. */
+/* The columns of a row, behind its opening parenthesis: which are values and which DEFAULT. 0: not such a row. */
 static size_t cut_row(struct cutter *c, uint8_t parts[ROW_COLUMNS_MAX])
 {
     for (size_t n = 0; n < ROW_COLUMNS_MAX;) {

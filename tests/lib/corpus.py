@@ -16,10 +16,10 @@ import re
 import sys
 
 SEPARATOR = "\n----\n"
-FIRST_WORDS = set("""abort alter analyze begin call checkpoint close cluster comment commit copy create deallocate declare
-delete discard do drop end execute explain fetch grant import insert listen load lock merge move notify prepare reassign
-refresh reindex release reset revoke rollback savepoint security select set show start table truncate unlisten update
-vacuum values with""".split())
+FIRST_WORDS = set("""abort alter analyze begin call checkpoint close cluster comment commit copy create deallocate
+declare delete discard do drop end execute explain fetch grant import insert listen load lock merge move notify prepare
+reassign refresh reindex release reset revoke rollback savepoint security select set show start table truncate unlisten
+update vacuum values with""".split())
 LONGEST = 20000
 
 # One piece that holds no semicolon of the statement's own: comments, strings, names, dollar quotes.

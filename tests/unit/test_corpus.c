@@ -5,8 +5,8 @@
  * usage: test_corpus [FILE...]     the files to take instead of tests/corpus/<all>.sql
  *   CORPUS_MUTATIONS=50000 CORPUS_SEED=1   how many mutations, and which
  *
- * Two differences are libpg_query's own and passed over: it gives no end for U&'' tokens, and it takes a comment between
- * the pieces of a string for the string's end, which PostgreSQL does not.
+ * Two differences are libpg_query's own and passed over: it gives no end for U&'' tokens, and it takes a comment
+ * between the pieces of a string for the string's end, which PostgreSQL does not.
  * Thread: one.
  */
 #include "parser/lex.h"

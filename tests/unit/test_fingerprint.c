@@ -78,6 +78,7 @@ static void test_literals_are_taken_out(void **state)
         {"select a[1], a[1:2], array[1,2]", "select a[$], a[$ : $], array[$, $]"},
         {"select (x).y, (x).*, count(*), a * b", "select (x).y, (x).*, count (*), a * b"},
         {"select a @- 1", "select a @- $"},
+        {"select a : :: b", "select a : ::b"},
     };
 
     (void)state;
@@ -151,6 +152,7 @@ static void test_literals_that_stay(void **state)
         {"notify c, 'payload'", NULL},
         {"'a' select 1", NULL},
         {"select 1; set x = 1; select 2", "select $; set x = 1; select $"},
+        {"select a from t order by 1; select 1, 2", "select a from t order by 1; select $, $"},
     };
 
     (void)state;
