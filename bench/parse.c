@@ -1,6 +1,7 @@
 /*
- * parse.c: what it costs to understand a statement: lexing it, finding its shape in the cache, and making the shape on a
- * miss (which is libpg_query's parse). Prints nanoseconds a statement, the least of many short rounds: a shared machine swings.
+ * parse.c: what it costs to understand a statement: lexing it, finding its shape in the cache, and making the shape on
+ * a miss (which is libpg_query's parse). Prints nanoseconds a statement, the least of many short rounds: a shared
+ * machine swings.
  *
  * usage: build/bench/parse [MILLISECONDS]     how long each figure is measured, 200 by default
  * Thread: main (the only one).

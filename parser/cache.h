@@ -2,12 +2,12 @@
  * cache.h: the table of shapes: from a normalised text to what was learnt of it once, which is the caller's and opaque
  * here. Bounded by number and by bytes; the least used go first, by a second chance.
  *
- *   slots[hash] -> shape -> shape          each shape also in `ages`, oldest first; one that was asked for since it came
- *                                          there goes to the end once more instead of out
+ *   slots[hash] -> shape -> shape     each shape also in `ages`, oldest first; one that was asked for since it came
+ *                                     there goes to the end once more instead of out
  *
- * Invariants: a shape is in one chain and in `ages`, or (dropped while somebody held it) in neither; it is freed when it is
- * dropped and nobody holds it. The text is compared whole: a hash can be forged. A hit allocates nothing and moves
- * nothing. One table belongs to one thread.
+ * Invariants: a shape is in one chain and in `ages`, or (dropped while somebody held it) in neither; it is freed when
+ * it is dropped and nobody holds it. The text is compared whole: a hash can be forged. A hit allocates nothing and
+ * moves nothing. One table belongs to one thread.
  * Thread: worker.
  */
 #ifndef SLUICE_CACHE_H

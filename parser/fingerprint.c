@@ -65,7 +65,7 @@ enum clause {
     CLAUSE_ELSE,
     CLAUSE_BY,   /* in an ORDER BY or GROUP BY, behind the first token of an item */
     CLAUSE_ITEM, /* at the beginning of an item: a number here is an ordinal */
-    CLAUSE_SETS  /* in grouping sets: any number may be an ordinal */
+    CLAUSE_KEEP  /* in grouping sets, where any number may be an ordinal; in a type whose name depends on the number */
 };
 
 struct reader_state {
@@ -101,7 +101,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 static uint64_t hash_bytes(const uint8_t *p, size_t len, uint64_t seed)
 {
     uint64_t key = mix(seed ^ UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db));
-    uint64_t hash = seed ^ len;
+    uint64_t hash = mix(key ^ len, UINT64_C(0x589965cc75374cc3)); /* never a plain number, which the text could undo */
     uint8_t tail[16] = {0};
 
     for (; len >= 16; p += 16, len -= 16)
@@ -255,7 +255,7 @@ static enum mode mode_of_explained(enum word word)
 {
     if (word == WORD_CREATE || word == WORD_DECLARE || word == WORD_REFRESH)
         return MODE_KEEP;
-    return word != WORD_CALL && mode_of_first(word) == MODE_SHAPE ? MODE_SHAPE : MODE_EXPLAIN;
+    return mode_of_first(word) == MODE_SHAPE ? MODE_SHAPE : MODE_EXPLAIN;
 }
 
 /* CREATE [OR REPLACE] FUNCTION: between BEGIN ATOMIC and its END, semicolons end no statement. */
@@ -285,7 +285,7 @@ static enum clause clause_after_word(const struct reader_state *r, enum clause c
     case WORD_CUBE:
     case WORD_GROUPING:
     case WORD_SETS:
-        return clause == CLAUSE_ELSE ? clause : CLAUSE_SETS;
+        return clause == CLAUSE_ELSE ? clause : CLAUSE_KEEP;
     case WORD_LIMIT:
     case WORD_OFFSET:
     case WORD_FETCH:
@@ -340,7 +340,7 @@ static bool must_keep(struct reader_state *r, bool may_be_now)
 {
     const uint8_t *clause = clause_of(r);
 
-    return !in_shape(r) || *clause == CLAUSE_ITEM || *clause == CLAUSE_SETS || r->token.kind == TOKEN_USTRING ||
+    return !in_shape(r) || *clause == CLAUSE_ITEM || *clause == CLAUSE_KEEP || r->token.kind == TOKEN_USTRING ||
            r->word == WORD_UESCAPE || (may_be_now && r->token.len <= KEPT_NOW_BYTES);
 }
 
@@ -366,12 +366,13 @@ static void read_open(struct reader_state *r, enum look look)
     struct run run;
 
     if (r->word == WORD_IN && look == LOOK_OPEN && in_shape(r) && run_of_list(&r->lex, &run)) {
-        leave_item(r);
         collapse(r, &run, SLOT_LIST);
         return;
     }
     if (r->word == WORD_ON && r->word2 == WORD_DISTINCT)
         inner = CLAUSE_ITEM;
+    if (r->word == WORD_FLOAT)
+        inner = CLAUSE_KEEP; /* float(24) is float4, float(25) is float8 */
     r->depth++;
     r->f->depth = MAX(r->f->depth, r->depth);
     if (r->word == WORD_VALUES && r->rows_depth == 0 && in_shape(r)) {

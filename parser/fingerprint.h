@@ -6,15 +6,16 @@
  *   select a from t where id = $ and b in (...)             the normalised text
  *                              ^0          ^1               the slots: LITERAL "42", LIST "1,2,3"
  *
- * Two texts of equal normalised text have the same grammar, and slot n of the one stands where slot n of the other does.
- * So what was learnt of one text holds for the other, with the values read anew from its own slots.
+ * Two texts of equal normalised text have the same grammar, and slot n of the one stands where slot n of the other
+ * does. So what was learnt of one text holds for the other, with the values read anew from its own slots. (One number
+ * that is taken out is no constant of PostgreSQL's tree: the digits of current_time(3) and its like.)
  *
  *   - A literal becomes `$`. Where its value is part of the meaning it stays, and has a slot nevertheless (`kept`):
- *     ordinals of ORDER BY, GROUP BY and DISTINCT ON; U&'' strings and what stands behind UESCAPE; strings of up to 64
- *     bytes that may mean the time at which they are read; all literals of statements other than SELECT, INSERT, UPDATE,
- *     DELETE, WITH, VALUES, TABLE, MERGE, EXECUTE, CALL, or EXPLAIN of one of these.
- *   - In the statements just named, a list of simple values behind IN becomes `in (...)`, one slot; and VALUES rows that
- *     are like the first one become `, (...)`, one slot, behind the first row with its own slots.
+ *     ordinals of ORDER BY, GROUP BY and DISTINCT ON; the number in float(24); U&'' strings and what stands behind
+ *     UESCAPE; strings of up to 64 bytes that may mean the time at which they are read; all literals of statements
+ *     other than SELECT, INSERT, UPDATE, DELETE, WITH, VALUES, TABLE, MERGE, EXECUTE, CALL, or EXPLAIN of one of these.
+ *   - In the statements just named, a list of simple values behind IN becomes `in (...)`, one slot; and VALUES rows
+ *     that are like the first one become `, (...)`, one slot, behind the first row with its own slots.
  *   - Words without quotes are in lower case. Blanks and comments become one space or none, by the tokens beside them.
  *     Comments that speak to Sluice stay if asked. Semicolons stay between statements only.
  *

@@ -5,8 +5,8 @@
  *     FROM a.b WHERE c @-1             WORD WORD SELF(.) WORD WORD WORD OPERATOR(@-) INTEGER END
  *
  * Invariants: tokens come in order and do not overlap; between two tokens stand only blanks; every call moves forward
- * until END, which then comes for ever. Where PostgreSQL's lexer would refuse the text, an ERROR token comes that reaches
- * from the refused token's first byte to the end of the text: nothing behind such a place can be known.
+ * until END, which then comes for ever. Where PostgreSQL's lexer would refuse the text, an ERROR token comes that
+ * reaches from the refused token's first byte to the end of the text: nothing behind such a place can be known.
  * The text must be in an encoding in which a byte below 0x80 is always a character of its own (UTF-8, EUC, LATIN...).
  * Thread: any (no state).
  */

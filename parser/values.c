@@ -150,9 +150,8 @@ static enum part self_part(struct cutter *c)
         return PART_OPEN;
     case ')':
         return PART_CLOSE;
-    case '-':
-    case '+':
-        c->negative = c->token.first == '-';
+    case '-': /* the grammar makes one constant of it; a plus would stay an operator */
+        c->negative = true;
         return token_is_number(cut_token(c)) ? PART_VALUE : PART_BAD;
     default:
         return PART_BAD;
@@ -217,7 +216,7 @@ bool run_of_list(const struct lexer *lex, struct run *r)
     }
 }
 
-/* The columns of a row, behind its opening parenthesis: which of them are values and which DEFAULT. 0: not such a row. */
+/* The columns of a row, behind its opening parenthesis: which are values and which DEFAULT. 0: not such a row. */
 static size_t cut_row(struct cutter *c, uint8_t parts[ROW_COLUMNS_MAX])
 {
     for (size_t n = 0; n < ROW_COLUMNS_MAX;) {

@@ -1,6 +1,6 @@
 /*
  * values.h: reads runs of simple values in a statement's text: the list of an IN, the rows of a VALUES. A simple value
- * is a number with or without a sign, a string, a parameter, NULL, TRUE, FALSE or DEFAULT.
+ * is a number with or without a minus, a string, a parameter, NULL, TRUE, FALSE or DEFAULT.
  * Pure; allocates nothing.
  * Thread: any (no state).
  */

@@ -28,6 +28,7 @@ enum word {
     WORD_EXPLAIN,
     WORD_FALSE,
     WORD_FETCH,
+    WORD_FLOAT,
     WORD_FOR,
     WORD_FUNCTION,
     WORD_GROUP,

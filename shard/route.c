@@ -17,16 +17,11 @@ static struct route to_primary(const char *why, bool writes)
 static struct route by_functions(const struct stmt *s, const struct route_facts *facts)
 {
     for (size_t i = 0; i < s->function_count; i++) {
-        if (s->functions[i].class != CLASS_UNLISTED)
-            continue;
-        switch (facts->function(facts->arg, s->functions[i].name)) {
-        case FUNCTION_READS:
-            break;
-        case FUNCTION_VOLATILE:
+        enum route_function f = facts->function(facts->arg, s->functions[i].name);
+        if (f == FUNCTION_VOLATILE)
             return to_primary("calls a volatile function", true);
-        case FUNCTION_UNKNOWN:
+        if (f == FUNCTION_UNKNOWN && s->functions[i].class == CLASS_UNLISTED)
             return to_primary("calls a function that is not known yet", true);
-        }
     }
     return to_replica;
 }

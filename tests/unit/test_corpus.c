@@ -1,103 +1,19 @@
 /*
  * test_corpus.c: compares the lexer with PostgreSQL's own (as libpg_query has it), token by token, over the statements
- * of tests/corpus and over mutations of them that a seed decides. A file is a list of statements with a line "----"
- * between them.
+ * of tests/corpus and over mutations of them that a seed decides.
  *
  * usage: test_corpus [FILE...]     the files to take instead of tests/corpus/<all>.sql
- *   CORPUS_MUTATIONS=20000 CORPUS_SEED=1   how many mutations, and which
+ *   CORPUS_MUTATIONS=50000 CORPUS_SEED=1   how many mutations, and which
  *
- * Two differences are libpg_query's own and passed over: it gives no end for U&'' tokens, and it takes a comment between
- * the pieces of a string for the string's end, which PostgreSQL does not.
+ * Two differences are libpg_query's own and passed over: it gives no end for U&'' tokens, and it takes a comment
+ * between the pieces of a string for the string's end, which PostgreSQL does not.
  * Thread: one.
  */
-#include "parser/bytes.h"
 #include "parser/lex.h"
+#include "tests/unit/corpus.h"
 
-#include <glob.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include <cmocka.h>
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
-
-#define SEPARATOR "\n----\n"
-#define STATEMENTS_LEAST 3000
-
-struct text {
-    char *sql;
-    size_t len;
-};
-
-static struct text *texts;
-static size_t text_count;
-static char **file_names;
-static int file_count;
-
-static struct buf read_file(const char *path)
-{
-    struct buf b = {0};
-    FILE *f = fopen(path, "r");
-    size_t n;
-
-    if (f == NULL)
-        fail_msg("%s cannot be read", path);
-    do {
-        n = fread(buf_reserve(&b, 64 * KIB), 1, 64 * KIB, f);
-        b.len += n;
-    } while (n > 0);
-    fclose(f);
-    buf_put_u8(&b, 0);
-    return b;
-}
-
-static void add_text(const char *sql, size_t len)
-{
-    if ((text_count & (text_count - 1)) == 0)
-        texts = mem_realloc(texts, MAX(text_count * 2, (size_t)1) * sizeof *texts);
-    texts[text_count++] = (struct text){.sql = mem_strndup(sql, len), .len = len};
-}
-
-static void load_file(const char *path)
-{
-    struct buf b = read_file(path);
-    const char *at = (const char *)buf_head(&b), *next;
-
-    while ((next = strstr(at, SEPARATOR)) != NULL) {
-        add_text(at, (size_t)(next - at));
-        at = next + strlen(SEPARATOR);
-    }
-    add_text(at, strlen(at));
-    buf_free(&b);
-}
-
-static int load_corpus(void **state)
-{
-    glob_t found;
-
-    (void)state;
-    for (int i = 0; i < file_count; i++)
-        load_file(file_names[i]);
-    if (file_count > 0)
-        return 0;
-    if (glob("tests/corpus/*.sql", 0, NULL, &found) != 0)
-        return -1;
-    for (size_t i = 0; i < found.gl_pathc; i++)
-        load_file(found.gl_pathv[i]);
-    globfree(&found);
-    return 0;
-}
-
-static int free_corpus(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < text_count; i++)
-        free(texts[i].sql);
-    free(texts);
-    pg_query_exit();
-    return 0;
-}
 
 /* --- one text, by both lexers --- */
 
@@ -239,13 +155,6 @@ static uint32_t random_below(size_t limit)
     return (uint32_t)((random_state >> 33) % limit);
 }
 
-static size_t setting(const char *name, size_t otherwise)
-{
-    const char *value = getenv(name);
-
-    return value == NULL ? otherwise : (size_t)strtoull(value, NULL, 10);
-}
-
 /* A piece of a statement, short enough that the mutation is near something. */
 static void put_piece(struct buf *b)
 {
@@ -293,7 +202,7 @@ static void mutate(struct buf *b)
 
 static void test_mutations_lex_as_postgresql(void **state)
 {
-    size_t count = setting("CORPUS_MUTATIONS", 20000), different = 0, passed_over = 0;
+    size_t count = setting("CORPUS_MUTATIONS", 50000), different = 0, passed_over = 0;
     struct buf b = {0};
 
     (void)state;
@@ -322,5 +231,9 @@ int main(int argc, char **argv)
 
     file_names = argv + 1;
     file_count = argc - 1;
-    return cmocka_run_group_tests(tests, load_corpus, free_corpus);
+
+    int status = cmocka_run_group_tests(tests, load_corpus, free_corpus);
+
+    pg_query_exit();
+    return status;
 }

@@ -78,6 +78,7 @@ static void test_literals_are_taken_out(void **state)
         {"select a[1], a[1:2], array[1,2]", "select a[$], a[$ : $], array[$, $]"},
         {"select (x).y, (x).*, count(*), a * b", "select (x).y, (x).*, count (*), a * b"},
         {"select a @- 1", "select a @- $"},
+        {"select a : :: b", "select a : ::b"},
     };
 
     (void)state;
@@ -133,6 +134,8 @@ static void test_literals_that_stay(void **state)
         {"select e'n\\157w', e'\\now', e'to\\day', e'a\\\\x\\n\\''", "select e'n\\157w', e'\\now', e'to\\day', $"},
         {"select 'no'\n'w', $x$now$x$", NULL},
         {"select 'a long text that says now, but is much too long to be any date or time'", "select $"},
+        {"select a::float(24), float (53) 'x', varchar(5) 'y', float + 1",
+         "select a::float (24), float (53) $, varchar ($) $, float + $"},
         {"set x = 'a'", NULL},
         {"set x to 1, 2", NULL},
         {"copy t from stdin (delimiter ',', null '', header 1)",
@@ -149,6 +152,7 @@ static void test_literals_that_stay(void **state)
         {"notify c, 'payload'", NULL},
         {"'a' select 1", NULL},
         {"select 1; set x = 1; select 2", "select $; set x = 1; select $"},
+        {"select a from t order by 1; select 1, 2", "select a from t order by 1; select $, $"},
     };
 
     (void)state;
@@ -159,8 +163,9 @@ static void test_lists_collapse(void **state)
 {
     static const struct row rows[] = {
         {"select a in (1)", "select a in (...)"},
-        {"select a in (1,-2,+3.5,'x',$1,null,true,b'1') and b = 1", "select a in (...) and b = $"},
+        {"select a in (1,-2,- 3.5,'x',$1,null,true,b'1') and b = 1", "select a in (...) and b = $"},
         {"select a not in ( /* x */ 1 , -- y\n 2 )", "select a not in (...)"},
+        {"select a in (1, +2), b in (- - 1), c in (-$1)", "select a in ($, + $), b in (- - $), c in (- $1)"},
         {"select a in ('today')", "select a in (...)"},
         {"select a in (1, b), c in (1, - b), d in (f(1))", "select a in ($, b), c in ($, - b), d in (f ($))"},
         {"select a in (1, default)", "select a in ($, default)"},
@@ -256,6 +261,19 @@ static void test_hash_depends_on_text_and_seed(void **state)
         assert_int_not_equal(print.hash, seen[n]);
         for (size_t k = 0; k < n; k++)
             assert_int_not_equal(seen[n], seen[k]);
+    }
+}
+
+/* Also with a seed that is a small number, as long as the text perhaps. */
+static void test_hash_with_plain_seeds(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 64; seed++) {
+        uint64_t seen;
+        fingerprint_read(&print, "abort", 5, ASKED, seed);
+        seen = print.hash;
+        fingerprint_read(&print, "begin", 5, ASKED, seed);
+        assert_int_not_equal(print.hash, seen);
     }
 }
 
@@ -495,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_rows_collapse),
         cmocka_unit_test(test_equal_and_different),
         cmocka_unit_test(test_hash_depends_on_text_and_seed),
+        cmocka_unit_test(test_hash_with_plain_seeds),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_hints),
         cmocka_unit_test(test_counts),
