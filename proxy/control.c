@@ -15,6 +15,7 @@
 #include "proxy/averages.h"
 #include "proxy/fate.h"
 #include "proxy/lookup.h"
+#include "proxy/monitor.h"
 #include "proxy/process.h"
 #include "proxy/publish.h"
 #include "proxy/usage.h"
@@ -393,6 +394,7 @@ static void resolved_in_control(void *receiver, struct message *m)
     (void)receiver;
     free(m);
     lookup_resolved();
+    monitor_resolved();
 }
 
 /* The resolver may outlive the workers: under this lock it is known whether they are there. */
@@ -546,6 +548,7 @@ static void everything_stop(void)
     inbox_drain(&control.inbox, NULL); /* what the workers had to say last */
     admin_free();
     lookup_free();
+    monitor_free();
     averages_free();
     usage_free();
     publish_free();
@@ -578,6 +581,8 @@ int control_run(struct config *c, const struct control_flags *flags)
     process_name(c->opt.job_name);
     loop_start();
     threads_start(c);
+    monitor_configure(NULL, c);
+    monitor_start();
     publish_targets();
     accept_start(&listeners, control.base);
     process_notify("READY=1");

@@ -405,6 +405,8 @@ static enum verdict on_fatal(struct relay *r, const struct msg_error *e)
         limits_add_idle(s->pool->target, s->pool->set->worker, -1);
     if (r->c != NULL)
         session_server_lost(r->c, s);
+    if (strncmp(e->sqlstate, "57P", 3) == 0)
+        server_trouble(s);
     server_kill(s, s->why);
     return RELAY_GONE;
 }

@@ -149,7 +149,7 @@ static bool may_follow(const struct client *c, const struct server *s)
         return false;
     /* A client that always has a batch in flight must not own a server: others come first. */
     return c->mode == POOL_SESSION ||
-           (c->pool->waiting_count == 0 && limits_oldest_foreign(c->target, c->worker->index, &(int){0}) == 0);
+           (s->pool->waiting_count == 0 && limits_oldest_foreign(s->pool->target, c->worker->index, &(int){0}) == 0);
 }
 
 /* The first message of a batch. False: not yet. */

@@ -202,7 +202,7 @@ static enum step understand(struct client *c, struct work *k)
 
 /* --- route --- */
 
-/* One cluster, and all of it goes to its primary: the pool that login has chosen. */
+/* All of it goes to one pool: of the primary, or of a replica for who has asked for that. */
 static enum step route(struct client *c, struct work *k)
 {
     uint8_t last;
@@ -214,6 +214,14 @@ static enum step route(struct client *c, struct work *k)
 
 /* --- attach --- */
 
+static struct pool *pool_for_batch(struct client *c)
+{
+    if (LIKELY(!c->standby))
+        return c->pool;
+    c->worker->choices++;
+    return standby_pool(c);
+}
+
 static enum step attach(struct client *c)
 {
     if (c->server != NULL)
@@ -222,7 +230,7 @@ static enum step attach(struct client *c)
     c->slow_noted = false;
     client_move(c, CLIENT_WAITING);
     c->waiter.vars = c->vars;
-    return pool_acquire(c->pool, &c->waiter) ? GO_ON : WAIT;
+    return pool_acquire(pool_for_batch(c), &c->waiter) ? GO_ON : WAIT;
 }
 
 /* --- send --- */
@@ -579,12 +587,13 @@ static usec_t wait_limit(const struct client *c)
 static void waited_too_long(struct client *c, enum fate otherwise)
 {
     char sqlstate[6], text[256];
+    struct target *t = c->waiter.pool == NULL ? NULL : c->waiter.pool->target;
 
-    if (c->target == NULL || __atomic_load_n(&c->target->failures, __ATOMIC_RELAXED) == 0) {
+    if (t == NULL || __atomic_load_n(&t->failures, __ATOMIC_RELAXED) == 0) {
         fate_meet(c, otherwise);
         return;
     }
-    limits_failure(c->target, sqlstate, text, sizeof text);
+    limits_failure(t, sqlstate, text, sizeof text);
     if (strncmp(sqlstate, "08", 2) == 0)
         fate_meet(c, otherwise);
     else
@@ -595,6 +604,8 @@ static void tick_waiting(struct client *c, usec_t now)
 {
     const struct config *cfg = c->worker->config;
 
+    if (standby_tick(c, now))
+        return;
     if (is_over(wait_limit(c), c->waiter.since, now)) {
         waited_too_long(c, FATE_QUERY_WAIT_TIMEOUT);
     } else if (!c->slow_noted && is_over(cfg->opt.query_wait_notify, c->waiter.since, now)) {
@@ -628,6 +639,8 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
         default: /* logging in */
             if (is_over(w->config->opt.client_login_timeout, c->connected_at, now))
                 waited_too_long(c, FATE_LOGIN_TIMEOUT);
+            else if (state == CLIENT_WELCOME && standby_tick(c, now))
+                break;
             else if (state == CLIENT_WELCOME && is_over(wait_limit(c), c->state_since, now))
                 waited_too_long(c, FATE_QUERY_WAIT_TIMEOUT);
         }

@@ -81,6 +81,7 @@ struct worker {
     struct stats_slot *stats; /* atomic head */
     struct list cancels;      /* cancel requests to servers, under way */
     uint64_t last_batch;
+    uint32_t choices;   /* of replicas, one a batch: whose turn it is */
     int active_clients; /* atomic: for choosing where a new client goes */
     bool suspended;
     bool stopping;
