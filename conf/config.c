@@ -50,6 +50,7 @@ void config_database_free(struct config_database *d)
         free(d->hosts[i].host);
     }
     free(d->hosts);
+    free(d->weights);
     free((char *)d->file);
     free(d);
 }
@@ -118,6 +119,10 @@ static struct config_database *database_copy(const struct config_database *from)
     to->hosts = mem_alloc(from->host_count * sizeof *to->hosts);
     for (size_t i = 0; i < from->host_count; i++) {
         to->hosts[i] = (struct config_host){.host = mem_strdup(from->hosts[i].host), .port = from->hosts[i].port};
+    }
+    if (from->weights != NULL) {
+        to->weights = mem_alloc(from->host_count * sizeof *to->weights);
+        memcpy(to->weights, from->weights, from->host_count * sizeof *to->weights);
     }
     return to;
 }

@@ -64,6 +64,12 @@ static void database_warn(const struct config *c, const struct config_database *
         log_warn("%s:%d: database \"%s\": min_pool_size %d is more than its pool size %d, which counts", d->file,
                  d->line, d->name, least, size);
     }
+    if (d->host_count > 1 && *c->opt.monitor_user == '\0') {
+        log_warn(
+            "%s:%d: database \"%s\" has several hosts, but monitor_user is not set: its primary is found by trying "
+            "them, and nothing is read from replicas",
+            d->file, d->line, d->name);
+    }
     if (option_is(&c->opt, "auth_type", "any") && d->user == NULL) {
         log_warn("%s:%d: database \"%s\": with auth_type any a database needs user=", d->file, d->line, d->name);
     }

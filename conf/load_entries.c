@@ -8,6 +8,7 @@
 #include "conf/units.h"
 
 #define PEER_ID_MAX 16383
+#define WEIGHT_MAX 1000
 
 #define DB(field) offsetof(struct config_database, field)
 const struct pair_key database_keys[] = {
@@ -41,6 +42,16 @@ const struct pair_key database_keys[] = {
     {"query_wait_timeout", PAIR_SECONDS, DB(query_wait_timeout), "Overrides query_wait_timeout.", false},
     {"statement_timeout", PAIR_MILLIS, DB(statement_timeout), "Overrides statement_timeout.", false},
     {"pool_mode", PAIR_POOL_MODE, DB(pool_mode), "Overrides pool_mode.", false},
+    {"target", PAIR_TARGET, DB(target),
+     "standby: every statement goes to a replica of the hosts, for programs that only read. Unless written: primary.",
+     false},
+    {"weights", PAIR_WEIGHTS, 0,
+     "How much each of the hosts is read from when it is a replica, compared with the others: a list with a whole "
+     "number for each. 0: not at all. Unless written, all are equal.",
+     false},
+    {"max_replica_lag", PAIR_MILLIS, DB(max_replica_lag), "Overrides max_replica_lag.", false},
+    {"replica_balance", PAIR_REPLICA_BALANCE, DB(replica_balance), "Overrides replica_balance.", false},
+    {"failover_wait", PAIR_SECONDS, DB(failover_wait), "Overrides failover_wait.", false},
     {"load_balance_hosts", PAIR_BALANCE, DB(load_balance_hosts),
      "disable or round-robin. Accepted without meaning: all goes to the first host that is a primary.", true},
     {NULL, PAIR_TEXT, 0, NULL, false},
@@ -146,6 +157,26 @@ static void pair_hosts_free(struct pair_hosts *written)
 {
     free(written->hosts);
     free(written->ports);
+    free(written->weights);
+}
+
+/* The list of weights, one for each host. */
+static void weights_read(struct loader *l, const char *list, struct config_database *d)
+{
+    if (list_length(list) != d->host_count) {
+        loader_error(l, "%zu weights for %zu hosts; write one for each host", list_length(list), d->host_count);
+        return;
+    }
+    d->weights = mem_zalloc(d->host_count * sizeof *d->weights);
+    for (size_t i = 0; i < d->host_count; i++) {
+        char *text = list_next(&list);
+        int64_t number = -1;
+        if (!unit_parse_integer(text, &number) || number < 0 || number > WEIGHT_MAX) {
+            loader_error(l, "bad weight \"%s\"; it must be a whole number from 0 to %d", text, WEIGHT_MAX);
+        }
+        d->weights[i] = (int)number;
+        free(text);
+    }
 }
 
 /* --- databases --- */
@@ -158,6 +189,8 @@ static struct config_database *database_new(const struct loader *l, const char *
     d->pool_size = d->min_pool_size = d->reserve_pool_size = UNSET_INT;
     d->max_db_connections = d->max_db_client_connections = UNSET_INT;
     d->server_lifetime = d->query_wait_timeout = d->statement_timeout = UNSET_USEC;
+    d->max_replica_lag = d->failover_wait = UNSET_USEC;
+    d->replica_balance = UNSET_INT;
     d->pool_mode = POOL_MODE_UNSET;
     d->file = mem_strdup(l->line->file);
     d->line = l->line->number;
@@ -182,15 +215,16 @@ static struct config_database **database_slot(struct config *c, const char *name
 
 void database_entry(struct loader *l, const char *key, const char *value)
 {
-    struct pair_hosts written = {NULL, NULL};
+    struct pair_hosts written = {NULL, NULL, NULL};
 
     if (strcmp(key, "pgbouncer") == 0 || strcmp(key, "sluice") == 0) {
         loader_error(l, "database name \"%s\" is the admin console's; choose another and add dbname=%s", key, key);
         return;
     }
     struct config_database *d = database_new(l, key);
-    if (pairs_read(l, database_keys, value, d, &written)) {
-        hosts_read(l, &written, 5432, &d->hosts, &d->host_count);
+    if (pairs_read(l, database_keys, value, d, &written) && hosts_read(l, &written, 5432, &d->hosts, &d->host_count) &&
+        written.weights != NULL) {
+        weights_read(l, written.weights, d);
     }
     pair_hosts_free(&written);
     struct config_database **slot = database_slot(l->config, key);
@@ -296,7 +330,7 @@ static bool peer_host(struct loader *l, const struct pair_hosts *written, struct
 
 void peer_entry(struct loader *l, const char *key, const char *value)
 {
-    struct pair_hosts written = {NULL, NULL};
+    struct pair_hosts written = {NULL, NULL, NULL};
     struct config_peer peer = {.pool_size = UNSET_INT};
     int64_t id;
 

@@ -134,6 +134,15 @@ static const char *balance_store(char **field, const char *value)
     return NULL;
 }
 
+static const char *target_store(enum node_kind *field, const char *value)
+{
+    if (strcmp(value, "primary") != 0 && strcmp(value, "standby") != 0) {
+        return "must be primary or standby";
+    }
+    *field = value[0] == 's' ? NODE_STANDBY : NODE_PRIMARY;
+    return NULL;
+}
+
 /* Stores the value. Returns NULL, or what would be right. */
 static const char *pair_store(const struct pair_key *key, const char *value, void *target, struct pair_hosts *hosts)
 {
@@ -158,6 +167,13 @@ static const char *pair_store(const struct pair_key *key, const char *value, voi
     case PAIR_PORTS:
         text_replace(&hosts->ports, value);
         return NULL;
+    case PAIR_WEIGHTS:
+        text_replace(&hosts->weights, value);
+        return NULL;
+    case PAIR_REPLICA_BALANCE:
+        return replica_balance_parse(value, FIELD(int, target, key)) ? NULL : "must be least, round_robin or random";
+    case PAIR_TARGET:
+        return target_store(FIELD(enum node_kind, target, key), value);
     }
     return NULL;
 }

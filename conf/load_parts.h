@@ -58,14 +58,17 @@ enum pair_kind {
     PAIR_MILLIS,
     PAIR_POOL_MODE,
     PAIR_BALANCE,
+    PAIR_REPLICA_BALANCE,
+    PAIR_TARGET,
     PAIR_HOSTS,
-    PAIR_PORTS
+    PAIR_PORTS,
+    PAIR_WEIGHTS
 };
 
 struct pair_key {
     const char *name; /* NULL ends a table */
     enum pair_kind kind;
-    size_t offset; /* of the field; HOSTS and PORTS have none */
+    size_t offset; /* of the field; HOSTS, PORTS and WEIGHTS have none */
     const char *help;
     bool ignored; /* PgBouncer's, without meaning here: one line in the log tells, with help's reason */
 };
@@ -74,10 +77,11 @@ extern const struct pair_key database_keys[];
 extern const struct pair_key user_keys[];
 extern const struct pair_key peer_keys[];
 
-/* host= and port=, as written, until both are known. Owned by the caller; NULL: not written. */
+/* host=, port= and weights=, as written, until all are known. Owned by the caller; NULL: not written. */
 struct pair_hosts {
     char *hosts;
     char *ports;
+    char *weights;
 };
 
 /* Reads the pairs of text into target's fields. Returns false after errors (all of them are added). */

@@ -13,11 +13,25 @@
 
 static const char *const pool_mode_names[] = {"session", "transaction", "statement", NULL};
 static const char *const cancel_on_disconnect_names[] = {"abort", "always", "never", NULL};
+static const char *const read_routing_names[] = {"replica", "any", "primary", NULL};
+static const char *const read_your_writes_names[] = {"database", "session", "off", NULL};
+static const char *const replica_balance_names[] = {"least", "round_robin", "random", NULL};
 /* In the order of enum auth_method, and of enum tls_mode, in pool/. */
 static const char *const auth_type_names[] = {"trust", "any", "plain", "md5", "scram-sha-256", "cert", "hba", NULL};
 static const char *const sslmode_names[] = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full", NULL};
 
-enum kind { KIND_BOOL, KIND_INT, KIND_MODE, KIND_SECONDS, KIND_MILLIS, KIND_BYTES, KIND_TEXT, KIND_ENUM, KIND_IGNORED };
+enum kind {
+    KIND_BOOL,
+    KIND_INT,
+    KIND_MODE,
+    KIND_SECONDS,
+    KIND_MILLIS,
+    KIND_BYTES,
+    KIND_TEXT,
+    KIND_SECRET,
+    KIND_ENUM,
+    KIND_IGNORED
+};
 
 struct row {
     struct option_info info;
@@ -55,6 +69,8 @@ struct row {
     ROW(KIND_BYTES, AT(field), name, "bytes", ds, dp, "B", NULL, min, max, reload, help)
 #define OPTION_TEXT(field, name, ds, dp, reload, help)                                                                 \
     ROW(KIND_TEXT, AT(field), name, "text", ds, dp, "", NULL, 0, 0, reload, help)
+#define OPTION_SECRET(field, name, ds, dp, reload, help)                                                               \
+    ROW(KIND_SECRET, AT(field), name, "text", ds, dp, "", NULL, 0, 0, reload, help)
 #define OPTION_ENUM(field, name, names, ds, dp, reload, help)                                                          \
     ROW(KIND_ENUM, AT(field), name, "choice", ds, dp, "", names, 0, 0, reload, help)
 #define OPTION_IGNORED(name, ds, dp, help) ROW(KIND_IGNORED, 0, #name, "ignored", ds, dp, "", NULL, 0, 0, false, help)
@@ -140,6 +156,8 @@ size_t option_value(const struct options *o, const struct option_info *info, cha
         return unit_print_bytes(*(const size_t *)field, out, size);
     case KIND_TEXT:
         return (size_t)snprintf(out, size, "%s", *(char *const *)field);
+    case KIND_SECRET:
+        return (size_t)snprintf(out, size, "%s", **(char *const *)field == '\0' ? "" : "********");
     case KIND_ENUM:
         return (size_t)snprintf(out, size, "%s", info->choices[*(const int *)field]);
     case KIND_IGNORED:
@@ -311,6 +329,7 @@ int option_set(struct options *o, const struct option_info *info, const char *te
         ok = set_bytes(info, field, text, error, error_size);
         break;
     case KIND_TEXT:
+    case KIND_SECRET:
         ok = set_text(field, text);
         break;
     case KIND_ENUM:
@@ -339,11 +358,16 @@ void options_defaults(struct options *o, bool pgbouncer)
     }
 }
 
+static bool is_text(const struct row *row)
+{
+    return row->kind == KIND_TEXT || row->kind == KIND_SECRET;
+}
+
 void options_copy(struct options *to, const struct options *from)
 {
     *to = *from;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].kind == KIND_TEXT) {
+        if (is_text(&rows[i])) {
             char **field = (char **)((char *)to + rows[i].offset);
             *field = mem_strdup(*field);
         }
@@ -353,7 +377,7 @@ void options_copy(struct options *to, const struct options *from)
 void options_free(struct options *o)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].kind == KIND_TEXT) {
+        if (is_text(&rows[i])) {
             char **field = (char **)((char *)o + rows[i].offset);
             free(*field);
             *field = NULL;
@@ -371,6 +395,17 @@ bool pool_mode_parse(const char *text, enum pool_mode *mode)
     for (int i = 0; pool_mode_names[i] != NULL; i++) {
         if (strcasecmp(pool_mode_names[i], text) == 0) {
             *mode = (enum pool_mode)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool replica_balance_parse(const char *text, int *balance)
+{
+    for (int i = 0; replica_balance_names[i] != NULL; i++) {
+        if (strcasecmp(replica_balance_names[i], text) == 0) {
+            *balance = i;
             return true;
         }
     }

@@ -6,12 +6,13 @@
  *
  * options.def rows (defaults are text in the option's own unit):
  *   OPTION_GROUP("title of a part of the reference")
- *   OPTION_BOOL|MODE|SECONDS|MILLIS|TEXT(field, "name", "default in [sluice]", "default in [pgbouncer]", reloadable,
- * "help") OPTION_INT|BYTES(field, "name", "default in [sluice]", "default in [pgbouncer]", min, max, reloadable,
- * "help") OPTION_ENUM(field, "name", table of names, "default in [sluice]", "default in [pgbouncer]", reloadable,
- * "help") OPTION_IGNORED(name, "default in [sluice]", "default in [pgbouncer]", "why it has no meaning here") Stored
- * as: BOOL bool, INT int, MODE (octal) int, SECONDS and MILLIS usec_t, BYTES size_t, TEXT char * (never NULL), ENUM
- * int.
+ *   OPTION_BOOL|MODE|SECONDS|MILLIS|TEXT|SECRET(field, "name", "default in [sluice]", "default in [pgbouncer]",
+ *       reloadable, "help")
+ *   OPTION_INT|BYTES(field, "name", "default in [sluice]", "default in [pgbouncer]", min, max, reloadable, "help")
+ *   OPTION_ENUM(field, "name", names, "default in [sluice]", "default in [pgbouncer]", reloadable, "help")
+ *   OPTION_IGNORED(name, "default in [sluice]", "default in [pgbouncer]", "why it has no meaning here")
+ * Stored as: BOOL bool, INT int, MODE (octal) int, SECONDS and MILLIS usec_t, BYTES size_t, TEXT and SECRET char *
+ * (never NULL; a SECRET is never printed), ENUM int.
  */
 #ifndef SLUICE_OPTIONS_H
 #define SLUICE_OPTIONS_H
@@ -22,7 +23,11 @@
 
 enum pool_mode { POOL_SESSION, POOL_TRANSACTION, POOL_STATEMENT, POOL_MODE_UNSET };
 enum cancel_on_disconnect { COD_ABORT, COD_ALWAYS, COD_NEVER };
-#define UNSET_INT (-1) /* an override that was not written */
+enum read_routing { READ_ROUTING_REPLICA, READ_ROUTING_ANY, READ_ROUTING_PRIMARY };
+enum read_your_writes { READ_YOUR_WRITES_DATABASE, READ_YOUR_WRITES_SESSION, READ_YOUR_WRITES_OFF };
+enum replica_balance { BALANCE_LEAST, BALANCE_ROUND_ROBIN, BALANCE_RANDOM };
+enum node_kind { NODE_PRIMARY, NODE_STANDBY }; /* which nodes of its cluster a database's clients speak with */
+#define UNSET_INT (-1)                         /* an override that was not written */
 #define UNSET_USEC ((usec_t)-1)
 
 /* The global options: one field a row. */
@@ -35,6 +40,7 @@ struct options {
 #define OPTION_MILLIS(field, ...) usec_t field;
 #define OPTION_BYTES(field, ...) size_t field;
 #define OPTION_TEXT(field, ...) char *field;
+#define OPTION_SECRET(field, ...) char *field;
 #define OPTION_ENUM(field, ...) int field;
 #define OPTION_IGNORED(name, ...)
 #include "conf/options.def"
@@ -46,6 +52,7 @@ struct options {
 #undef OPTION_MILLIS
 #undef OPTION_BYTES
 #undef OPTION_TEXT
+#undef OPTION_SECRET
 #undef OPTION_ENUM
 #undef OPTION_IGNORED
 };
@@ -60,7 +67,9 @@ struct config_database {
     char *dbname; /* on the server; NULL: the client's name for it */
     struct config_host *hosts;
     size_t host_count; /* >= 1 */
-    char *user;        /* forced; NULL: the client's */
+    int *weights;      /* of the hosts, for reads from replicas; NULL: all are equal */
+    enum node_kind target;
+    char *user; /* forced; NULL: the client's */
     char *password;
     char *auth_user, *auth_query, *auth_dbname;
     char *client_encoding, *datestyle, *timezone, *application_name; /* settings for every server, or NULL */
@@ -68,6 +77,8 @@ struct config_database {
     int pool_size, min_pool_size, reserve_pool_size; /* UNSET_INT */
     int max_db_connections, max_db_client_connections;
     usec_t server_lifetime, query_wait_timeout, statement_timeout; /* UNSET_USEC */
+    usec_t max_replica_lag, failover_wait;                         /* UNSET_USEC */
+    int replica_balance;                                           /* UNSET_INT, or enum replica_balance */
     enum pool_mode pool_mode;
     char *load_balance_hosts; /* text as written, or NULL */
     const char *file;
@@ -118,6 +129,7 @@ void config_unref(struct config *c); /* frees with the last reference; NULL is a
 
 const char *pool_mode_name(enum pool_mode mode); /* "" for POOL_MODE_UNSET */
 bool pool_mode_parse(const char *text, enum pool_mode *mode);
+bool replica_balance_parse(const char *text, int *balance);
 
 /* Look-ups; NULL where there is none. config_database_find does not fall back to "*". */
 const struct config_database *config_database_find(const struct config *c, const char *name);

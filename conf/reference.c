@@ -21,6 +21,7 @@ static const struct {
 #define OPTION_MILLIS(field, name, ...) {false, name},
 #define OPTION_BYTES(field, name, ...) {false, name},
 #define OPTION_TEXT(field, name, ...) {false, name},
+#define OPTION_SECRET(field, name, ...) {false, name},
 #define OPTION_ENUM(field, name, ...) {false, name},
 #define OPTION_IGNORED(name, ...) {false, #name},
 #include "conf/options.def"
@@ -111,8 +112,13 @@ static const char *pair_type(enum pair_kind kind)
         return "`session` `transaction` `statement`";
     case PAIR_BALANCE:
         return "`disable` `round-robin`";
+    case PAIR_REPLICA_BALANCE:
+        return "`least` `round_robin` `random`";
+    case PAIR_TARGET:
+        return "`primary` `standby`";
     case PAIR_HOSTS:
     case PAIR_PORTS:
+    case PAIR_WEIGHTS:
         return "list";
     case PAIR_TEXT:
         break;

@@ -111,9 +111,15 @@ static const struct config_database *database_config(const struct config *c, con
     return d != NULL ? d : c->fallback;
 }
 
+/* A worker that has not taken up the newest configuration yet must not bring the old one back. */
 static void configure_database(const struct config *c, struct database_state *db)
 {
     const struct config_database *d = database_config(c, db->name);
+
+    if (c->generation < db->generation)
+        return;
+    db->generation = c->generation;
+    __atomic_store_n(&db->cluster, d == NULL ? NULL : cluster_get(d->hosts, d->host_count), __ATOMIC_RELEASE);
 
     __atomic_store_n(&db->servers_max, pick(d == NULL ? UNSET_INT : d->max_db_connections, c->opt.max_db_connections),
                      __ATOMIC_RELAXED);
@@ -183,32 +189,78 @@ struct user_state *limits_user(const char *name)
     return u;
 }
 
-static struct target *target_locked(const char *database, const char *user)
+static bool same_node(const struct target *t, const struct node *node)
+{
+    if (node == NULL || t->host == NULL)
+        return node == NULL && t->host == NULL;
+    return t->port == node->port && strcmp(t->host, node->host) == 0;
+}
+
+/* node NULL: the primary. */
+static struct target *target_locked(const struct database_state *db, const struct user_state *u,
+                                    const struct node *node)
 {
     for (struct target *t = limits.targets; t != NULL; t = t->next)
-        if (strcmp(t->db->name, database) == 0 && strcmp(t->user->name, user) == 0)
+        if (t->db == db && t->user == u && same_node(t, node))
             return t;
     return NULL;
+}
+
+static struct target *target_new_locked(const struct config *c, struct database_state *db, struct user_state *u,
+                                        const struct node *node)
+{
+    struct target *t = mem_zalloc(sizeof *t);
+
+    t->db = db;
+    t->user = u;
+    t->index = limits.target_count;
+    t->host = node == NULL ? NULL : mem_strdup(node->host);
+    t->port = node == NULL ? 0 : node->port;
+    t->main = node == NULL ? t : target_locked(db, u, NULL);
+    configure_database(c, t->db);
+    configure_user(c, t->user);
+    configure_target(c, t);
+    t->next = limits.targets;
+    __atomic_store_n(&limits.targets, t, __ATOMIC_RELEASE);
+    __atomic_store_n(&limits.target_count, limits.target_count + 1, __ATOMIC_RELEASE);
+    return t;
 }
 
 struct target *limits_target(const struct config *c, const char *database, const char *user)
 {
     lock();
-    struct target *t = target_locked(database, user);
-    if (t == NULL) {
-        t = mem_zalloc(sizeof *t);
-        t->db = database_locked(database, true);
-        t->user = user_locked(user);
-        t->index = limits.target_count;
-        configure_database(c, t->db);
-        configure_user(c, t->user);
-        configure_target(c, t);
-        t->next = limits.targets;
-        __atomic_store_n(&limits.targets, t, __ATOMIC_RELEASE);
-        __atomic_store_n(&limits.target_count, limits.target_count + 1, __ATOMIC_RELEASE);
-    }
+    struct database_state *db = database_locked(database, true);
+    struct user_state *u = user_locked(user);
+    struct target *t = target_locked(db, u, NULL);
+    if (t == NULL)
+        t = target_new_locked(c, db, u, NULL);
+    else if (c->generation > db->generation)
+        configure_database(c, db);
     unlock();
     return t;
+}
+
+struct target *limits_target_replica(const struct config *c, const struct target *main, const struct node *node)
+{
+    lock();
+    struct target *t = target_locked(main->db, main->user, node);
+    if (t == NULL)
+        t = target_new_locked(c, main->db, main->user, node);
+    unlock();
+    return t;
+}
+
+bool limits_unreachable(const struct target *t)
+{
+    const struct cluster *c = limits_cluster(t);
+    int node;
+
+    if (!cluster_watched(c))
+        return false;
+    if (t->host == NULL)
+        return cluster_primary(c) == CLUSTER_NONE;
+    node = cluster_node_find(c, t->host, t->port);
+    return node < 0 || cluster_role(c, node) != ROLE_REPLICA;
 }
 
 struct target *limits_targets(void)
@@ -256,6 +308,7 @@ void limits_free(void)
         limits.targets = t->next;
         welcomes_free(t);
         secret_free(&t->secret);
+        free(t->host);
         free(t);
     }
     limits.target_count = 0;
@@ -268,6 +321,7 @@ void limits_free(void)
             free(n);
         }
     }
+    clusters_free();
 }
 
 /* --- permits --- */
@@ -305,7 +359,7 @@ static int64_t able_since(const struct target *t, int64_t now, int *worker)
     int64_t since = limits_oldest_foreign(t, -1, worker);
 
     if (since == 0 || __atomic_load_n(&t->retry_at, __ATOMIC_RELAXED) > now ||
-        __atomic_load_n(&t->db->paused, __ATOMIC_RELAXED))
+        __atomic_load_n(&t->db->paused, __ATOMIC_RELAXED) || limits_unreachable(t))
         return 0;
     return size <= 0 || t->used < size ? since : 0; /* the reserve is a matter of time: found by their tick */
 }
@@ -486,6 +540,7 @@ void limits_failure(struct target *t, char sqlstate[6], char *text, size_t size)
 
 void limits_credentials_set(struct target *t, const struct secret *secret, const struct scram_keys *keys)
 {
+    t = t->main;
     lock();
     if (secret != NULL && secret->kind != SECRET_NONE) {
         secret_free(&t->secret);
@@ -500,6 +555,7 @@ void limits_credentials_set(struct target *t, const struct secret *secret, const
 
 void limits_credentials_get(struct target *t, struct secret *secret, bool *has_keys, struct scram_keys *keys)
 {
+    t = t->main;
     lock();
     secret_set(secret, t->secret.text);
     *has_keys = t->has_keys;

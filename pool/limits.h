@@ -8,22 +8,29 @@
 
 #include "conf/options.h"
 #include "pool/auth.h"
+#include "pool/cluster.h"
 #include "pool/vars.h"
 
 #define WORKERS_MAX 64
 
+struct catalog;
+
 /* A database as clients name it. Never freed. */
 struct database_state {
     char *name;
-    int servers;        /* mutex: permits taken, over all its targets */
-    int servers_max;    /* mutex: 0 = no limit */
-    int clients;        /* atomic */
-    int clients_max;    /* atomic */
-    int paused;         /* atomic bool */
-    int disabled;       /* atomic bool */
-    int host_index;     /* atomic: the node that was last seen to be the primary */
-    uint64_t reconnect; /* atomic: servers opened before this number are closed when idle (RECONNECT) */
-    uint64_t catalog;   /* atomic: changes with every DDL command tag; part of prepared statements' keys */
+    int servers;             /* mutex: permits taken, over all its targets */
+    int servers_max;         /* mutex: 0 = no limit */
+    int clients;             /* atomic */
+    int clients_max;         /* atomic */
+    int paused;              /* atomic bool */
+    int disabled;            /* atomic bool */
+    int host_index;          /* atomic: the node that was last seen to be the primary */
+    uint64_t reconnect;      /* atomic: servers opened before this number are closed when idle (RECONNECT) */
+    uint64_t generation;     /* mutex: of the configuration that its numbers are of */
+    struct cluster *cluster; /* atomic: its nodes; NULL: not configured */
+    uint64_t horizon;        /* atomic: number of the newest sample when a write was answered last (pool/cluster.h) */
+    struct catalog *facts;   /* atomic: proxy/catalog.h; NULL: not read yet */
+    uint64_t catalog;        /* atomic: changes with every DDL command tag; part of prepared statements' keys */
 };
 
 struct user_state {
@@ -41,9 +48,13 @@ struct welcome {
     struct vars *answer; /* all that the client is told and has */
 };
 
-/* What servers are opened for: database and user. Never freed. */
+/* What servers are opened for: node, database and user. Never freed. */
 struct target {
     int index;
+    char *host; /* owned: of the replica; NULL: the primary, wherever that is */
+    int port;
+    struct target
+        *main; /* the primary's for the same database and user, which has the credentials; itself if it is one */
     struct database_state *db;
     struct user_state *user;
     struct target *next;
@@ -76,6 +87,14 @@ struct database_state *limits_database_find(const char *name);
 struct user_state *limits_user(const char *name);
 /* Finds or makes; c says its sizes. user is the server's user. */
 struct target *limits_target(const struct config *c, const char *database, const char *user);
+/* The same database and user on one replica: a pool of its own, whose servers connect to that host only. */
+struct target *limits_target_replica(const struct config *c, const struct target *main, const struct node *node);
+/* True while no server of the target could be opened: there is no primary, or the node is no replica. */
+bool limits_unreachable(const struct target *t);
+static inline struct cluster *limits_cluster(const struct target *t)
+{
+    return __atomic_load_n(&t->db->cluster, __ATOMIC_ACQUIRE);
+}
 /* All targets, newest first; the list only grows, so it may be walked without the mutex. */
 struct target *limits_targets(void);
 int limits_target_count(void);

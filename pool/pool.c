@@ -74,6 +74,7 @@ void pools_free(struct pools *set)
         pools_reap(set);
         for (unsigned i = 0; i < POOL_RECENT_VARS; i++)
             vars_unref(p->recent[i]);
+        free(p->replicas);
         list_del(&p->node);
         free(p);
     }
@@ -103,7 +104,8 @@ static struct waiter *first_waiter(const struct pool *p)
 
 static bool may_try(const struct pool *p)
 {
-    return __atomic_load_n(&p->target->retry_at, __ATOMIC_RELAXED) <= p->set->loop->now;
+    return __atomic_load_n(&p->target->retry_at, __ATOMIC_RELAXED) <= p->set->loop->now &&
+           !limits_unreachable(p->target);
 }
 
 /* The first waiter that any server will do for. */
@@ -461,12 +463,6 @@ static int kept_count(const struct pool *p)
     return limits_used(p->target) - p->count[SERVER_CLOSING];
 }
 
-static bool is_outdated(const struct server *s)
-{
-    return s->close_needed || server_database(s->pool) == NULL ||
-           s->reconnect != __atomic_load_n(&s->pool->target->db->reconnect, __ATOMIC_RELAXED);
-}
-
 static bool must_close(const struct server *s)
 {
     const struct pool *p = s->pool;
@@ -474,7 +470,7 @@ static bool must_close(const struct server *s)
     usec_t lifetime = p->set->config->opt.server_lifetime;
     int size = __atomic_load_n(&p->target->size, __ATOMIC_RELAXED);
 
-    if (is_outdated(s) || s->replication)
+    if (d == NULL || server_is_outdated(s) || s->replication)
         return true;
     if (d->server_lifetime != UNSET_USEC)
         lifetime = d->server_lifetime;

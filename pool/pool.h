@@ -70,7 +70,13 @@ struct server {
     struct address address;
     int host_index;
     int hosts_tried;
-    int address_index; /* which of the addresses of the host's name */
+    bool fixed_host;         /* this host and no other */
+    struct cluster *cluster; /* its database's when it was opened; NULL: none */
+    struct node *at_node;    /* of the cluster, since it is logged in; NULL: not among them */
+    int *in_flight;          /* that node's counter; NULL: a cluster of one node counts none */
+    uint64_t epoch;          /* the cluster's when it was opened */
+    uint64_t login_sample;   /* samples up to this number say nothing of it: it logged in after them */
+    int address_index;       /* which of the addresses of the host's name */
     uint64_t id;
     uint64_t reconnect;      /* the database's number when it was opened */
     uint64_t settings_owner; /* id of the client whose SET may have left something here; 0: none */
@@ -123,6 +129,8 @@ struct pool {
     int count[SERVER_STATES];
     struct vars *recent[POOL_RECENT_VARS]; /* settings of clients that came lately, counted: equal ones are shared */
     unsigned recent_next;
+    struct pool **replicas;      /* owned, by node of replicas_of: found before; NULL: none yet */
+    struct cluster *replicas_of; /* NULL: of none yet */
 };
 
 /* Why a waiting client gets no server. */
@@ -189,6 +197,9 @@ void pools_settle(struct pools *set);
 void pools_reap(struct pools *set);
 /* A host name was resolved. */
 void pools_resolved(struct pools *set);
+/* The primary's servers of this cluster that are outdated are ended at once, also those that work for a client, who is
+ * told. */
+void pools_retire(struct pools *set, const struct cluster *c);
 /* Configuration or flags (paused, reconnect) have changed: close what must be, serve who may be. */
 void pools_review(struct pools *set);
 
@@ -205,6 +216,27 @@ void pool_abandon(struct waiter *w);
 void pool_release(struct server *s);
 /* A connection attempt failed (before it was logged in). */
 void pool_open_failed(struct server *s, bool permanent);
+
+/* --- nodes.c --- */
+
+/* The pool of the same database and user on a replica, for a primary's pool. */
+struct pool *pool_of_replica(struct pool *p, struct cluster *c, int node);
+/* Chooses where a new server connects to. False: nowhere now. */
+bool server_first_host(struct server *s);
+/* No address of this host is left. False: and no host. */
+bool server_next_host(struct server *s);
+const struct config_host *server_current_host(const struct server *s, const struct config_database *d);
+/* The host that it is connected to, as it is configured: for certificates. "" if that is no more. */
+const char *server_host(const struct server *s);
+/* It has logged in and is not what its pool is for: sqlstate and why say so. */
+bool server_unfit(struct server *s, const struct config_database *d);
+/* RECONNECT, a reload or a change of roles wants it replaced. */
+bool server_is_outdated(const struct server *s);
+/* It is logged in, or gone: counted at its node. */
+void server_enter_node(struct server *s, const struct config_database *d);
+void server_leave_node(struct server *s);
+/* It could not connect, or ended by itself: its node is banned for a while if it is a replica, and control asks. */
+void server_trouble(struct server *s);
 
 /* --- server.c --- */
 
@@ -232,7 +264,5 @@ void server_expect(struct server *s, enum expect_type type, enum expect_verdict 
 const struct config_database *server_database(const struct pool *p);
 /* Time limits of a server that is being opened or closed; true if it was ended. */
 bool server_tick(struct server *s, usec_t now);
-/* The host that it is connected to, as it is configured: for certificates. "" if that is no more. */
-const char *server_host(const struct server *s);
 
 #endif

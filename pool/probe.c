@@ -20,7 +20,8 @@ struct probe {
     PGresult *result; /* owned; NULL: none */
     enum phase phase;
     bool begun; /* PQconnectPoll was called */
-    char error[256];
+    char error[512];
+    char sqlstate[6];
 };
 
 struct pairs {
@@ -73,8 +74,10 @@ struct probe *probe_open(const struct probe_target *t)
     pair_add(&pairs, "sslcert", t->cert_file);
     pair_add(&pairs, "sslkey", t->key_file);
     p->conn = PQconnectStartParams(pairs.names, pairs.values, 0);
-    if (p->conn != NULL)
+    if (p->conn != NULL) {
         PQsetnonblocking(p->conn, 1);
+        PQsetErrorVerbosity(p->conn, PQERRORS_VERBOSE); /* for the SQLSTATE of a refused login */
+    }
     return p;
 }
 
@@ -97,12 +100,37 @@ const char *probe_error(const struct probe *p)
     return p->error;
 }
 
+const char *probe_sqlstate(const struct probe *p)
+{
+    return p->sqlstate;
+}
+
+/* Takes "28P01: " out of "FATAL:  28P01: no", and what is said of PostgreSQL's source. */
+static void take_sqlstate(struct probe *p)
+{
+    char *at = p->error, *location = strstr(p->error, "\nLOCATION:");
+
+    p->sqlstate[0] = '\0';
+    if (location != NULL)
+        *location = '\0';
+    while ((at = strstr(at, ":  ")) != NULL) {
+        at += 3;
+        if (strspn(at, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && strncmp(at + 5, ": ", 2) == 0) {
+            memcpy(p->sqlstate, at, 5);
+            p->sqlstate[5] = '\0';
+            memmove(at, at + 7, strlen(at + 7) + 1);
+            return;
+        }
+    }
+}
+
 /* libpq's messages may have several lines. */
 static void note_error(struct probe *p, const char *text)
 {
     size_t len;
 
     snprintf(p->error, sizeof p->error, "%s", text == NULL || *text == '\0' ? "connection failed" : text);
+    take_sqlstate(p);
     len = strlen(p->error);
     while (len > 0 && p->error[len - 1] == '\n')
         p->error[--len] = '\0';
@@ -114,6 +142,8 @@ static void note_error(struct probe *p, const char *text)
 static enum probe_state broken(struct probe *p)
 {
     note_error(p, PQerrorMessage(p->conn)); /* libpq answers for a NULL conn too */
+    if (*p->sqlstate == '\0' && PQconnectionNeedsPassword(p->conn))
+        memcpy(p->sqlstate, "28P01", 6); /* the server asked for one, and libpq had none to give */
     return PROBE_BROKEN;
 }
 
@@ -210,7 +240,7 @@ void probe_ask(struct probe *p, const char *sql, const char *param)
     PQclear(p->result);
     p->result = NULL;
     /* Where it cannot be sent, the connection is broken, and the next step says so. */
-    PQsendQueryParams(p->conn, sql, 1, NULL, values, NULL, NULL, 0);
+    PQsendQueryParams(p->conn, sql, param == NULL ? 0 : 1, NULL, values, NULL, NULL, 0);
     p->phase = PHASE_SENDING;
 }
 

@@ -1,6 +1,6 @@
 /*
- * probe.h: a connection of control's own to a PostgreSQL, through libpq, for small questions (auth_query). It never
- * blocks: names are resolved before (resolve.h), and the caller waits for the descriptor.
+ * probe.h: a connection of control's own to a PostgreSQL, through libpq, for small questions (auth_query, what a node
+ * is). It never blocks: names are resolved before (resolve.h), and the caller waits for the descriptor.
  *
  *   probe_open ──> step ... READY ──> probe_ask ──> step ... ANSWERED ──> probe_value ──> (READY for the next)
  *
@@ -44,11 +44,13 @@ void probe_close(struct probe *p); /* NULL is allowed */
 enum probe_state probe_step(struct probe *p);
 /* May change with every step. */
 int probe_fd(const struct probe *p);
-/* READY, ANSWERED or REFUSED only: sends sql with one text parameter; go on with probe_step. */
+/* READY, ANSWERED or REFUSED only: sends sql with one text parameter (NULL: with none); go on with probe_step. */
 void probe_ask(struct probe *p, const char *sql, const char *param);
 size_t probe_rows(const struct probe *p);
 size_t probe_columns(const struct probe *p);
 const char *probe_value(const struct probe *p, size_t row, size_t column); /* NULL: SQL NULL */
 const char *probe_error(const struct probe *p);                            /* one line */
+/* The SQLSTATE of that error; "": nobody answered, it is libpq's own. */
+const char *probe_sqlstate(const struct probe *p);
 
 #endif

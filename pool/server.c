@@ -64,6 +64,8 @@ void server_move(struct server *s, enum server_state to)
     struct pool *p = s->pool;
 
     assert(may_move(s->state, to));
+    if (s->in_flight != NULL && (s->state == SERVER_ACTIVE) != (to == SERVER_ACTIVE))
+        __atomic_add_fetch(s->in_flight, to == SERVER_ACTIVE ? 1 : -1, __ATOMIC_RELAXED);
     list_del(&s->node);
     p->count[s->state]--;
     s->state = to;
@@ -142,6 +144,7 @@ static void server_die(struct server *s)
     conn_close(&s->conn);
     drop_expected(s);
     return_permit(s);
+    server_leave_node(s);
     server_move(s, SERVER_DEAD);
 }
 
@@ -195,18 +198,6 @@ static void note_failure(struct server *s, const char *sqlstate, const char *fmt
 
 static void try_connect(struct server *s);
 
-static const struct config_host *current_host(const struct server *s, const struct config_database *d)
-{
-    return &d->hosts[(size_t)s->host_index % d->host_count];
-}
-
-const char *server_host(const struct server *s)
-{
-    const struct config_database *d = server_database(s->pool);
-
-    return d == NULL ? "" : current_host(s, d)->host;
-}
-
 /* Waiting will not change such an answer: wrong credentials, no such database, not allowed, bad settings. */
 static bool is_permanent(const char *sqlstate)
 {
@@ -220,6 +211,7 @@ static bool is_permanent(const char *sqlstate)
 
 static void open_failed(struct server *s)
 {
+    server_trouble(s);
     pool_open_failed(s, is_permanent(s->sqlstate));
     server_die(s);
 }
@@ -238,17 +230,6 @@ static void try_next(struct server *s)
     if (s->state != SERVER_RESOLVING)
         server_move(s, SERVER_RESOLVING);
     s->pool->set->connect_again = true; /* at the end of the turn: this may be a callback of the closed connection */
-}
-
-/* No address of this host is left. False: and no host. */
-static bool next_host(struct server *s)
-{
-    const struct config_database *d = server_database(s->pool);
-
-    s->hosts_tried++;
-    s->host_index++;
-    s->address_index = 0;
-    return d != NULL && (size_t)s->hosts_tried < d->host_count;
 }
 
 static void begin_connect(struct server *s, const struct config_host *h)
@@ -276,7 +257,7 @@ static void try_connect(struct server *s)
         open_failed(s);
         return;
     }
-    const struct config_host *h = current_host(s, d);
+    const struct config_host *h = server_current_host(s, d);
     switch (resolve_host(h->host, h->port, s->address_index, &s->address, why, sizeof why)) {
     case RESOLVE_OK:
         begin_connect(s, h);
@@ -288,7 +269,7 @@ static void try_connect(struct server *s)
         try_next(s);
         break;
     case RESOLVE_NO_MORE:
-        if (next_host(s))
+        if (server_next_host(s))
             s->pool->set->connect_again = true;
         else
             open_failed(s);
@@ -315,7 +296,6 @@ struct server *server_open(struct pool *p, const struct vars *settings, const ch
     s->pool = p;
     s->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     s->reconnect = __atomic_load_n(&db->reconnect, __ATOMIC_RELAXED);
-    s->host_index = __atomic_load_n(&db->host_index, __ATOMIC_RELAXED);
     s->has_permit = true;
     s->owner = owner;
     s->tx = 'I';
@@ -334,7 +314,13 @@ struct server *server_open(struct pool *p, const struct vars *settings, const ch
     list_init(&s->conn.eager_node);
     list_push_back(&p->servers[SERVER_RESOLVING], &s->node);
     p->count[SERVER_RESOLVING]++;
-    try_connect(s);
+    if (server_first_host(s)) {
+        try_connect(s);
+    } else {
+        note_failure(s, "57P03", "database \"%s\" has no %s now", db->name,
+                     p->target->host == NULL ? "primary" : "such node");
+        open_failed(s);
+    }
     return s;
 }
 
@@ -435,7 +421,7 @@ static size_t ssl_answer(struct server *s, const uint8_t *p, size_t len)
 
     s->ssl_asked = false;
     if (p[0] == 'S' && len == 1 && d != NULL) {
-        conn_start_tls(&s->conn, tls_connect(s->pool->set->server_tls, s->conn.fd, current_host(s, d)->host));
+        conn_start_tls(&s->conn, tls_connect(s->pool->set->server_tls, s->conn.fd, server_current_host(s, d)->host));
         return 1;
     }
     if (p[0] == 'N' && !demands_tls(s)) {
@@ -481,10 +467,8 @@ static void login_error(struct server *s, struct span body)
 static void login_done(struct server *s)
 {
     const struct config_database *d = server_database(s->pool);
-    const char *standby = vars_get(s->vars, "in_hot_standby");
 
-    if (d != NULL && d->host_count > 1 && standby != NULL && strcmp(standby, "on") == 0) {
-        note_failure(s, "25006", "no primary among the hosts of database \"%s\"", s->pool->target->db->name);
+    if (server_unfit(s, d)) {
         try_next(s);
         return;
     }
@@ -495,11 +479,12 @@ static void login_done(struct server *s)
         return;
     }
     s->logged_in = true;
+    server_enter_node(s, d);
     s->connected_at = s->pool->set->loop->now;
-    if (d != NULL && d->host_count > 1)
+    if (d != NULL && d->host_count > 1 && s->pool->target->host == NULL)
         __atomic_store_n(&s->pool->target->db->host_index, s->host_index, __ATOMIC_RELAXED);
     if (d != NULL && s->address_index > 0)
-        resolve_prefer(current_host(s, d)->host, &s->address);
+        resolve_prefer(server_current_host(s, d)->host, &s->address);
     if (s->asked_vars == NULL && !s->replication)
         limits_welcome_put(s->pool->target, NULL, s->vars);
     for (size_t i = 0; s->asked_vars != NULL && i < s->asked_vars->count; i++)
@@ -609,7 +594,7 @@ static void on_drained(struct conn *c)
 static void lost_while_opening(struct server *s, int error, const char *why)
 {
     const struct config_database *d = server_database(s->pool);
-    const struct config_host *h = d == NULL ? NULL : current_host(s, d);
+    const struct config_host *h = d == NULL ? NULL : server_current_host(s, d);
     const char *reason = why != NULL ? why : error != 0 ? strerror(error) : "server closed the connection unexpectedly";
 
     /* A certificate that is not trusted will not be so by waiting. */
@@ -643,11 +628,13 @@ static void on_ended(struct conn *c, int error, const char *why)
         if (s->why[0] == '\0')
             note_failure(s, "08006", "server closed the connection unexpectedly");
         s->pool->set->hooks->lost(s);
+        server_trouble(s);
         server_kill(s, why != NULL ? why : error != 0 ? strerror(error) : "server closed the connection");
         break;
     default:
         if (s->state == SERVER_IDLE)
             limits_add_idle(s->pool->target, s->pool->set->worker, -1);
+        server_trouble(s);
         server_kill(s, why != NULL ? why : error != 0 ? strerror(error) : "server closed the connection");
     }
 }

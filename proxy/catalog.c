@@ -39,7 +39,7 @@ static uint64_t numbers;
 
 static const char question[] =
     "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' "
-    "AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace ORDER BY proname COLLATE \"C\"";
+    "AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace ORDER BY proname";
 
 /* --- what workers ask --- */
 
@@ -234,8 +234,7 @@ static void each_database(void *arg, struct database_state *db)
     usec_t now = *(const usec_t *)arg;
     const struct catalog *facts = facts_of(db);
 
-    if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)) ||
-        __atomic_load_n(&db->clients, __ATOMIC_RELAXED) == 0)
+    if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)))
         return;
     struct reader_of_catalog *r = reader_of_database(db);
     if (r->probe == NULL && (now >= r->next_at || (facts != NULL && is_outdated(facts, db))))

@@ -57,6 +57,7 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
     c->connected_at = c->state_since = w->loop.now;
     list_init(&c->waiter.node);
     list_init(&c->run_node);
+    list_init(&c->fresh_node);
     list_init(&c->node);
     c->horizon = c->last_answer = cluster_sample_now(); /* what others wrote before it came, it sees */
     c->last_node = -1;
@@ -104,6 +105,7 @@ void client_wake(struct client *c)
 static void let_go(struct client *c)
 {
     pool_abandon(&c->waiter);
+    list_del(&c->fresh_node);
     session_detach(c);
 }
 

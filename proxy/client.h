@@ -45,7 +45,9 @@ struct client {
     struct pool *pool; /* of the primary */
     enum pool_mode mode;
     enum rights rights;
-    bool counted; /* in the clients of db and user */
+    bool counted;     /* in the clients of db and user */
+    bool standby;     /* all its statements go to replicas */
+    int standby_node; /* the one that it was sent to last, or waits at */
     bool replication;
     char *replication_mode; /* owned: the startup parameter's value */
 
@@ -64,6 +66,8 @@ struct client {
     uint8_t cancel_key_len;
 
     /* routing */
+    struct list fresh_node;  /* in worker->unfresh, or in none */
+    usec_t fresh_since;      /* when the batch at the head began to wait there; 0: it did not */
     struct pool *wanted;  /* where the batch at the head gets its server */
     struct buf again;     /* that batch, while a replica may refuse it; then the primary gets it */
     bool again_on;        /* a replica has refused: its answer is dropped, up to its end */
@@ -102,12 +106,6 @@ struct client {
 static inline struct client *client_of_waiter(struct waiter *w)
 {
     return CONTAINER_OF(w, struct client, waiter);
-}
-
-/* RECONNECT, or a reload, wants it replaced. */
-static inline bool server_is_outdated(const struct server *s)
-{
-    return s->close_needed || s->reconnect != __atomic_load_n(&s->pool->target->db->reconnect, __ATOMIC_RELAXED);
 }
 
 /* A new connection; takes over fd, peer and address. */
@@ -161,6 +159,17 @@ void session_left_statement(struct client *c);
 void session_detach(struct client *c);
 void session_server_lost(struct client *c, struct server *s);
 void session_tick(struct worker *w);
+
+/* --- standby.c --- */
+/* By which rules a replica is chosen for this client's next read: the configuration's; any_age and flushed are the
+ * caller's to set. For each batch the caller adds one to worker->choices. */
+struct choice_rules session_choice_rules(const struct client *c, const struct cluster *cluster);
+/* The pool of a replica for the next batch of a client with target=standby; where none is there now, one to wait in. */
+struct pool *standby_pool(struct client *c);
+/* False: nobody knows which of the hosts are standbys. */
+bool standby_is_known(const struct client *c);
+/* It waits for a server: moves it to another replica, or refuses it after failover_wait. True: it has done so. */
+bool standby_tick(struct client *c, usec_t now);
 
 /* --- send.c --- */
 /* One whole message of a client that holds a server; or the head of a long one (have < total). */

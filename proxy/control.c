@@ -13,8 +13,10 @@
 #include "proxy/accept.h"
 #include "proxy/admin.h"
 #include "proxy/averages.h"
+#include "proxy/catalog.h"
 #include "proxy/fate.h"
 #include "proxy/lookup.h"
+#include "proxy/monitor.h"
 #include "proxy/process.h"
 #include "proxy/publish.h"
 #include "proxy/usage.h"
@@ -368,6 +370,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     lookup_tick(now);
     averages_tick(now);
     usage_tick(now);
+    catalog_tick(now);
     if (!control_shutting_down())
         publish_keep_ready();
 }
@@ -393,6 +396,7 @@ static void resolved_in_control(void *receiver, struct message *m)
     (void)receiver;
     free(m);
     lookup_resolved();
+    monitor_resolved();
 }
 
 /* The resolver may outlive the workers: under this lock it is known whether they are there. */
@@ -546,8 +550,10 @@ static void everything_stop(void)
     inbox_drain(&control.inbox, NULL); /* what the workers had to say last */
     admin_free();
     lookup_free();
+    monitor_free();
     averages_free();
     usage_free();
+    catalog_free();
     publish_free();
     limits_free();
     loop_free();
@@ -578,6 +584,8 @@ int control_run(struct config *c, const struct control_flags *flags)
     process_name(c->opt.job_name);
     loop_start();
     threads_start(c);
+    monitor_configure(NULL, c);
+    monitor_start();
     publish_targets();
     accept_start(&listeners, control.base);
     process_notify("READY=1");

@@ -60,10 +60,11 @@ static const char *detail_of(const struct client *c, enum fate f, char *text, si
 {
     char sqlstate[6], why[256];
 
-    if (f != FATE_QUERY_WAIT_TIMEOUT || c->target == NULL ||
-        __atomic_load_n(&c->target->failures, __ATOMIC_RELAXED) == 0)
+    struct target *t = c->waiter.pool == NULL ? NULL : c->waiter.pool->target;
+
+    if (f != FATE_QUERY_WAIT_TIMEOUT || t == NULL || __atomic_load_n(&t->failures, __ATOMIC_RELAXED) == 0)
         return NULL;
-    limits_failure(c->target, sqlstate, why, sizeof why);
+    limits_failure(t, sqlstate, why, sizeof why);
     snprintf(text, size, "server login has been failing: %s (%s)", why, sqlstate);
     return text;
 }

@@ -41,6 +41,7 @@ void login_free(struct client *c)
     free(l->user_name);
     free(l->database_name);
     free(l->application_name);
+    free(l->target);
     free(l);
     c->login = NULL;
 }
@@ -101,6 +102,10 @@ bool login_is_console_name(const char *database)
 
 static void ask_for(struct login *l, const char *name, const char *value)
 {
+    if (strcasecmp(name, "sluice.target") == 0) {
+        free(l->target);
+        l->target = cut_name(value);
+    }
     if (strncasecmp(name, "sluice.", 7) == 0)
         return;
     if (strcasecmp(name, "application_name") == 0) {
@@ -235,6 +240,11 @@ static bool may_enter(struct client *c)
     return true;
 }
 
+static bool target_ok(const char *target)
+{
+    return target == NULL || strcmp(target, "primary") == 0 || strcmp(target, "standby") == 0;
+}
+
 static void take_startup(struct client *c, const struct startup *s)
 {
     if (s->version >> 16 != 3) {
@@ -250,6 +260,10 @@ static void take_startup(struct client *c, const struct startup *s)
     take_settings(c, s);
     if (c->login->bad_option) {
         fate_meet(c, FATE_BAD_OPTION, c->login->bad);
+        return;
+    }
+    if (!target_ok(c->login->target)) {
+        fate_meet(c, FATE_BAD_TARGET, c->login->target);
         return;
     }
     authenticate(c);

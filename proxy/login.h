@@ -23,6 +23,7 @@ struct login {
     enum auth_method method;
     uint32_t minor;
     bool bad_option;
+    char *target; /* owned: what it asks for by sluice.target; NULL: nothing */
     char bad[128];
 };
 

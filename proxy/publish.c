@@ -13,6 +13,7 @@
 #include "proxy/accept.h"
 #include "proxy/hba.h"
 #include "proxy/lookup.h"
+#include "proxy/monitor.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -269,6 +270,7 @@ static void publish(struct config *c)
     struct change change = {.from = current, .to = c};
 
     c->generation = current->generation + 1;
+    monitor_configure(change.from, c);
     limits_configure(c);
     control_limit_clients(c->opt.max_client_conn);
     limits_each_database(retire_servers, &change);
@@ -280,6 +282,7 @@ static void publish(struct config *c)
     log_reopen(&c->opt); /* a log file that cannot be opened has been told of on stderr; the old one goes on */
     resolve_configure(c->opt.dns_max_ttl, c->opt.dns_nxdomain_ttl);
     lookup_reconfigure();
+    monitor_start();
     publish_targets();
     tell_workers();
 }

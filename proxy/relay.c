@@ -432,6 +432,8 @@ static enum verdict on_fatal(struct relay *r, const struct msg_error *e)
         limits_add_idle(s->pool->target, s->pool->set->worker, -1);
     if (r->c != NULL)
         session_server_lost(r->c, s);
+    if (strncmp(e->sqlstate, "57P", 3) == 0)
+        server_trouble(s);
     server_kill(s, s->why);
     return RELAY_GONE;
 }
@@ -627,6 +629,8 @@ static enum verdict on_ready(struct relay *r, struct span body)
         if (ends)
             break;
     }
+    if (expect_empty(&s->expects))
+        s->run_at = 0;
     settle_resets(r);
     bool failed = s->query_failed;
     s->query_failed = false;
@@ -657,7 +661,7 @@ static enum verdict on_parameter(struct relay *r, struct span body)
     const struct expect *head = expect_head(&s->expects);
     if (r->c == NULL || (head != NULL && !is_forwarded(r, head)))
         return RELAY_DROP;
-    if (routing_on_replica(s) && strcmp(pair.name, "in_hot_standby") == 0)
+    if (routing_is_guest(r->c, s) && strcmp(pair.name, "in_hot_standby") == 0)
         return RELAY_DROP;
     r->c->vars = vars_with(r->c->vars, pair.name, pair.value, true);
     return RELAY_FORWARD;

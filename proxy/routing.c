@@ -140,16 +140,11 @@ static bool is_serializable(const struct client *c)
     return isolation != NULL && strcasecmp(isolation, "serializable") == 0;
 }
 
-static enum read_routing read_routing_of(const struct client *c)
-{
-    return (enum read_routing)c->worker->config->opt.read_routing;
-}
-
-static bool may_use_replica(struct client *c, uint8_t last)
+static bool may_use_replica(const struct client *c, const struct cluster *cluster, uint8_t last)
 {
     return !c->to_primary && c->mode == POOL_TRANSACTION && !c->replication && c->pin == NULL && !c->failed_block &&
-           (last == 'Q' || last == 'S') && read_routing_of(c) != READ_ROUTING_PRIMARY &&
-           cluster_watched(limits_cluster(c->target)) && !is_serializable(c);
+           (last == 'Q' || last == 'S') && c->worker->config->opt.read_routing != READ_ROUTING_PRIMARY &&
+           cluster_watched(cluster) && !is_serializable(c);
 }
 
 /* --- who is fresh enough --- */
@@ -167,33 +162,60 @@ static uint64_t horizon_of(const struct client *c)
     return MAX(c->horizon, __atomic_load_n(&c->db->horizon, __ATOMIC_SEQ_CST));
 }
 
-static int choose_node(struct client *c)
+/* -1: the primary. With read_routing = any it has its share of the reads. */
+static int choose_node(struct client *c, const struct cluster *cluster)
+{
+    struct choice_rules rules = session_choice_rules(c, cluster);
+
+    if (c->worker->config->opt.read_routing == READ_ROUTING_ANY && rules.ticket % (uint32_t)cluster->node_count == 0)
+        return -1;
+    rules.any_age = c->worker->config->opt.read_your_writes == READ_YOUR_WRITES_OFF;
+    return cluster_choose_replica(cluster, horizon_of(c), c->last_answer, c->last_node, &rules);
+}
+
+/* The next sample is near: it is worth a short wait, which ends what would else go on for as long as reads on the primary
+ * move the horizon. */
+static bool worth_waiting(struct client *c, struct cluster *cluster)
 {
     const struct options *o = &c->worker->config->opt;
-    const struct config_database *d = server_database(c->pool);
-    struct choice_rules rules = {.weights = d == NULL ? NULL : d->weights,
-                                 .balance = (enum replica_balance)o->replica_balance,
-                                 .any_age = o->read_your_writes == READ_YOUR_WRITES_OFF,
-                                 .max_lag_us = o->max_replica_lag,
-                                 .now = c->worker->loop.now,
-                                 .ticket = ++c->worker->choices};
+    usec_t now = c->worker->loop.now;
+    usec_t due = __atomic_load_n(&cluster->sampled_at, __ATOMIC_RELAXED) + o->sample_interval;
 
-    return cluster_choose_replica(limits_cluster(c->target), horizon_of(c), c->last_answer, c->last_node, &rules);
+    if (c->fresh_since == 0 ? due - now > o->freshness_wait : now - c->fresh_since >= o->freshness_wait)
+        return false;
+    if (c->fresh_since == 0)
+        c->fresh_since = now;
+    list_push_back(&c->worker->unfresh, &c->fresh_node);
+    __atomic_store_n(&cluster->wanted, 1, __ATOMIC_SEQ_CST);
+    return true;
+}
+
+void routing_news(struct worker *w, void *unused)
+{
+    (void)unused;
+    while (!list_empty(&w->unfresh)) {
+        struct client *c = LIST_FIRST(&w->unfresh, struct client, fresh_node);
+        list_del(&c->fresh_node);
+        client_wake(c);
+    }
 }
 
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last)
 {
-    bool may = may_use_replica(c, last);
+    struct cluster *cluster = limits_cluster(c->target);
+    bool may = may_use_replica(c, cluster, last);
 
     c->to_primary = false;
     if (!may || !batch_reads(c, batch, extent))
         return c->pool;
-    int node = choose_node(c);
+    int node = choose_node(c, cluster);
+    if (node < 0 && worth_waiting(c, cluster))
+        return NULL;
+    c->fresh_since = 0;
     if (node < 0)
         return c->pool;
     c->last_node = node;
-    const struct node *n = &limits_cluster(c->target)->nodes[node];
-    return pools_get(&c->worker->pools, limits_target_replica(c->worker->config, c->target, n));
+    return pool_of_replica(c->pool, cluster, node);
 }
 
 void routing_answered(struct client *c, const struct server *s)

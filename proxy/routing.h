@@ -12,13 +12,23 @@
 /* Of a shape, for this client's database as its catalog is now. NULL: of a text that nobody could read. */
 struct route routing_of_shape(const struct client *c, const struct shape *shape);
 
-/* The pool that the batch (all of it is there: extent bytes, `last` its last message's type) gets its server from. */
+/* The pool that the batch (all of it is there: extent bytes, `last` its last message's type) gets its server from. NULL:
+ * it waits a little for a replica to be fresh; the client is woken. */
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last);
 
-/* The server is a replica's that was chosen for one batch. */
+/* Replicas have come further: who waits for that looks again. For workers_call; and ten times a second, so that nobody
+ * waits for ever. */
+void routing_news(struct worker *w, void *unused);
+
 static inline bool routing_on_replica(const struct server *s)
 {
     return s->pool->target->host != NULL;
+}
+
+/* The server is a replica's that was chosen for one batch of c, which knows nothing of replicas. */
+static inline bool routing_is_guest(const struct client *c, const struct server *s)
+{
+    return routing_on_replica(s) && !c->standby;
 }
 
 /* Bytes of this server's answer have come to c: what c has seen now, it must go on seeing. */

@@ -72,9 +72,9 @@ static void send_settings(struct client *c, struct server *s, const struct lefto
 }
 
 /* That a read went to a replica is nothing that its client is told. */
-static bool is_of_node(const struct server *s, const char *name)
+static bool is_of_node(const struct client *c, const struct server *s, const char *name)
 {
-    return routing_on_replica(s) && strcmp(name, "in_hot_standby") == 0;
+    return routing_is_guest(c, s) && strcmp(name, "in_hot_standby") == 0;
 }
 
 /* Settings that cannot be set, only told: the client hears what its present server has. */
@@ -83,7 +83,7 @@ static void tell_fixed(struct client *c, const struct server *s)
     for (size_t i = 0; i < s->vars->count; i++) {
         const struct var *v = &s->vars->v[i];
         const char *told;
-        if (!v->reported || var_settable(v->name) || is_of_node(s, v->name))
+        if (!v->reported || var_settable(v->name) || is_of_node(c, s, v->name))
             continue;
         told = vars_get(c->vars, v->name);
         if (told != NULL && strcmp(told, v->value) == 0)
@@ -156,8 +156,7 @@ static bool may_follow(const struct client *c, const struct server *s)
         return false;
     /* A client that always has a batch in flight must not own a server: others come first. */
     return c->mode == POOL_SESSION ||
-           (s->pool->waiting_count == 0 &&
-            limits_oldest_foreign(s->pool->target, c->worker->index, &(int){0}) == 0);
+           (s->pool->waiting_count == 0 && limits_oldest_foreign(s->pool->target, c->worker->index, &(int){0}) == 0);
 }
 
 /* The first message of a batch. False: not yet. */

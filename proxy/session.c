@@ -210,12 +210,15 @@ static enum step route(struct client *c, struct work *k)
     uint8_t last;
 
     if (c->server != NULL)
-        return routing_on_replica(c->server) && !c->in_batch && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
+        return routing_is_guest(c, c->server) && !c->in_batch && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
     size_t extent = batch_extent(c, k, &last);
     if (extent == 0)
         return WAIT;
-    c->wanted = routing_choose(c, k->at, extent, last);
-    return GO_ON;
+    if (!list_empty(&c->fresh_node))
+        return WAIT;
+    c->worker->choices++;
+    c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, last);
+    return c->wanted == NULL ? WAIT : GO_ON;
 }
 
 /* --- attach --- */
@@ -256,7 +259,7 @@ static void keep_for_primary(struct client *c, const struct work *k)
 {
     uint8_t last;
 
-    if (!routing_on_replica(c->server) || c->in_batch || buf_used(&c->again) > 0)
+    if (!routing_is_guest(c, c->server) || c->in_batch || buf_used(&c->again) > 0)
         return;
     buf_put(&c->again, k->at, batch_extent(c, k, &last));
     conn_hold(&c->conn);
@@ -464,7 +467,7 @@ void session_detach(struct client *c)
 void session_refused(struct client *c, const struct refusal *why)
 {
     client_move(c, CLIENT_IDLE);
-    if (c->wanted != c->pool) { /* a replica's pool has no server for it: the primary's may have */
+    if (c->wanted != c->pool && !c->standby) { /* a replica's pool has no server for it: the primary's may have */
         c->to_primary = true;
         client_wake(c);
         return;
@@ -628,12 +631,13 @@ static usec_t wait_limit(const struct client *c)
 static void waited_too_long(struct client *c, enum fate otherwise)
 {
     char sqlstate[6], text[256];
+    struct target *t = c->waiter.pool == NULL ? NULL : c->waiter.pool->target;
 
-    if (c->target == NULL || __atomic_load_n(&c->target->failures, __ATOMIC_RELAXED) == 0) {
+    if (t == NULL || __atomic_load_n(&t->failures, __ATOMIC_RELAXED) == 0) {
         fate_meet(c, otherwise);
         return;
     }
-    limits_failure(c->target, sqlstate, text, sizeof text);
+    limits_failure(t, sqlstate, text, sizeof text);
     if (strncmp(sqlstate, "08", 2) == 0)
         fate_meet(c, otherwise);
     else
@@ -644,6 +648,8 @@ static void tick_waiting(struct client *c, usec_t now)
 {
     const struct config *cfg = c->worker->config;
 
+    if (standby_tick(c, now))
+        return;
     if (is_over(wait_limit(c), c->waiter.since, now)) {
         waited_too_long(c, FATE_QUERY_WAIT_TIMEOUT);
     } else if (!c->slow_noted && is_over(cfg->opt.query_wait_notify, c->waiter.since, now)) {
@@ -677,6 +683,8 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
         default: /* logging in */
             if (is_over(w->config->opt.client_login_timeout, c->connected_at, now))
                 waited_too_long(c, FATE_LOGIN_TIMEOUT);
+            else if (state == CLIENT_WELCOME && standby_tick(c, now))
+                break;
             else if (state == CLIENT_WELCOME && is_over(wait_limit(c), c->state_since, now))
                 waited_too_long(c, FATE_QUERY_WAIT_TIMEOUT);
         }
@@ -687,6 +695,7 @@ void session_tick(struct worker *w)
 {
     usec_t now = w->loop.now;
 
+    routing_news(w, NULL);
     for (int state = 0; state < CLIENT_DEAD; state++)
         if (state != CLIENT_IDLE || w->config->opt.client_idle_timeout > 0 || w->config->user_count > 0)
             tick_state(w, (enum client_state)state, now);

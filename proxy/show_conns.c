@@ -42,7 +42,7 @@ struct client *show_client_find(struct worker *w, int64_t id)
 
 /* What both kinds of connection show. */
 struct shown {
-    const char *type, *user, *database, *replication, *state, *application, *pin;
+    const char *type, *user, *database, *replication, *state, *application, *pin, *target;
     const struct conn *conn;
     usec_t connected_at, request_at, wait_us;
     bool close_needed;
@@ -147,6 +147,7 @@ static void put_row(struct show *s, const struct worker *w, const struct shown *
         put_socket(b, c);
     msg_row_int(b, w->index);
     msg_row_text(b, c->pin);
+    msg_row_text(b, c->target);
     msg_end(b, mark);
 }
 
@@ -191,6 +192,7 @@ static void client_row(struct show *s, struct worker *w, const struct client *c,
                         .state = client_state_name(c),
                         .application = application_of(c->vars),
                         .pin = c->pin,
+                        .target = c->standby ? "standby" : "primary",
                         .conn = &c->conn,
                         .connected_at = c->connected_at,
                         .request_at = c->request_at != 0 ? c->request_at : c->connected_at,
@@ -257,6 +259,7 @@ static void server_row(struct show *s, struct worker *w, const struct server *sv
                         .replication = sv->replication ? "physical" : "none",
                         .state = server_state_name(sv),
                         .application = application_of(sv->vars),
+                        .target = sv->pool->target->host != NULL ? "standby" : "primary",
                         .conn = &sv->conn,
                         .connected_at = sv->connected_at,
                         .request_at = sv->state_since,

@@ -21,17 +21,26 @@ struct pool_counts {
     usec_t max_wait_us;
 };
 
+/* The pool that a client waits in, or has a server of; else the one that its login chose. */
+static const struct target *target_of(const struct client *c)
+{
+    if (c->server != NULL)
+        return c->server->pool->target;
+    return !list_empty(&c->waiter.node) ? c->waiter.pool->target : c->target;
+}
+
 static void count_clients(struct worker *w, struct pool_counts *counts, int count)
 {
     for (int state = CLIENT_WELCOME; state <= CLIENT_ACTIVE; state++) {
         LIST_FOR_EACH (it, &w->clients[state]) {
             const struct client *c = LIST_ENTRY(it, struct client, node);
-            if (c->target == NULL || c->target->index >= count)
+            const struct target *t = target_of(c);
+            if (t == NULL || t->index >= count)
                 continue;
             if (state == CLIENT_WAITING || state == CLIENT_WELCOME)
-                counts[c->target->index].cl_waiting++;
+                counts[t->index].cl_waiting++;
             else
-                counts[c->target->index].cl_active++;
+                counts[t->index].cl_active++;
         }
     }
 }
@@ -126,7 +135,7 @@ static void put_utilization(struct buf *b, const struct pool_counts *n, int size
 }
 
 static void pool_row(struct show *s, const char *database, const char *user, const struct pool_counts *n,
-                     const char *mode, const char *balance, int size, int open)
+                     const char *mode, const char *balance, int size, int open, const char *node)
 {
     struct buf *b = &s->out;
     size_t mark = show_row(b, s);
@@ -153,6 +162,7 @@ static void pool_row(struct show *s, const char *database, const char *user, con
     put_utilization(b, n, size);
     msg_row_int(b, size);
     msg_row_int(b, open);
+    msg_row_text(b, node);
     msg_end(b, mark);
 }
 
@@ -165,6 +175,7 @@ static struct target *target_at(int index)
     return t;
 }
 
+/* A replica's pool has a name of its own: what reads this view knows a pool by database and user. */
 void show_print_pools(struct show *s)
 {
     struct pool_counts console = {.cl_active = (int)show_number(s, NUMBER_CONSOLES)};
@@ -176,11 +187,15 @@ void show_print_pools(struct show *s)
             continue;
         const struct config_database *d = database_of(t->db->name);
         struct pool_counts n = sum_pool(s, i);
-        pool_row(s, t->db->name, t->user->name, &n, pool_mode_name(mode_of(t)),
+        char *node = t->host == NULL ? NULL : mem_printf("%s:%d", t->host, t->port);
+        char *name = t->host == NULL ? mem_strdup(t->db->name) : mem_printf("%s@%s", t->db->name, node);
+        pool_row(s, name, t->user->name, &n, pool_mode_name(mode_of(t)),
                  d == NULL || d->host_count < 2 ? NULL : d->load_balance_hosts,
-                 __atomic_load_n(&t->size, __ATOMIC_RELAXED), limits_used(t));
+                 __atomic_load_n(&t->size, __ATOMIC_RELAXED), limits_used(t), node);
+        free(name);
+        free(node);
     }
-    pool_row(s, CONSOLE_NAME, CONSOLE_NAME, &console, "statement", NULL, CONSOLE_POOL_SIZE, 0);
+    pool_row(s, CONSOLE_NAME, CONSOLE_NAME, &console, "statement", NULL, CONSOLE_POOL_SIZE, 0, NULL);
 }
 
 /* --- DATABASES --- */

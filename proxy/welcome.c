@@ -97,6 +97,9 @@ static void choose_pool(struct client *c)
     c->target = limits_target(cfg, c->login->database_name, d->user != NULL ? d->user : c->login->user_name);
     note_credentials(c, d);
     c->pool = pools_get(&c->worker->pools, c->target);
+    c->standby = d->target == NODE_STANDBY;
+    if (c->login->target != NULL)
+        c->standby = strcmp(c->login->target, "standby") == 0;
     c->mode = (enum pool_mode)cfg->opt.pool_mode;
     if (d->pool_mode != POOL_MODE_UNSET)
         c->mode = d->pool_mode;
@@ -208,7 +211,7 @@ static bool database_is_open(struct client *c)
 }
 
 /* A connection for replication has a server of its own from the login to the end: PostgreSQL itself says who may. */
-static void want_replication_server(struct client *c)
+static void want_replication_server(struct client *c, struct pool *pool)
 {
     struct vars *asked = c->login->asked == NULL ? vars_new() : vars_ref(c->login->asked);
     char *name = clean_application_name(c);
@@ -217,7 +220,7 @@ static void want_replication_server(struct client *c)
     free(name);
     client_move(c, CLIENT_WELCOME);
     c->waiter.vars = c->vars;
-    pool_acquire_private(c->pool, &c->waiter, c->replication_mode);
+    pool_acquire_private(pool, &c->waiter, c->replication_mode);
 }
 
 static void enter_replication(struct client *c, struct server *s)
@@ -240,24 +243,29 @@ void welcome(struct client *c)
     if (!database_is_open(c) || !count_client(c))
         return;
     choose_pool(c);
-    if (c->replication) {
-        want_replication_server(c);
+    if (c->standby && !standby_is_known(c)) {
+        fate_meet(c, FATE_STANDBYS_UNKNOWN, c->db->name);
         return;
     }
-    answer = limits_welcome_get(c->target, c->login->asked);
+    struct pool *pool = c->standby ? standby_pool(c) : c->pool;
+    if (c->replication) {
+        want_replication_server(c, pool);
+        return;
+    }
+    answer = limits_welcome_get(pool->target, c->login->asked);
     if (answer != NULL) {
         enter(c, answer);
         return;
     }
     client_move(c, CLIENT_WELCOME);
     c->waiter.vars = NULL;
-    pool_acquire(c->pool, &c->waiter);
+    pool_acquire(pool, &c->waiter);
 }
 
 /* The plain settings of the target's servers. */
-static struct vars *plain_settings(const struct client *c, const struct server *s)
+static struct vars *plain_settings(const struct server *s)
 {
-    struct vars *base = limits_welcome_get(c->target, NULL);
+    struct vars *base = limits_welcome_get(s->pool->target, NULL);
 
     return base != NULL ? base : vars_ref(s->login_vars);
 }
@@ -276,7 +284,7 @@ void login_attached(struct client *c, struct server *s)
         enter_replication(c, s);
         return;
     }
-    struct vars *want = plain_settings(c, s);
+    struct vars *want = plain_settings(s);
     struct vars *before = vars_ref(s->vars);
     const struct vars *asked = c->login->asked;
 
@@ -303,7 +311,7 @@ void login_settings(struct client *c, struct server *s, const struct msg_error *
     if (c->state != CLIENT_WELCOME)
         return;
     answer = vars_ref(s->vars);
-    limits_welcome_put(c->target, c->login->asked, answer);
+    limits_welcome_put(s->pool->target, c->login->asked, answer);
     c->server = NULL;
     s->owner = NULL;
     pool_release(s);

@@ -126,7 +126,8 @@ static void call_done(void *receiver, struct message *m)
 
     (void)receiver;
     free(cm);
-    call->done(call->arg);
+    if (call->done != NULL)
+        call->done(call->arg);
     free(call);
 }
 
@@ -320,6 +321,7 @@ static void worker_init(struct worker *w, int index, struct config *c)
         list_init(&w->clients[i]);
     list_init(&w->runnable);
     list_init(&w->cancels);
+    list_init(&w->unfresh);
     statements_init(&w->statements, &c->opt);
     worker_configure(w, c);
 }

@@ -80,10 +80,11 @@ struct worker {
     uint32_t slot_count;
     uint32_t free_slot;       /* where to look first */
     struct stats_slot *stats; /* atomic head */
+    struct list unfresh; /* clients whose read waits for a replica to be fresh */
     struct statements statements;
     struct list cancels; /* cancel requests to servers, under way */
     uint64_t last_batch;
-    uint32_t choices; /* of a replica, so far */
+    uint32_t choices;   /* of replicas, one a batch: whose turn it is */
     int active_clients; /* atomic: for choosing where a new client goes */
     bool suspended;
     bool stopping;
@@ -101,7 +102,8 @@ void workers_stop(void);
 void worker_post(int worker, struct message *m);
 /* A message of the pools: POOL_OPEN, POOL_WAKE ... (pool.h). from: the sending worker, or -1. */
 void worker_post_pool(int worker, enum pool_message what, struct target *t, struct server *s, int from);
-/* Runs fn(worker, arg) in every worker's thread; when all have, runs done(arg) in control's. */
+/* Runs fn(worker, arg) in every worker's thread; when all have, runs done(arg) (NULL: nothing) in
+ * control's. */
 void workers_call(void (*fn)(struct worker *w, void *arg), void (*done)(void *arg), void *arg);
 
 /* The slot of a database's statistics in this worker. Thread: worker. */

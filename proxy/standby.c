@@ -1,0 +1,136 @@
+/*
+ * standby.c: clients and the nodes of their cluster: whose statements all go to replicas (target=standby), and those
+ * who wait for a node that is not there.
+ *
+ *   standby client, each batch ──> standby_pool ──> the pool of a replica that is up, young enough, least at work
+ *                                      └── none: it waits at one, and moves on when another is there
+ *
+ * Thread: worker.
+ */
+#include "conf/log.h"
+#include "proxy/client.h"
+
+#include <stdio.h>
+
+static const struct config_database *database_of(const struct client *c)
+{
+    return server_database(c->pool);
+}
+
+struct choice_rules session_choice_rules(const struct client *c, const struct cluster *cluster)
+{
+    const struct options *o = &c->worker->config->opt;
+    const struct config_database *d = database_of(c);
+    struct choice_rules r = {.balance = (enum replica_balance)o->replica_balance,
+                             .max_lag_us = o->max_replica_lag,
+                             .now = c->worker->loop.now,
+                             .ticket = c->worker->choices};
+
+    if (d == NULL)
+        return r;
+    if (d->replica_balance != UNSET_INT)
+        r.balance = (enum replica_balance)d->replica_balance;
+    if (d->max_replica_lag != UNSET_USEC)
+        r.max_lag_us = d->max_replica_lag;
+    /* Where a reload has changed the hosts and this worker has not heard of it yet, there are no weights. */
+    if (d->host_count == (size_t)cluster->node_count)
+        r.weights = d->weights;
+    return r;
+}
+
+/* A node to wait at: the one before, else the first that is no primary. */
+static int node_to_wait_at(const struct client *c, const struct cluster *cluster)
+{
+    int node = c->standby_node < cluster->node_count ? c->standby_node : 0;
+
+    for (int i = 0; i < cluster->node_count; i++, node = (node + 1) % cluster->node_count)
+        if (cluster_role(cluster, node) != ROLE_PRIMARY)
+            return node;
+    return node;
+}
+
+static int choose(const struct client *c, const struct cluster *cluster)
+{
+    struct choice_rules r = session_choice_rules(c, cluster);
+    int node;
+
+    r.any_age = true;
+    node = cluster_choose_replica(cluster, 0, 0, -1, &r);
+    if (node >= 0)
+        return node;
+    r.max_lag_us = 0; /* late, but what was asked for */
+    return cluster_choose_replica(cluster, 0, 0, -1, &r);
+}
+
+struct pool *standby_pool(struct client *c)
+{
+    struct cluster *cluster = limits_cluster(c->target);
+    int node;
+
+    if (cluster == NULL || cluster->node_count == 1)
+        return c->pool; /* the one host is what the configuration says that it is */
+    node = choose(c, cluster);
+    c->standby_node = node >= 0 ? node : node_to_wait_at(c, cluster);
+    return pool_of_replica(c->pool, cluster, c->standby_node);
+}
+
+bool standby_is_known(const struct client *c)
+{
+    const struct cluster *cluster = limits_cluster(c->target);
+
+    return cluster == NULL || cluster->node_count == 1 || cluster_watched(cluster);
+}
+
+/* --- waiting for a node --- */
+
+static usec_t failover_wait(const struct client *c)
+{
+    const struct config_database *d = database_of(c);
+    const struct options *o = &c->worker->config->opt;
+
+    return d != NULL && d->failover_wait != UNSET_USEC ? d->failover_wait : o->failover_wait;
+}
+
+/* Since when it has waited for a node that is not there. */
+static usec_t missing_since(const struct client *c, const struct target *t)
+{
+    usec_t began = c->state == CLIENT_WELCOME ? c->state_since : c->request_at;
+    const struct cluster *cluster = limits_cluster(t);
+
+    if (t->host != NULL || cluster == NULL)
+        return began;
+    return MAX(began, __atomic_load_n(&cluster->no_primary_since, __ATOMIC_RELAXED));
+}
+
+static void refuse(struct client *c, const struct target *t)
+{
+    char text[200];
+    struct refusal why = {"57P03", text};
+
+    snprintf(text, sizeof text, "database \"%s\" has no %s now", t->db->name, t->host == NULL ? "primary" : "standby");
+    pool_abandon(&c->waiter);
+    if (c->state == CLIENT_WELCOME)
+        login_refused(c, &why);
+    else
+        session_refused(c, &why);
+}
+
+bool standby_tick(struct client *c, usec_t now)
+{
+    const struct pool *p = c->waiter.pool;
+
+    if (list_empty(&c->waiter.node) || !limits_unreachable(p->target))
+        return false;
+    if (c->standby && !c->replication) {
+        struct pool *better = standby_pool(c);
+        if (better != p && !limits_unreachable(better->target)) {
+            pool_abandon(&c->waiter);
+            pool_acquire(better, &c->waiter);
+            return true;
+        }
+    }
+    if (failover_wait(c) == 0 || now - missing_since(c, p->target) < failover_wait(c))
+        return false;
+    refuse(c, p->target);
+    return true;
+}
