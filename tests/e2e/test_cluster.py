@@ -176,7 +176,7 @@ def test_clients_are_held_while_there_is_no_primary(own_pg, sluice):
     wait_for(lambda: node(s, own_pg)["role"] == "down", 5, "the primary to be down")
     began = time.monotonic()
     with pytest.raises(psycopg.Error) as caught:
-        client.execute("SELECT 1")
+        client.execute("SELECT 1 FROM items FOR UPDATE")
     waited = time.monotonic() - began
     assert caught.value.sqlstate == "57P03" and "no primary" in str(caught.value)
     assert 1 < waited < 4 * SLOWER and not client.closed
