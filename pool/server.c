@@ -676,8 +676,7 @@ void server_expect(struct server *s, enum expect_type type, enum expect_verdict 
         s->pool->set->hooks->dropped(s, &e);
 }
 
-/* A batch of the extended protocol that nobody will end by Sync any more. */
-static bool needs_sync(const struct server *s)
+bool server_needs_sync(const struct server *s)
 {
     if (s->expects.skipping)
         return true;
@@ -727,14 +726,14 @@ void server_clean(struct server *s, const char *reset)
     conn_resume(&s->conn);
     if (s->state != SERVER_CLEANING)
         server_move(s, SERVER_CLEANING);
-    if (s->copy == COPY_IN && !s->copy_end_sent) {
+    if (server_takes_copy(s)) {
         size_t mark = msg_begin(&s->conn.out, 'f');
         buf_put_cstr(&s->conn.out, "client left");
         msg_end(&s->conn.out, mark);
         s->copy_end_sent = true;
         server_expect(s, EXPECT_COPY_END, EXPECT_SKIP, EFFECT_NONE, 0, NULL);
     }
-    if (needs_sync(s)) {
+    if (server_needs_sync(s)) {
         /* PostgreSQL would undo an implicit transaction whose client leaves before Sync: an error does that, Sync alone
          * would commit it. */
         s->unnamed_asked = s->unnamed_told = 0;

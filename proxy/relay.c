@@ -382,13 +382,18 @@ static enum verdict on_copy_in(struct relay *r)
 
     s->copy = COPY_IN;
     s->copy_end_sent = false;
-    expect_copy_in(&s->expects);
+    unsigned ignored = expect_copy_in(&s->expects);
     for (uint32_t i = 0; i < s->expects.count; i++)
         if (expect_at(&s->expects, i)->type == EXPECT_COPY_END)
             s->copy_end_sent = true;
     if (r->c == NULL && s->state == SERVER_CLEANING) {
         server_clean(s, NULL); /* nobody is there to send the data */
         return RELAY_DROP;
+    }
+    if (r->c != NULL) {
+        /* A Sync that was ignored has ended nothing. */
+        r->c->in_batch = r->c->in_batch || (ignored > 0 && server_needs_sync(s));
+        client_wake(r->c); /* what waited for its turn as a batch may be for the COPY to read */
     }
     return within(r);
 }
