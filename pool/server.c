@@ -484,6 +484,16 @@ static void login_error(struct server *s, struct span body)
         try_next(s);
 }
 
+/* What RESET returns to: the login's settings, before connect_query. */
+static void keep_login_vars(struct server *s)
+{
+    for (size_t i = 0; s->asked_vars != NULL && i < s->asked_vars->count; i++)
+        if (!s->asked_vars->v[i].reported)
+            s->vars = vars_with(s->vars, s->asked_vars->v[i].name, s->asked_vars->v[i].value, false);
+    vars_unref(s->login_vars);
+    s->login_vars = vars_ref(s->vars);
+}
+
 static void login_done(struct server *s)
 {
     const struct config_database *d = server_database(s->pool);
@@ -494,6 +504,8 @@ static void login_done(struct server *s)
         try_next(s);
         return;
     }
+    if (!s->connect_query_sent)
+        keep_login_vars(s);
     if (d != NULL && d->connect_query != NULL && !s->connect_query_sent) {
         s->connect_query_sent = true;
         msg_query(&s->conn.out, d->connect_query);
@@ -508,11 +520,6 @@ static void login_done(struct server *s)
         resolve_prefer(current_host(s, d)->host, &s->address);
     if (s->asked_vars == NULL && !s->replication)
         limits_welcome_put(s->pool->target, NULL, s->vars);
-    for (size_t i = 0; s->asked_vars != NULL && i < s->asked_vars->count; i++)
-        if (!s->asked_vars->v[i].reported)
-            s->vars = vars_with(s->vars, s->asked_vars->v[i].name, s->asked_vars->v[i].value, false);
-    vars_unref(s->login_vars);
-    s->login_vars = vars_ref(s->vars);
     free(s->reset_query);
     s->reset_query = NULL;
     limits_succeeded(s->pool->target);
