@@ -260,6 +260,14 @@ void server_free(struct server *s);
 /* Pushes an entry for a request that goes to s for client_id; a dropped one is given back through the hook. */
 void server_expect(struct server *s, enum expect_type type, enum expect_verdict verdict, enum expect_effect effect,
                    uint64_t client_id, void *arg);
+/* It reads the data of a COPY FROM, and its end has not been sent yet. */
+static inline bool server_takes_copy(const struct server *s)
+{
+    return s->copy == COPY_IN && !s->copy_end_sent;
+}
+
+/* A batch of the extended protocol is under way whose Sync has not been sent. */
+bool server_needs_sync(const struct server *s);
 /* The configuration of the database (or the fallback); NULL if it is no more. */
 const struct config_database *server_database(const struct pool *p);
 /* Time limits of a server that is being opened or closed; true if it was ended. */

@@ -464,6 +464,16 @@ static void login_error(struct server *s, struct span body)
         try_next(s);
 }
 
+/* What RESET returns to: the login's settings, before connect_query. */
+static void keep_login_vars(struct server *s)
+{
+    for (size_t i = 0; s->asked_vars != NULL && i < s->asked_vars->count; i++)
+        if (!s->asked_vars->v[i].reported)
+            s->vars = vars_with(s->vars, s->asked_vars->v[i].name, s->asked_vars->v[i].value, false);
+    vars_unref(s->login_vars);
+    s->login_vars = vars_ref(s->vars);
+}
+
 static void login_done(struct server *s)
 {
     const struct config_database *d = server_database(s->pool);
@@ -472,6 +482,8 @@ static void login_done(struct server *s)
         try_next(s);
         return;
     }
+    if (!s->connect_query_sent)
+        keep_login_vars(s);
     if (d != NULL && d->connect_query != NULL && !s->connect_query_sent) {
         s->connect_query_sent = true;
         msg_query(&s->conn.out, d->connect_query);
@@ -487,11 +499,6 @@ static void login_done(struct server *s)
         resolve_prefer(server_current_host(s, d)->host, &s->address);
     if (s->asked_vars == NULL && !s->replication)
         limits_welcome_put(s->pool->target, NULL, s->vars);
-    for (size_t i = 0; s->asked_vars != NULL && i < s->asked_vars->count; i++)
-        if (!s->asked_vars->v[i].reported)
-            s->vars = vars_with(s->vars, s->asked_vars->v[i].name, s->asked_vars->v[i].value, false);
-    vars_unref(s->login_vars);
-    s->login_vars = vars_ref(s->vars);
     free(s->reset_query);
     s->reset_query = NULL;
     limits_succeeded(s->pool->target);
@@ -657,8 +664,7 @@ void server_expect(struct server *s, enum expect_type type, enum expect_verdict 
         s->pool->set->hooks->dropped(s, &e);
 }
 
-/* A batch of the extended protocol that nobody will end by Sync any more. */
-static bool needs_sync(const struct server *s)
+bool server_needs_sync(const struct server *s)
 {
     if (s->expects.skipping)
         return true;
@@ -708,14 +714,14 @@ void server_clean(struct server *s, const char *reset)
     conn_resume(&s->conn);
     if (s->state != SERVER_CLEANING)
         server_move(s, SERVER_CLEANING);
-    if (s->copy == COPY_IN && !s->copy_end_sent) {
+    if (server_takes_copy(s)) {
         size_t mark = msg_begin(&s->conn.out, 'f');
         buf_put_cstr(&s->conn.out, "client left");
         msg_end(&s->conn.out, mark);
         s->copy_end_sent = true;
         server_expect(s, EXPECT_COPY_END, EXPECT_SKIP, EFFECT_NONE, 0, NULL);
     }
-    if (needs_sync(s)) {
+    if (server_needs_sync(s)) {
         /* PostgreSQL would undo an implicit transaction whose client leaves before Sync: an error does that, Sync alone
          * would commit it. */
         s->unnamed_asked = s->unnamed_told = 0;

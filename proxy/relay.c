@@ -100,16 +100,20 @@ static void settle_op(struct server *s, uint64_t client_id, struct stmt_change *
 }
 
 /* RESET of one setting: the server goes back to its own login's value, the client to its own; what then differs is sent
- * ahead of the next batch. A reported setting's new value on the server has come by ParameterStatus already. */
+ * ahead of the next batch. A reported setting's new value on the server has come by ParameterStatus already, and where
+ * the two logins agree it is right, also if the setting was changed once more behind the RESET. */
 static void reset_one(struct server *s, struct client *c, const char *name)
 {
     const char *told = vars_get(c->vars, name);
     const char *own = vars_get(c->login_vars, name);
+    const char *its = vars_get(s->login_vars, name);
     const char *spelt = vars_name(c->login_vars, name);
     bool reported = vars_is_reported(s->vars, name);
 
+    if (reported && own != NULL && its != NULL && strcmp(own, its) == 0)
+        return;
     if (!reported)
-        s->vars = vars_with(s->vars, name, vars_get(s->login_vars, name), false);
+        s->vars = vars_with(s->vars, name, its, false);
     else if (own != NULL && told != NULL && strcmp(own, told) != 0)
         msg_param_status(&c->conn.out, spelt, own);
     if (!reported || own != NULL)
@@ -409,13 +413,18 @@ static enum verdict on_copy_in(struct relay *r)
 
     s->copy = COPY_IN;
     s->copy_end_sent = false;
-    expect_copy_in(&s->expects);
+    unsigned ignored = expect_copy_in(&s->expects);
     for (uint32_t i = 0; i < s->expects.count; i++)
         if (expect_at(&s->expects, i)->type == EXPECT_COPY_END)
             s->copy_end_sent = true;
     if (r->c == NULL && s->state == SERVER_CLEANING) {
         server_clean(s, NULL); /* nobody is there to send the data */
         return RELAY_DROP;
+    }
+    if (r->c != NULL) {
+        /* A Sync that was ignored has ended nothing. */
+        r->c->in_batch = r->c->in_batch || (ignored > 0 && server_needs_sync(s));
+        client_wake(r->c); /* what waited for its turn as a batch may be for the COPY to read */
     }
     return within(r);
 }

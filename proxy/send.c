@@ -256,10 +256,9 @@ static void send_sync(const struct sending *m)
     struct server *s = m->s;
 
     sending_raw(m);
+    if (server_takes_copy(s))
+        return; /* PostgreSQL takes no notice of it */
     m->c->in_batch = false;
-    /* In the middle of COPY FROM, PostgreSQL takes no notice of it. */
-    if (s->copy == COPY_IN && !s->copy_end_sent)
-        return;
     sending_expect(m, EXPECT_SYNC, EXPECT_FORWARD, EFFECT_NONE, NULL);
 }
 
@@ -308,14 +307,21 @@ static enum send_result translate(const struct sending *m)
     }
 }
 
+/* Copy data and Flush belong to what runs, and so does all that a COPY FROM reads. Where the server is skipping, it
+ * would pass over what stands ahead of a batch, too. */
+static bool begins_batch(const struct client *c, uint8_t type)
+{
+    const struct server *s = c->server;
+
+    return !c->in_batch && strchr("dcfH", type) == NULL && !s->expects.skipping && !server_takes_copy(s);
+}
+
 enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have)
 {
     struct sending m = {.c = c, .s = c->server, .f = f, .p = p, .have = have};
-    bool is_copy = f->type == 'd' || f->type == 'c' || f->type == 'f';
-    bool skipping = c->server->expects.skipping; /* what stands ahead of a batch would be passed over, too */
-    bool begins = !c->in_batch && !is_copy && !skipping && !(c->server->copy == COPY_IN && f->type == 'S');
+    bool begins = begins_batch(c, f->type);
 
-    if (UNLIKELY(skipping) && f->type != 'S') {
+    if (UNLIKELY(c->server->expects.skipping) && f->type != 'S') {
         sending_raw(&m); /* the server reads it, and does nothing */
         c->in_batch = true;
         c->stream_left = f->total - have;

@@ -331,9 +331,8 @@ void session_attached(struct client *c, struct server *s)
  */
 static bool finished(const struct client *c)
 {
-    return all_answered(c) ||
-           (c->state == CLIENT_ACTIVE && (c->stream_left > 0 || c->server->copy == COPY_BOTH ||
-                                          (c->server->copy == COPY_IN && !c->server->copy_end_sent)));
+    return all_answered(c) || (c->state == CLIENT_ACTIVE &&
+                               (c->stream_left > 0 || c->server->copy == COPY_BOTH || server_takes_copy(c->server)));
 }
 
 /* A client is read on while what it sent ahead is not too much, and its server takes what it gets. */

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from lib.util import SLOWER
-from lib.wire import (Client, bind, complete, copy_data, copy_done, data_row, errors_of, execute, extended, message,
-                      parse, query, row_description, rows_of, sync, types_of)
+from lib.util import SLOWER, wait_for
+from lib.wire import (Client, bind, complete, copy_data, copy_done, data_row, errors_of, execute, extended, flush,
+                      message, parse, query, row_description, rows_of, sync, tags_of, types_of)
 
 MIB = 1 << 20
 IN_KERNEL = 24 * MIB  # what the two sockets of a relayed stream may hold beside Sluice, with room to spare
@@ -326,6 +326,37 @@ def test_copy_of_many_small_lines(fakes, front):
         got = c.recv_until(timeout_s=30 * SLOWER)
         assert [m.text for m in got if m.type == "C"] == ["COPY 100000"]
     assert lines == [b"%d\n" % (n % 10) for n in range(100_000)]
+
+
+COPY = "COPY wire_rows FROM STDIN WHERE false"
+COPY_BATCH = parse("", COPY) + bind() + execute()
+
+
+@pytest.mark.parametrize("data", [query(COPY) + sync() + copy_data(b"1\tx\n") + copy_done(),
+                                  query(COPY) + flush() + copy_data(b"1\tx\n") + copy_done(),
+                                  extended("RESET search_path") + query(COPY) + sync() + copy_data(b"") + copy_done(),
+                                  COPY_BATCH + sync() + copy_data(b"1\tx\n") + copy_done() + sync(),
+                                  COPY_BATCH + flush() + copy_data(b"1\tx\n") + sync() + copy_done() + sync()],
+                         ids=["Sync", "Flush", "behind RESET", "extended, Sync", "extended, Sync among the data"])
+def test_what_a_copy_reads_does_not_wait_for_its_end(shop, prepared, data):
+    """Sync and Flush in the middle of COPY FROM are no batches: others that wait for the server come after the COPY."""
+    s = shop(prepared.port, default_pool_size=1)
+    with Client(s.port).login("postgres", "shop") as one, Client(s.port).login("postgres", "shop") as other:
+        one.query("BEGIN")
+        other.send(query("SELECT 'other'"))
+        wait_for(lambda: s.pool(user="postgres")["cl_waiting"] == 1)
+        for _ in range(3):
+            assert tags_of(one.ask(data))[-1] == "COPY 0"
+        one.query("COMMIT")
+        assert rows_of(other.recv_until()) == [["other"]]
+
+
+def test_a_flush_behind_the_last_batch_keeps_no_server(shop, prepared):
+    s = shop(prepared.port, default_pool_size=1)
+    with Client(s.port).login("postgres", "shop") as one, Client(s.port).login("postgres", "shop") as other:
+        for data in (query("SELECT 1") + flush(), extended("SELECT 1") + sync() + flush() + flush()):
+            assert types_of(one.ask(data))[-1] == "Z"
+            assert other.value("SELECT 'other'") == "other"
 
 
 def test_listening_backlog_of_half_open_logins(fakes, front):

@@ -71,6 +71,30 @@ def test_reset_returns_to_this_clients_startup(fakes, front, command):
     assert recorder.seen["select first again"]["TimeZone"] == "UTC"
 
 
+@pytest.mark.parametrize("command", ["RESET ALL", "RESET TimeZone", "DISCARD ALL"])
+def test_a_setting_changed_behind_its_reset(fakes, front, command):
+    """The last word counts, although the client's own values are seen to only when the batch is over."""
+    recorder = Recorder(fakes)
+    s = front(recorder.fake)
+    with s.client() as client:
+        client.query("SET TimeZone = 'Europe/Rome'")
+        got = client.ask(extended(command) + extended("SET TimeZone = 'Asia/Tokyo'") + sync())
+        assert told(got, "TimeZone") == ["UTC", "Asia/Tokyo"]
+        assert told(client.query("select after"), "TimeZone") == []
+    assert recorder.seen["select after"]["TimeZone"] == "Asia/Tokyo"
+
+
+def test_reset_behind_connect_query(fakes, front):
+    """RESET ends what connect_query has set, too; a client that was welcomed with that has it again."""
+    recorder = Recorder(fakes)
+    s = front(recorder.fake, line="connect_query='SET TimeZone = ''Asia/Tokyo'' '")
+    with s.client() as client:
+        assert client.params["TimeZone"] == "Asia/Tokyo"
+        assert told(client.query("RESET TimeZone"), "TimeZone")[-1] == "Asia/Tokyo"
+        client.query("select after")
+    assert recorder.seen["select after"]["TimeZone"] == "Asia/Tokyo"
+
+
 def test_a_refused_setting_fails_closed(fakes, front):
     """The server refuses a setting that goes ahead of a batch: the batch does not run without it."""
 
