@@ -13,6 +13,7 @@
 
 static const char *const pool_mode_names[] = {"session", "transaction", "statement", NULL};
 static const char *const cancel_on_disconnect_names[] = {"abort", "always", "never", NULL};
+static const char *const hints_names[] = {"comment", "off", NULL};
 static const char *const read_routing_names[] = {"replica", "any", "primary", NULL};
 static const char *const read_your_writes_names[] = {"database", "session", "off", NULL};
 static const char *const replica_balance_names[] = {"least", "round_robin", "random", NULL};

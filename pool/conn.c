@@ -351,8 +351,8 @@ void conn_send_run(struct conn *c, const void *p, size_t len)
 {
     const char *why = NULL;
 
-    if (len >= RUN_BYTES && buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->phase == CONN_OPEN && !c->writing &&
-        !c->broken) {
+    if (len >= RUN_BYTES && buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->phase == CONN_OPEN &&
+        !c->writing && !c->broken) {
         ssize_t n = transmit(c, p, len, &why);
         if (n > 0) {
             c->sent_bytes += (uint64_t)n;

@@ -85,8 +85,8 @@ struct conn {
     bool writing; /* write event is pending */
     bool was_high;
     bool in_input;
-    bool shutting;   /* the sending side, when the out-queue is empty */
-    bool held;       /* what is queued from `held_from` on stays until conn_let_go */
+    bool shutting; /* the sending side, when the out-queue is empty */
+    bool held;     /* what is queued from `held_from` on stays until conn_let_go */
     size_t held_from;
     bool peek_first; /* the first byte is to be looked at before anything is read */
     uint64_t received_bytes;

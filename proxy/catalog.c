@@ -37,9 +37,8 @@ struct reader_of_catalog {
 static struct list readers = {&readers, &readers};
 static uint64_t numbers;
 
-static const char question[] =
-    "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' "
-    "AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace ORDER BY proname";
+static const char question[] = "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' "
+                               "AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace ORDER BY proname";
 
 /* --- what workers ask --- */
 

@@ -66,16 +66,16 @@ struct client {
     uint8_t cancel_key_len;
 
     /* routing */
-    struct list fresh_node;  /* in worker->unfresh, or in none */
-    usec_t fresh_since;      /* when the batch at the head began to wait there; 0: it did not */
-    struct pool *wanted;  /* where the batch at the head gets its server */
-    struct buf again;     /* that batch, while a replica may refuse it; then the primary gets it */
-    bool again_on;        /* a replica has refused: its answer is dropped, up to its end */
-    bool to_primary;      /* the batch at the head has been refused by a replica */
-    bool writes;          /* this transaction may have changed what others read */
-    uint64_t horizon;     /* number of the newest sample when the primary answered last */
-    uint64_t last_answer; /* ... when any server did */
-    int last_node;        /* the replica that it read from last; -1: the primary */
+    struct list fresh_node; /* in worker->unfresh, or in none */
+    usec_t fresh_since;     /* when the batch at the head began to wait there; 0: it did not */
+    struct pool *wanted;    /* where the batch at the head gets its server */
+    struct buf again;       /* that batch, while a replica may refuse it; then the primary gets it */
+    bool again_on;          /* a replica has refused: its answer is dropped, up to its end */
+    bool to_primary;        /* the batch at the head has been refused by a replica */
+    bool writes;            /* this transaction may have changed what others read */
+    uint64_t horizon;       /* number of the newest sample when the primary answered last */
+    uint64_t last_answer;   /* ... when any server did */
+    int last_node;          /* the replica that it read from last; -1: the primary */
 
     /* the batch that is being read from it */
     size_t stream_left; /* bytes of a long message that are still to be passed on */

@@ -499,8 +499,7 @@ static bool run_on_primary(struct relay *r, const struct msg_error *e)
 static bool error_is_clients(const struct relay *r, const struct expect *head)
 {
     return r->c != NULL && head != NULL && head->client_id == r->c->id && head->effect != EFFECT_SETTINGS &&
-           head->effect != EFFECT_FAILED_BLOCK && head->effect != EFFECT_CLEANUP && !r->c->replaying &&
-           !r->c->again_on;
+           head->effect != EFFECT_FAILED_BLOCK && head->effect != EFFECT_CLEANUP && !r->c->replaying && !r->c->again_on;
 }
 
 /* An ErrorResponse in which a server's name for a statement becomes the client's. */

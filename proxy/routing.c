@@ -36,7 +36,7 @@ struct route routing_of_shape(const struct client *c, const struct shape *shape)
         return primary(r->why_not, true);
     if (r->routed == generation)
         return r->route;
-    struct route_facts facts = {.function = function_of, .arg = (void *)(uintptr_t)c};
+    struct route_facts facts = {.hint = r->hint, .function = function_of, .arg = (void *)(uintptr_t)c};
     r->route = route_of(r->list, &facts);
     r->routed = generation;
     return r->route;
@@ -171,6 +171,13 @@ static int choose_node(struct client *c, const struct cluster *cluster)
         return -1;
     rules.any_age = c->worker->config->opt.read_your_writes == READ_YOUR_WRITES_OFF;
     return cluster_choose_replica(cluster, horizon_of(c), c->last_answer, c->last_node, &rules);
+}
+
+int routing_node(struct client *c)
+{
+    const struct cluster *cluster = limits_cluster(c->target);
+
+    return may_use_replica(c, cluster, 'Q') ? choose_node(c, cluster) : -1;
 }
 
 /* The next sample is near: it is worth a short wait, which ends what would else go on for as long as reads on the primary

@@ -16,6 +16,16 @@ struct route routing_of_shape(const struct client *c, const struct shape *shape)
  * it waits a little for a replica to be fresh; the client is woken. */
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last);
 
+/* The replica that a read of c would go to now; -1: the primary. */
+int routing_node(struct client *c);
+
+/* --- explain.c --- */
+
+/* What stands behind EXPLAIN (SLUICE); NULL if the text is none. */
+const char *explain_statement(const char *sql);
+/* Answers for it. status: of the transaction. */
+void explain_answer(struct client *c, const char *sql, char status);
+
 /* Replicas have come further: who waits for that looks again. For workers_call; and ten times a second, so that nobody
  * waits for ever. */
 void routing_news(struct worker *w, void *unused);

@@ -126,12 +126,36 @@ static enum step bad_message(struct client *c, const struct work *k, const char 
     return DOOMED;
 }
 
+/* EXPLAIN (SLUICE) is answered once all before it is; where a transaction has failed, the server says so. */
+static enum step answer_explain(struct client *c, struct work *k, const char *sql)
+{
+    if (c->failed_block || (c->server != NULL && c->server->tx == 'E'))
+        return GO_ON;
+    if (c->server != NULL && !expect_empty(&c->server->expects))
+        return WAIT;
+    explain_answer(c, sql, c->server == NULL ? 'I' : c->server->tx);
+    consume(k, k->have);
+    return ANSWERED;
+}
+
+static enum step answer_query(struct client *c, struct work *k)
+{
+    const char *text = (const char *)k->at + FRAME_HEADER;
+    const char *sql = NULL;
+
+    if (k->have == k->f.total && k->have > FRAME_HEADER && k->at[k->have - 1] == '\0' && (*text | 32) == 'e')
+        sql = explain_statement(text);
+    return sql == NULL || c->in_batch ? GO_ON : answer_explain(c, k, sql);
+}
+
 /* Messages that need no server. */
 static enum step answer_here(struct client *c, struct work *k)
 {
     switch (k->f.type) {
     case 'X':
         return terminate(c, k);
+    case 'Q':
+        return answer_query(c, k);
     case 'S':
         if (c->server != NULL)
             return GO_ON;

@@ -61,6 +61,21 @@ struct make {
     bool standard_strings;
 };
 
+/* "sluice: primary" between the marks of a comment. */
+static enum route_hint hint_of(const struct make *m)
+{
+    const struct fingerprint *f = m->fingerprint;
+    const char *colon;
+
+    if (!(f->flags & FINGERPRINT_HINTED))
+        return HINT_NONE;
+    colon = memchr(m->sql + f->hint_start, ':', f->hint_len);
+    if (colon == NULL)
+        return HINT_NONE;
+    const char *end = m->sql + f->hint_start + f->hint_len - 2;
+    return colon + 1 > end ? HINT_NONE : route_hint_of(colon + 1, (size_t)(end - colon - 1));
+}
+
 /* libpg_query knows only standard_conforming_strings = on. */
 static void *make_reading(void *arg, size_t *value_bytes)
 {
@@ -73,6 +88,7 @@ static void *make_reading(void *arg, size_t *value_bytes)
         r = reading_new("standard_conforming_strings is off");
     else
         r = read_tree(m->sql, m->len);
+    r->hint = hint_of(m);
     *value_bytes = sizeof *r + (r->list == NULL ? 0 : r->list->arena.size_bytes);
     return r;
 }
@@ -117,12 +133,15 @@ struct shape *statement_read(struct client *c, const char *sql, size_t len)
     if (!o->sql_aware || !c->vars->lexable || len > o->max_inspect)
         return NULL;
     struct fingerprint *f = &s->fingerprint;
-    fingerprint_read(f, sql, len, standard ? LEX_STANDARD_STRINGS : 0, s->seed);
+    unsigned flags = (standard ? LEX_STANDARD_STRINGS : 0) | (o->hints == HINTS_COMMENT ? FINGERPRINT_KEEP_HINTS : 0);
+    fingerprint_read(f, sql, len, flags, s->seed);
+    if (f->flags & FINGERPRINT_UNREADABLE)
+        return NULL; /* each would be a shape of its own */
     struct make make = {.fingerprint = f, .sql = sql, .len = len, .standard_strings = standard};
     struct cache_key key = {.text = span_of(buf_head(&f->text), buf_used(&f->text)),
                             .hash = f->hash,
                             .database = (uint32_t)c->target->index,
-                            .flags = standard};
+                            .flags = flags};
     return cache_get(&s->cache, &key, &make);
 }
 

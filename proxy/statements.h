@@ -15,8 +15,8 @@
 #include "parser/cache.h"
 #include "parser/fingerprint.h"
 #include "parser/stmt.h"
-#include "shard/route.h"
 #include "pool/stmts.h"
+#include "shard/route.h"
 
 struct client;
 struct server;
@@ -43,9 +43,10 @@ struct statement_figures {
 
 /* The value of a shape. */
 struct reading {
-    struct stmt_list *list;     /* owned; NULL: nobody has read it */
-    uint32_t reasons;           /* of all its statements together; REASON_CODE where nobody has read it */
-    uint32_t effects;           /* likewise */
+    struct stmt_list *list; /* owned; NULL: nobody has read it */
+    uint32_t reasons;       /* of all its statements together; REASON_CODE where nobody has read it */
+    uint32_t effects;       /* likewise */
+    enum route_hint hint;
     struct route route;         /* as the catalog was in ... */
     uint64_t routed;            /* ... this generation; 0: not yet asked */
     const char *why_not;        /* why nobody has read it: static; NULL: it was read */

@@ -4,6 +4,9 @@
  */
 #include "shard/route.h"
 
+#include <ctype.h>
+#include <strings.h>
+
 /* Reasons for the primary that do not come from writing. */
 #define HARMLESS_REASONS (REASON_TRANSACTION | REASON_SESSION | REASON_SETTING | REASON_CURSOR)
 
@@ -16,6 +19,8 @@ static struct route to_primary(const char *why, bool writes)
 
 static struct route by_functions(const struct stmt *s, const struct route_facts *facts)
 {
+    if (facts->hint == HINT_REPLICA)
+        return to_replica;
     for (size_t i = 0; i < s->function_count; i++) {
         enum route_function f = facts->function(facts->arg, s->functions[i].name);
         if (f == FUNCTION_VOLATILE)
@@ -36,6 +41,22 @@ static struct route of_one(const struct stmt *s, const struct route_facts *facts
     return r;
 }
 
+static bool is_word(const char *text, size_t len, const char *word)
+{
+    return len == strlen(word) && strncasecmp(text, word, len) == 0;
+}
+
+enum route_hint route_hint_of(const char *text, size_t len)
+{
+    while (len > 0 && isspace((unsigned char)*text)) {
+        text++;
+        len--;
+    }
+    while (len > 0 && isspace((unsigned char)text[len - 1]))
+        len--;
+    return is_word(text, len, "primary") ? HINT_PRIMARY : is_word(text, len, "replica") ? HINT_REPLICA : HINT_NONE;
+}
+
 struct route route_of(const struct stmt_list *list, const struct route_facts *facts)
 {
     struct route result = to_replica;
@@ -46,5 +67,7 @@ struct route route_of(const struct stmt_list *list, const struct route_facts *fa
             result = r;
         result.writes |= r.writes;
     }
+    if (facts->hint == HINT_PRIMARY && result.role == ROUTE_REPLICA)
+        result = to_primary("a hint says so", result.writes);
     return result;
 }

@@ -19,13 +19,21 @@ struct route {
 /* What the catalog, the configuration and experience say of a function that pg_catalog does not have. */
 enum route_function { FUNCTION_READS, FUNCTION_VOLATILE, FUNCTION_UNKNOWN };
 
+/* What a comment of the statement asks for. */
+enum route_hint { HINT_NONE, HINT_PRIMARY, HINT_REPLICA };
+
 struct route_facts {
+    enum route_hint hint;
     /* Of a function's name, whatever its schema and arguments. */
     enum route_function (*function)(void *arg, const char *name);
     void *arg;
 };
 
-/* Of all statements of a text together. */
+/* The words of a hint: "primary", "replica"; NONE for what is not understood. */
+enum route_hint route_hint_of(const char *text, size_t len);
+
+/* Of all statements of a text together. A hint for the primary counts always, one for a replica only where no more than
+ * the functions' volatility speaks against it. */
 struct route route_of(const struct stmt_list *list, const struct route_facts *facts);
 
 #endif

@@ -176,3 +176,88 @@ def test_what_is_prepared_is_read_on_any_node(trio):
             if i % 7 == 0:
                 c.execute("UPDATE items SET qty = 5 WHERE id = %s", (i + 1,), prepare=True)
     assert counts(s, "select id from items")[1] > 10
+
+
+def explain(connection, sql):
+    return dict(line.split(": ", 1) for line, in connection.execute(f"EXPLAIN (SLUICE) {sql}", prepare=False))
+
+
+def test_explain_tells_where_a_statement_goes_without_running_it(trio):
+    s, primary, replicas = trio
+    with s.connect() as c:
+        time.sleep(0.1)
+        read = explain(c, "SELECT * FROM items WHERE id = 7")
+        assert (read["Route"], read["Reason"]) == ("replica", "reads only")
+        assert read["Node"] in [f"127.0.0.1:{r.port}" for r in replicas]
+        assert read["Statement"] == "select * from items where id = $"
+        write = explain(c, "DELETE FROM items")
+        assert (write["Route"], write["Node"], write["Reason"]) == ("primary", f"127.0.0.1:{primary.port}", "writes rows")
+        assert explain(c, "SELECT id FROM items FOR SHARE")["Reason"] == "locks rows"
+        assert c.execute("SELECT count(*) FROM items").fetchone() == (100,)
+        c.execute("BEGIN")
+        c.execute("SELECT 1")
+        assert explain(c, "SELECT 1")["Route"] in ("primary", "replica")
+        assert c.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            c.execute("SELECT 1/0")
+        with pytest.raises(psycopg.Error):
+            c.execute("EXPLAIN (SLUICE) SELECT 1")
+        c.execute("ROLLBACK")
+
+
+def test_explain_without_replicas(sluice):
+    with sluice().connect() as c:
+        assert explain(c, "SELECT 1")["Reason"] == "there are no replicas"
+
+
+def test_hints_in_comments(trio):
+    s, _primary, _replicas = trio
+    with s.connect() as c:
+        time.sleep(0.1)
+        assert explain(c, "SELECT 1 /* sluice: primary */")["Reason"] == "a hint says so"
+        assert explain(c, "/* sluice: replica */ SELECT 1")["Route"] == "replica"
+        assert explain(c, "/* sluice: replica */ DELETE FROM items")["Route"] == "primary"
+        assert explain(c, "/* sluice: nonsense */ SELECT 1")["Route"] == "replica"
+        c.execute("SELECT 'hinted' /* sluice: primary */")
+        c.execute("SELECT 'hinted' /* sluice: primary */ WHERE %s = 1", (1,), prepare=True)
+    assert counts(s, "sluice: primary") == (2, 0)
+    s.admin("SET hints = off")
+    with s.connect() as c:
+        time.sleep(0.1)
+        assert explain(c, "SELECT 1 /* sluice: primary */")["Route"] == "replica"
+
+
+ROUTES = [
+    ("SELECT nextval('s')", "primary"), ("SELECT pg_advisory_lock(1)", "primary"), ("SELECT lo_get(1)", "primary"),
+    ("WITH d AS (DELETE FROM items RETURNING id) SELECT * FROM d", "primary"), ("SELECT * INTO t2 FROM items", "primary"),
+    ("SELECT id FROM items FOR NO KEY UPDATE", "primary"), ("EXPLAIN SELECT id FROM items", "replica"),
+    ("EXPLAIN ANALYZE DELETE FROM items", "primary"), ("EXPLAIN ANALYZE SELECT id FROM items", "replica"),
+    ("COPY (SELECT 1) TO STDOUT", "replica"), ("COPY (DELETE FROM items RETURNING 1) TO STDOUT", "primary"),
+    ("CALL p()", "primary"), ("DO 'BEGIN END'", "primary"), ("LISTEN a", "primary"), ("NOTIFY a", "primary"),
+    ("SHOW server_version", "primary"), ("SELECT current_setting('port')", "primary"), ("VALUES (1)", "replica"),
+    ("SELECT * FROM pg_stat_activity", "primary"), ("TABLE items", "replica"), ("COMMIT PREPARED 'x'", "primary"),
+    ("SELECT 1; DELETE FROM items", "primary"), ("SELECT 1; SELECT 2", "replica"), ("BEGIN", "primary"),
+    ("SELECT now(), random(), lower('A'), count(*) FROM items", "replica"), ("LOCK items", "primary"),
+    ("DECLARE c CURSOR FOR SELECT 1", "primary"), ("SELECT volatile_one()", "primary"), ("SELECT stable_one()", "replica"),
+    ("SELEC 1", "primary"), ("PREPARE p AS SELECT 1", "primary"), ("SELECT txid_current()", "primary")]
+
+
+def test_where_statements_go(trio):
+    s, primary, _replicas = trio
+    primary.query("CREATE FUNCTION volatile_one() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+                  "CREATE FUNCTION stable_one() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1'", dbname="shop")
+    with s.connect() as c:
+        c.execute("CREATE TEMP TABLE gone (a int); DROP TABLE gone")  # DDL that Sluice sees: the catalog is read anew
+        wait_for(lambda: explain(c, "SELECT volatile_one()")["Reason"] == "calls a volatile function", 10,
+                 "the functions to be known")
+        for sql, where in ROUTES:
+            assert (sql, explain(c, sql)["Route"]) == (sql, where)
+
+
+def test_new_functions_are_known_soon_after_their_ddl(trio):
+    s, _primary, _replicas = trio
+    with s.connect(user="postgres") as c:
+        c.execute("CREATE FUNCTION made_here() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        wait_for(lambda: explain(c, "SELECT made_here()")["Reason"] == "calls a volatile function", 5,
+                 "the function to be known")
+        assert explain(c, "SELECT lower('A')")["Route"] == "replica"

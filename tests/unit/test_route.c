@@ -1,0 +1,96 @@
+/*
+ * test_route.c: where statements may go, by what they are, what is known of their functions, and hints.
+ * Thread: one.
+ */
+#include "parser/pgtree.h"
+#include "shard/route.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static enum route_function by_prefix(void *arg, const char *name)
+{
+    (void)arg;
+    if (strncmp(name, "vol", 3) == 0)
+        return FUNCTION_VOLATILE;
+    return strncmp(name, "new", 3) == 0 ? FUNCTION_UNKNOWN : FUNCTION_READS;
+}
+
+static struct route route_hinted(const char *sql, enum route_hint hint)
+{
+    struct route_facts facts = {.hint = hint, .function = by_prefix};
+    struct pgtree_error error;
+    struct stmt_list *list = pgtree_parse(sql, strlen(sql), &error);
+
+    assert_non_null(list);
+    struct route r = route_of(list, &facts);
+    stmt_list_free(list);
+    return r;
+}
+
+static const struct {
+    const char *sql;
+    enum route_role role;
+    bool writes;
+    const char *why;
+} rows[] = {
+    {"SELECT a FROM t", ROUTE_REPLICA, false, "reads only"},
+    {"SELECT now(), random(), lower(a) FROM t", ROUTE_REPLICA, false, "reads only"},
+    {"SELECT vol_one(a) FROM t", ROUTE_PRIMARY, true, "calls a volatile function"},
+    {"SELECT 1 WHERE EXISTS (SELECT s.vol_one())", ROUTE_PRIMARY, true, "calls a volatile function"},
+    {"SELECT new_one()", ROUTE_PRIMARY, true, "calls a function that is not known yet"},
+    {"EXPLAIN ANALYZE SELECT vol_one()", ROUTE_PRIMARY, true, "calls a volatile function"},
+    {"DELETE FROM t", ROUTE_PRIMARY, true, "writes rows"},
+    {"SELECT 1; DELETE FROM t", ROUTE_PRIMARY, true, "writes rows"},
+    {"BEGIN", ROUTE_PRIMARY, false, "controls the transaction"},
+    {"BEGIN; UPDATE t SET a = 1; COMMIT", ROUTE_PRIMARY, true, "controls the transaction"},
+    {"SHOW work_mem", ROUTE_PRIMARY, false, "speaks of the session or the server"},
+    {"EXECUTE p", ROUTE_PRIMARY, true, "uses a prepared statement"},
+    {"FETCH c", ROUTE_PRIMARY, false, "uses a cursor"},
+};
+
+static void statements_go_where_they_may(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct route r = route_hinted(rows[i].sql, HINT_NONE);
+        print_message("%s\n", rows[i].sql);
+        assert_int_equal(r.role, rows[i].role);
+        assert_int_equal(r.writes, rows[i].writes);
+        assert_string_equal(r.why, rows[i].why);
+    }
+}
+
+static void hints_move_what_may_move(void **state)
+{
+    (void)state;
+    assert_int_equal(route_hinted("SELECT 1", HINT_PRIMARY).role, ROUTE_PRIMARY);
+    assert_string_equal(route_hinted("SELECT 1", HINT_PRIMARY).why, "a hint says so");
+    assert_false(route_hinted("SELECT 1", HINT_PRIMARY).writes);
+    assert_string_equal(route_hinted("DELETE FROM t", HINT_PRIMARY).why, "writes rows");
+    assert_int_equal(route_hinted("SELECT vol_one()", HINT_REPLICA).role, ROUTE_REPLICA);
+    assert_int_equal(route_hinted("DELETE FROM t", HINT_REPLICA).role, ROUTE_PRIMARY);
+}
+
+static void hints_are_words(void **state)
+{
+    static const struct {
+        const char *text;
+        enum route_hint hint;
+    } texts[] = {{" primary ", HINT_PRIMARY}, {"REPLICA", HINT_REPLICA}, {"\tReplica\n", HINT_REPLICA},
+                 {"", HINT_NONE},             {"primaryy", HINT_NONE},   {"primary replica", HINT_NONE}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        assert_int_equal(route_hint_of(texts[i].text, strlen(texts[i].text)), texts[i].hint);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(statements_go_where_they_may),
+                                       cmocka_unit_test(hints_move_what_may_move), cmocka_unit_test(hints_are_words)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
