@@ -1,6 +1,6 @@
 /*
- * catalog.h: what a database's catalog says of its functions: which of those that users made are volatile. Control asks,
- * and asks anew when a command tag has told of DDL, or once a minute for what passed Sluice by.
+ * catalog.h: what a database's catalog says of its functions: which of those that users made are volatile. Control
+ * asks, and asks anew when a command tag has told of DDL, or once a minute for what passed Sluice by.
  *
  *   control: probe ──> names, sorted ──(published)──> workers: catalog_function
  *

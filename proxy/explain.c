@@ -1,6 +1,6 @@
 /*
- * explain.c: EXPLAIN (SLUICE) statement: where the statement would go now, and why, without running it. A Query only, by
- * itself in its text.
+ * explain.c: EXPLAIN (SLUICE) statement: where the statement would go now, and why, without running it. A Query only,
+ * by itself in its text.
  * Thread: worker.
  */
 #include "parser/msgout.h"

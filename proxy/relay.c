@@ -9,6 +9,7 @@
 #include "conf/log.h"
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "proxy/effects.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
 
@@ -49,176 +50,6 @@ static void run_flush(struct relay *r)
     r->run = NULL;
 }
 
-/* --- effects --- */
-
-/* A hash of what PostgreSQL compares when it asks whether a plan's rows have changed: names and types, not where the
- * columns come from and not the format. NoData has a shape, too. Never 0. */
-static uint64_t shape_of(struct span row_description)
-{
-    struct reader r = reader_of(row_description.ptr, row_description.len);
-    uint16_t columns = row_description.len == 0 ? 0 : reader_u16(&r);
-    uint64_t h = hash_bytes(1, &columns, sizeof columns);
-
-    for (uint16_t i = 0; i < columns && !r.bad; i++) {
-        const char *name = reader_cstr(&r);
-        reader_bytes(&r, 6);
-        struct span type = reader_bytes(&r, 10); /* type, its length, its modifier */
-        reader_u16(&r);
-        h = hash_bytes(hash_bytes(h, name, strlen(name)), type.ptr, type.len);
-    }
-    return h | 1;
-}
-
-/* A description has come: the client's, which tells it the shape, or our own, which is to match. */
-static void settle_shape(struct server *s, const struct expect *e, uint64_t shape)
-{
-    struct client_stmt *st = e->arg;
-    struct client *c = worker_client(worker_of(s), e->client_id);
-    bool same = st->version == e->version && st->asked != NULL; /* else the name means another statement by now */
-    struct server_stmt *on_server = same ? server_stmts_find(&s->stmts, st->asked) : NULL;
-
-    if (on_server != NULL)
-        on_server->shape = shape;
-    if (same && e->effect == EFFECT_TOLD)
-        st->about.shape = shape;
-    else if (same && st->about.shape != shape)
-        st->about.outdated = true;
-    if (e->effect == EFFECT_CHECK && c != NULL)
-        client_wake(c);
-}
-
-static void settle_op(struct server *s, uint64_t client_id, struct stmt_change *op, bool done)
-{
-    struct client *c = worker_client(worker_of(s), client_id);
-
-    if (op->client != NULL)
-        client_stmt_settle(c == NULL ? NULL : &c->stmts, op->client, done, op->text);
-    if (op->server != NULL)
-        server_stmt_settle(&s->stmts, op->server, done, op->text != NULL);
-    stmt_text_unref(op->text);
-    free(op);
-}
-
-/* RESET of one setting: the server goes back to its own login's value, the client to its own; what then differs is sent
- * ahead of the next batch. A reported setting's new value on the server has come by ParameterStatus already, and where
- * the two logins agree it is right, also if the setting was changed once more behind the RESET. */
-static void reset_one(struct server *s, struct client *c, const char *name)
-{
-    const char *told = vars_get(c->vars, name);
-    const char *own = vars_get(c->login_vars, name);
-    const char *its = vars_get(s->login_vars, name);
-    const char *spelt = vars_name(c->login_vars, name);
-    bool reported = vars_is_reported(s->vars, name);
-
-    if (reported && own != NULL && its != NULL && strcmp(own, its) == 0)
-        return;
-    if (!reported)
-        s->vars = vars_with(s->vars, name, its, false);
-    else if (own != NULL && told != NULL && strcmp(own, told) != 0)
-        msg_param_status(&c->conn.out, spelt, own);
-    if (!reported || own != NULL)
-        c->vars = vars_with(c->vars, spelt == NULL ? name : spelt, own, reported);
-}
-
-static void settle_reset(struct server *s, struct client *c, const char *name)
-{
-    if (strcmp(name, "all") == 0) {
-        struct vars *mine = vars_ref(c->vars);
-        struct vars *its = vars_ref(s->vars);
-        for (size_t i = 0; i < its->count; i++)
-            reset_one(s, c, its->v[i].name);
-        for (size_t i = 0; i < mine->count; i++)
-            reset_one(s, c, mine->v[i].name);
-        vars_unref(mine);
-        vars_unref(its);
-    } else {
-        reset_one(s, c, name);
-    }
-    if (s->tx != 'I')
-        s->settings_owner = UINT64_MAX; /* a rollback would undo it: nobody can rely on what is there */
-    conn_touch(&c->conn);
-}
-
-/* Names behind each other, to their empty end. */
-static void note_resets(struct server *s, const char *names)
-{
-    for (; *names != '\0'; names += strlen(names) + 1)
-        buf_put_cstr(&s->resets, names);
-}
-
-/* The batch is over: what it RESET goes to the client's own values, after all that the server had to tell. */
-static void settle_resets(struct relay *r)
-{
-    struct server *s = r->s;
-
-    if (buf_used(&s->resets) == 0)
-        return;
-    run_flush(r);
-    if (s->query_failed)
-        buf_consume(&s->resets, buf_used(&s->resets));
-    else if (r->c == NULL)
-        s->settings_owner = UINT64_MAX;
-    while (r->c != NULL && buf_used(&s->resets) > 0) {
-        const char *name = (const char *)buf_head(&s->resets);
-        settle_reset(s, r->c, name);
-        buf_consume(&s->resets, strlen(name) + 1);
-    }
-    buf_free(&s->resets);
-}
-
-static void effect_apply(struct server *s, const struct expect *e, bool done)
-{
-    struct client *c = worker_client(worker_of(s), e->client_id);
-
-    statement_release(worker_of(s), e);
-    switch ((enum expect_effect)e->effect) {
-    case EFFECT_NONE:
-    case EFFECT_SETTINGS:
-    case EFFECT_FAILED_BLOCK:
-    case EFFECT_CLEANUP:
-        break;
-    case EFFECT_BOUND:
-    case EFFECT_TOLD:
-    case EFFECT_CHECK:
-        client_stmt_unuse(e->arg);
-        break;
-    case EFFECT_REFUSAL:
-        free(e->arg);
-        break;
-    case EFFECT_STMT_PREPARED:
-    case EFFECT_STMT_CLOSED:
-        server_stmt_settle(&s->stmts, e->arg, done, e->effect == EFFECT_STMT_PREPARED);
-        break;
-    case EFFECT_CLIENT_STMT:
-        settle_op(s, e->client_id, e->arg, done);
-        break;
-    case EFFECT_UNNAMED: {
-        struct unnamed_stmt *u = e->arg;
-        if (done)
-            s->unnamed_told = u == NULL ? 0 : u->id;
-        if (done && c != NULL && e->verdict == EXPECT_FORWARD)
-            unnamed_stmt_set(&c->unnamed_told, u);
-        unnamed_stmt_set(&u, NULL);
-        break;
-    }
-    case EFFECT_RESET:
-        if (done)
-            note_resets(s, e->arg);
-        free(e->arg);
-        break;
-    }
-}
-
-void relay_dropped(struct server *s, const struct expect *e)
-{
-    effect_apply(s, e, false);
-}
-
-static void dropped_by_error(void *arg, const struct expect *e)
-{
-    effect_apply(arg, e, false);
-}
-
 /* --- what needs no server's answer --- */
 
 static void fake_reply(struct server *s, const struct expect *e)
@@ -246,6 +77,11 @@ void relay_fakes(struct server *s)
             fake_reply(s, &e);
         effect_apply(s, &e, true);
     }
+}
+
+void relay_dropped(struct server *s, const struct expect *e)
+{
+    effect_apply(s, e, false);
 }
 
 /* --- messages --- */
@@ -344,7 +180,7 @@ static void heed_tag(struct server *s, struct client *c, const char *tag)
         forget_statements(s, c);
         back_to_login(s);
         if (c != NULL)
-            note_resets(s, "all\0");
+            effect_note_resets(s, "all\0");
     } else if (strcmp(tag, "DEALLOCATE ALL") == 0) {
         forget_statements(s, c);
     } else if (is_ddl(tag)) {
@@ -403,7 +239,7 @@ static enum verdict on_row_description(struct relay *r, struct span body)
     if (head == NULL || head->type != EXPECT_DESCRIBE)
         return body.len == 0 ? violation(r, "NoData that nothing asked for") : within(r);
     if (head->effect == EFFECT_TOLD || head->effect == EFFECT_CHECK)
-        settle_shape(r->s, head, shape_of(body));
+        effect_row_shape(r->s, head, body);
     return answer(r, EXPECT_DESCRIBE, "");
 }
 
@@ -583,7 +419,7 @@ static enum verdict on_error(struct relay *r, struct span body)
         if (r->c != NULL && head->effect == EFFECT_UNNAMED && head->verdict == EXPECT_FORWARD)
             unnamed_stmt_set(&r->c->unnamed_told, NULL);
     }
-    expect_fail(&s->expects, dropped_by_error, s);
+    expect_fail(&s->expects, effect_dropped, s);
     if (r->c != NULL) {
         prepare_unnamed_failed(r->c, s);
         client_wake(r->c); /* what waited for these answers goes on: up to Sync there are no others */
@@ -639,7 +475,10 @@ static enum verdict on_ready(struct relay *r, struct span body)
     }
     if (expect_empty(&s->expects))
         s->run_at = 0;
-    settle_resets(r);
+    if (buf_used(&s->resets) > 0) {
+        run_flush(r);
+        effect_settle_resets(s, r->c);
+    }
     bool failed = s->query_failed;
     s->query_failed = false;
     if (e.effect == EFFECT_SETTINGS && r->c != NULL && !failed) {

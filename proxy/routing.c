@@ -180,8 +180,8 @@ int routing_node(struct client *c)
     return may_use_replica(c, cluster, 'Q') ? choose_node(c, cluster) : -1;
 }
 
-/* The next sample is near: it is worth a short wait, which ends what would else go on for as long as reads on the primary
- * move the horizon. */
+/* The next sample is near: it is worth a short wait, which ends what would else go on for as long as reads on the
+ * primary move the horizon. */
 static bool worth_waiting(struct client *c, struct cluster *cluster)
 {
     const struct options *o = &c->worker->config->opt;

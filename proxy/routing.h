@@ -12,8 +12,8 @@
 /* Of a shape, for this client's database as its catalog is now. NULL: of a text that nobody could read. */
 struct route routing_of_shape(const struct client *c, const struct shape *shape);
 
-/* The pool that the batch (all of it is there: extent bytes, `last` its last message's type) gets its server from. NULL:
- * it waits a little for a replica to be fresh; the client is woken. */
+/* The pool that the batch (all of it is there: extent bytes, `last` its last message's type) gets its server from.
+ * NULL: it waits a little for a replica to be fresh; the client is woken. */
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last);
 
 /* The replica that a read of c would go to now; -1: the primary. */

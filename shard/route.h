@@ -1,6 +1,6 @@
 /*
- * route.h: from what statements are to where they may run: the primary, or a replica too, and why. The pure decision; who
- * is fresh enough is pool/cluster.h's.
+ * route.h: from what statements are to where they may run: the primary, or a replica too, and why. The pure decision;
+ * who is fresh enough is pool/cluster.h's.
  * Thread: any (no state).
  */
 #ifndef SLUICE_ROUTE_H

@@ -191,7 +191,8 @@ def test_explain_tells_where_a_statement_goes_without_running_it(trio):
         assert read["Node"] in [f"127.0.0.1:{r.port}" for r in replicas]
         assert read["Statement"] == "select * from items where id = $"
         write = explain(c, "DELETE FROM items")
-        assert (write["Route"], write["Node"], write["Reason"]) == ("primary", f"127.0.0.1:{primary.port}", "writes rows")
+        assert (write["Route"], write["Reason"]) == ("primary", "writes rows")
+        assert write["Node"] == f"127.0.0.1:{primary.port}"
         assert explain(c, "SELECT id FROM items FOR SHARE")["Reason"] == "locks rows"
         assert c.execute("SELECT count(*) FROM items").fetchone() == (100,)
         c.execute("BEGIN")
@@ -229,7 +230,8 @@ def test_hints_in_comments(trio):
 
 ROUTES = [
     ("SELECT nextval('s')", "primary"), ("SELECT pg_advisory_lock(1)", "primary"), ("SELECT lo_get(1)", "primary"),
-    ("WITH d AS (DELETE FROM items RETURNING id) SELECT * FROM d", "primary"), ("SELECT * INTO t2 FROM items", "primary"),
+    ("WITH d AS (DELETE FROM items RETURNING id) SELECT * FROM d", "primary"),
+    ("SELECT * INTO t2 FROM items", "primary"),
     ("SELECT id FROM items FOR NO KEY UPDATE", "primary"), ("EXPLAIN SELECT id FROM items", "replica"),
     ("EXPLAIN ANALYZE DELETE FROM items", "primary"), ("EXPLAIN ANALYZE SELECT id FROM items", "replica"),
     ("COPY (SELECT 1) TO STDOUT", "replica"), ("COPY (DELETE FROM items RETURNING 1) TO STDOUT", "primary"),
@@ -238,7 +240,8 @@ ROUTES = [
     ("SELECT * FROM pg_stat_activity", "primary"), ("TABLE items", "replica"), ("COMMIT PREPARED 'x'", "primary"),
     ("SELECT 1; DELETE FROM items", "primary"), ("SELECT 1; SELECT 2", "replica"), ("BEGIN", "primary"),
     ("SELECT now(), random(), lower('A'), count(*) FROM items", "replica"), ("LOCK items", "primary"),
-    ("DECLARE c CURSOR FOR SELECT 1", "primary"), ("SELECT volatile_one()", "primary"), ("SELECT stable_one()", "replica"),
+    ("DECLARE c CURSOR FOR SELECT 1", "primary"), ("SELECT volatile_one()", "primary"),
+    ("SELECT stable_one()", "replica"),
     ("SELEC 1", "primary"), ("PREPARE p AS SELECT 1", "primary"), ("SELECT txid_current()", "primary")]
 
 

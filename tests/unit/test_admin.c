@@ -277,7 +277,7 @@ static void client_at(int worker, uint32_t slot, uint32_t generation)
     struct worker *w = &fake_workers[worker];
 
     w->index = worker;
-    w->slots[slot] = (struct slot){.client = &fake_client, .generation = generation};
+    w->slots[slot] = (struct client_slot){.client = &fake_client, .generation = generation};
     fake_client = (struct client){
         .worker = w, .id = ((uint64_t)(generation & 0xffffff) << 40) | ((uint64_t)(worker + 1) << 32) | slot};
 }
@@ -288,7 +288,7 @@ static int numbers_setup(void **state)
     worker_count = ARRAY_LEN(fake_workers);
     for (int i = 0; i < worker_count; i++) {
         fake_workers[i] = (struct worker){.index = i, .slot_count = 200000};
-        fake_workers[i].slots = mem_zalloc(200000 * sizeof(struct slot));
+        fake_workers[i].slots = mem_zalloc(200000 * sizeof(struct client_slot));
     }
     return 0;
 }

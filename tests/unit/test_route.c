@@ -79,8 +79,9 @@ static void hints_are_words(void **state)
     static const struct {
         const char *text;
         enum route_hint hint;
-    } texts[] = {{" primary ", HINT_PRIMARY}, {"REPLICA", HINT_REPLICA}, {"\tReplica\n", HINT_REPLICA},
-                 {"", HINT_NONE},             {"primaryy", HINT_NONE},   {"primary replica", HINT_NONE}};
+    } texts[] = {{" primary ", HINT_PRIMARY},   {"REPLICA", HINT_REPLICA},
+                 {"\tReplica\n", HINT_REPLICA}, {"", HINT_NONE},
+                 {"primaryy", HINT_NONE},       {"primary replica", HINT_NONE}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
