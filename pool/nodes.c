@@ -93,8 +93,7 @@ bool server_is_outdated(const struct server *s)
     if (LIKELY(!cluster_watched(s->cluster)))
         return false;
     if (t->host != NULL) {
-        int node = cluster_node_find(s->cluster, t->host, t->port);
-        enum node_role role = node < 0 ? ROLE_UNKNOWN : cluster_role(s->cluster, node);
+        int role = s->at_node == NULL ? ROLE_UNKNOWN : __atomic_load_n(&s->at_node->role, __ATOMIC_RELAXED);
         return role == ROLE_PRIMARY || role == ROLE_FENCED;
     }
     primary = cluster_primary(s->cluster);
