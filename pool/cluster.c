@@ -231,10 +231,29 @@ static void set_role(struct node *n, enum node_role role)
     __atomic_store_n(&n->role, role, __ATOMIC_RELAXED);
 }
 
+static bool is_heard(const struct node *n)
+{
+    return n->said.answer == ANSWER_PRIMARY || n->said.answer == ANSWER_STANDBY;
+}
+
+/* The nodes are of more than one system, and which one is meant was never seen. */
+static bool is_mixed(const struct cluster *c)
+{
+    uint64_t first = 0;
+
+    for (int i = 0; i < c->node_count; i++) {
+        if (is_heard(&c->nodes[i]) && first == 0)
+            first = c->nodes[i].said.system_identifier;
+        if (is_heard(&c->nodes[i]) && c->nodes[i].said.system_identifier != first)
+            return true;
+    }
+    return false;
+}
+
 /* What it is by its own words alone. */
 static enum node_role role_of(const struct cluster *c, const struct node *n)
 {
-    bool stranger = c->system_identifier != 0 && n->said.system_identifier != c->system_identifier;
+    bool stranger = c->system_identifier != 0 ? n->said.system_identifier != c->system_identifier : is_mixed(c);
 
     switch (n->said.answer) {
     case ANSWER_NOT_YET:
@@ -254,8 +273,8 @@ static void note_timelines(struct cluster *c)
 {
     for (int i = 0; i < c->node_count; i++) {
         const struct node_report *r = &c->nodes[i].said;
-        bool ours = c->system_identifier == 0 || r->system_identifier == c->system_identifier;
-        if ((r->answer == ANSWER_PRIMARY || r->answer == ANSWER_STANDBY) && ours)
+        bool ours = c->system_identifier == 0 ? !is_mixed(c) : r->system_identifier == c->system_identifier;
+        if (is_heard(&c->nodes[i]) && ours)
             c->timeline = MAX(c->timeline, MAX(r->timeline, r->timeline_seen));
     }
 }

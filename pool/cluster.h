@@ -25,7 +25,7 @@ enum node_role {
     ROLE_PRIMARY,
     ROLE_REPLICA,
     ROLE_DOWN,
-    ROLE_FENCED /* says that it is a primary, but must get no writes */
+    ROLE_FENCED /* not to be used: a primary that must get no writes, or of another system */
 };
 
 /* What a node has said of itself last. */

@@ -93,13 +93,22 @@ bool server_is_outdated(const struct server *s)
     if (LIKELY(!cluster_watched(s->cluster)))
         return false;
     if (t->host != NULL) {
-        int node = cluster_node_find(s->cluster, t->host, t->port);
-        enum node_role role = node < 0 ? ROLE_UNKNOWN : cluster_role(s->cluster, node);
+        int role = s->at_node == NULL ? ROLE_UNKNOWN : __atomic_load_n(&s->at_node->role, __ATOMIC_RELAXED);
         return role == ROLE_PRIMARY || role == ROLE_FENCED;
     }
     primary = cluster_primary(s->cluster);
     return s->epoch != cluster_epoch(s->cluster) ||
            (primary >= 0 && s->at_node != NULL && s->at_node != &s->cluster->nodes[primary]);
+}
+
+bool server_is_fresh(const struct server *s, uint64_t horizon, bool flushed)
+{
+    const struct node *n = s->at_node;
+
+    if (n == NULL)
+        return false;
+    return __atomic_load_n(flushed ? &n->replayed_flushed : &n->replayed, __ATOMIC_ACQUIRE) >
+           MAX(horizon, s->login_sample);
 }
 
 bool server_unfit(struct server *s, const struct config_database *d)

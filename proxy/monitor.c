@@ -524,15 +524,24 @@ static void change_primary(struct watcher *w, int node)
     workers_call(w->retiring ? retire_in_worker : review_in_worker, workers_told, w);
 }
 
-static void log_role(const struct node *n, enum node_role was)
+static const char *fenced_because(const struct cluster *c, const struct node *n)
+{
+    if (c->system_identifier != n->said.system_identifier)
+        return "it is of another database system than the others";
+    if (n->said.timeline < c->timeline)
+        return "it is a primary, but another one has been promoted since";
+    return "another node is a primary of the same timeline, too";
+}
+
+static void log_role(const struct cluster *c, const struct node *n, enum node_role was)
 {
     enum node_role is = (enum node_role)__atomic_load_n(&n->role, __ATOMIC_RELAXED);
 
     if (is == was)
         return;
     if (is == ROLE_FENCED)
-        log_warn("node %s:%d is fenced: it says that it is a primary of timeline %" PRIu32 ", but that is %s", n->host,
-                 n->port, n->said.timeline, "outdated, or claimed by another node, or of another system");
+        log_warn("node %s:%d is fenced: %s (timeline %" PRIu32 ")", n->host, n->port, fenced_because(c, n),
+                 n->said.timeline);
     else
         log_info("node %s:%d: %s (was: %s)", n->host, n->port, node_role_name(is), node_role_name(was));
 }
@@ -547,12 +556,12 @@ static void watcher_judge(struct watcher *w)
         was[i] = cluster_role(c, i);
     node = cluster_judge(c);
     for (int i = 0; i < count; i++)
-        log_role(&c->nodes[i], was[i]);
+        log_role(c, &c->nodes[i], was[i]);
     free(was);
     change_primary(w, node);
 }
 
-/* --- which clusters are asked --- */
+/* --- trouble --- */
 
 static struct watcher *watcher_find(const struct cluster *c)
 {
@@ -563,6 +572,35 @@ static struct watcher *watcher_find(const struct cluster *c)
     }
     return NULL;
 }
+
+struct trouble {
+    struct message m;
+    struct cluster *cluster;
+};
+
+static void trouble_arrives(void *receiver, struct message *m)
+{
+    struct trouble *t = CONTAINER_OF(m, struct trouble, m);
+    struct watcher *w = watcher_find(t->cluster);
+
+    (void)receiver;
+    free(t);
+    if (control_ended() || w == NULL || w->timer == NULL || clock_now() - w->round_at < INTERVAL_MIN_USEC)
+        return; /* the next round is near */
+    round_run(w);
+}
+
+/* Thread: any. */
+static void trouble_told(struct cluster *c)
+{
+    struct trouble *t = mem_zalloc(sizeof *t);
+
+    t->m.run = trouble_arrives;
+    t->cluster = c;
+    control_post(&t->m);
+}
+
+/* --- which clusters are asked --- */
 
 static struct watcher *watcher_get(struct cluster *c)
 {
@@ -608,6 +646,8 @@ static bool asked_alike(const struct options *a, const struct options *b)
 
 void monitor_configure(const struct config *from, const struct config *to)
 {
+    if (from == NULL)
+        cluster_on_report(trouble_told);
     LIST_FOR_EACH (it, &watchers)
         LIST_ENTRY(it, struct watcher, node)->wanted = false;
     for (size_t i = 0; i < to->database_count; i++)
@@ -624,40 +664,10 @@ void monitor_configure(const struct config *from, const struct config *to)
     }
 }
 
-/* --- trouble --- */
-
-struct trouble {
-    struct message m;
-    struct cluster *cluster;
-};
-
-static void trouble_arrives(void *receiver, struct message *m)
-{
-    struct trouble *t = CONTAINER_OF(m, struct trouble, m);
-    struct watcher *w = watcher_find(t->cluster);
-
-    (void)receiver;
-    free(t);
-    if (control_ended() || w == NULL || w->timer == NULL || clock_now() - w->round_at < INTERVAL_MIN_USEC)
-        return; /* the next round is near */
-    round_run(w);
-}
-
-/* Thread: any. */
-static void trouble_told(struct cluster *c)
-{
-    struct trouble *t = mem_zalloc(sizeof *t);
-
-    t->m.run = trouble_arrives;
-    t->cluster = c;
-    control_post(&t->m);
-}
-
 /* --- the whole of it --- */
 
 void monitor_start(void)
 {
-    cluster_on_report(trouble_told);
     LIST_FOR_EACH (it, &watchers) {
         struct watcher *w = LIST_ENTRY(it, struct watcher, node);
         if (w->wanted && w->timer == NULL)

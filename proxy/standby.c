@@ -115,22 +115,29 @@ static void refuse(struct client *c, const struct target *t)
         session_refused(c, &why);
 }
 
+/* To another replica, if there is one and this one does not serve. */
+static bool move_on(struct client *c, const struct target *t)
+{
+    if (!limits_unreachable(t) && __atomic_load_n(&t->failures, __ATOMIC_RELAXED) == 0)
+        return false;
+    struct pool *better = standby_pool(c);
+    if (better->target == t || limits_unreachable(better->target))
+        return false;
+    pool_abandon(&c->waiter);
+    pool_acquire(better, &c->waiter);
+    return true;
+}
+
 bool standby_tick(struct client *c, usec_t now)
 {
-    const struct pool *p = c->waiter.pool;
+    const struct target *t = list_empty(&c->waiter.node) ? NULL : c->waiter.pool->target;
 
-    if (list_empty(&c->waiter.node) || !limits_unreachable(p->target))
+    if (t == NULL)
         return false;
-    if (c->standby && !c->replication) {
-        struct pool *better = standby_pool(c);
-        if (better != p && !limits_unreachable(better->target)) {
-            pool_abandon(&c->waiter);
-            pool_acquire(better, &c->waiter);
-            return true;
-        }
-    }
-    if (failover_wait(c) == 0 || now - missing_since(c, p->target) < failover_wait(c))
+    if (c->standby && !c->replication && move_on(c, t))
+        return true;
+    if (!limits_unreachable(t) || failover_wait(c) == 0 || now - missing_since(c, t) < failover_wait(c))
         return false;
-    refuse(c, p->target);
+    refuse(c, t);
     return true;
 }

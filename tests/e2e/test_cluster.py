@@ -1,11 +1,13 @@
 """Clusters: roles found, lag and freshness told, failover, fencing, statements for standbys; with real replicas."""
 
+import os
+import signal
 import threading
 import time
 
 import psycopg
 import pytest
-from lib.util import SLOWER, in_threads, wait_for
+from lib.util import SLOWER, in_threads, proc_children, wait_for
 
 MONITOR = {"monitor_user": "postgres", "default_pool_size": 4, "server_login_retry": 1}
 
@@ -371,3 +373,41 @@ def test_nothing_is_asked_of_a_single_host(pg, sluice):
     time.sleep(0.2)
     assert [row["state"] for row in s.admin("SHOW NODES")] == ["not asked"]
     assert not pg.backends(application_name="sluice", usename="postgres")
+
+
+@pytest.mark.limit(90)
+def test_a_primary_that_hangs_is_given_up_when_another_is_there(trio, sluice):
+    """Nothing that was sent to the old one is left to be answered by it when the new one gets its first write."""
+    primary, one, two = trio
+    ledger(primary, one, two)
+    s = front(sluice, primary, one, two, options={"probe_timeout": 300})
+    client, in_transaction = s.connect(), s.connect()
+    in_transaction.execute("BEGIN; INSERT INTO ledger VALUES (-1)")
+    stopped = [primary.process.pid, *proc_children(primary.process.pid)]
+    errors = []
+
+    def run():
+        try:
+            client.execute("INSERT INTO ledger VALUES (-2) RETURNING pg_sleep(1000)")
+        except psycopg.Error as error:
+            errors.append(error.sqlstate)
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_for(lambda: primary.backends(state="active", usename="demo"), 5, "the statement to run")
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: node(s, primary)["role"] == "down", 5, "the primary to count as down")
+        one.promote()
+        wait_for(lambda: node(s, one)["role"] == "primary", 5, "the new primary")
+        thread.join(5 * SLOWER)
+        assert errors == ["08007"], "the outcome of what ran is unknown"
+        with pytest.raises(psycopg.Error):
+            in_transaction.execute("COMMIT")
+        client.execute("INSERT INTO ledger VALUES (1)")
+        assert one.query("SELECT n FROM ledger") == [(1,)]
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: node(s, primary)["role"] == "fenced", 5, "the old primary to be fenced")
+    assert primary.query("SELECT n FROM ledger") == []

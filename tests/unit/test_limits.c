@@ -607,6 +607,88 @@ static void last_failure_is_kept(void **state)
     assert_string_equal(small, "xxx");
 }
 
+/* --- replicas --- */
+
+static void replicas_have_targets_of_their_own(void **state)
+{
+    struct config_host hosts[2] = {{(char *)(uintptr_t) "a", 1}, {(char *)(uintptr_t) "b", 2}};
+    struct config_database *d = override_database("db");
+    struct scram_keys keys = {.client_key = {1}};
+    struct secret secret = {0};
+    bool has_keys;
+
+    (void)state;
+    d->hosts = hosts;
+    d->host_count = 2;
+    d->pool_size = 3;
+    d->max_db_connections = 4;
+    struct target *main = target_of("db", "u");
+    struct cluster *c = limits_cluster(main);
+    struct target *one = limits_target_replica(&setting.config, main, &c->nodes[0]);
+    struct target *two = limits_target_replica(&setting.config, main, &c->nodes[1]);
+    assert_ptr_not_equal(one, two);
+    assert_ptr_equal(limits_target_replica(&setting.config, main, &c->nodes[1]), two);
+    assert_ptr_equal(target_of("db", "u"), main);
+    assert_string_equal(two->host, "b");
+    assert_null(main->host);
+    /* Each has its size, all together have the database's limit. */
+    assert_int_equal(take_all(one, false), 3);
+    assert_int_equal(take_all(two, false), 1);
+    assert_int_equal(take_all(main, false), 0);
+    /* One login's credentials serve them all. */
+    limits_credentials_set(main, NULL, &keys);
+    limits_credentials_get(two, &secret, &has_keys, &keys);
+    assert_true(has_keys);
+    secret_free(&secret);
+}
+
+static void targets_are_reachable_by_their_roles(void **state)
+{
+    struct config_host hosts[2] = {{(char *)(uintptr_t) "a", 1}, {(char *)(uintptr_t) "b", 2}};
+    struct config_database *d = override_database("db");
+
+    (void)state;
+    d->hosts = hosts;
+    d->host_count = 2;
+    struct target *main = target_of("db", "u");
+    struct cluster *c = limits_cluster(main);
+    struct target *replica = limits_target_replica(&setting.config, main, &c->nodes[1]);
+    assert_false(limits_unreachable(main));
+    assert_false(limits_unreachable(replica));
+    cluster_watch(c, true, 1);
+    assert_true(limits_unreachable(main));
+    assert_true(limits_unreachable(replica));
+    c->nodes[0].said = (struct node_report){.answer = ANSWER_PRIMARY, .timeline = 1};
+    c->nodes[1].said = (struct node_report){.answer = ANSWER_STANDBY, .timeline = 1};
+    cluster_set_primary(c, cluster_judge(c), 1);
+    assert_false(limits_unreachable(main));
+    assert_false(limits_unreachable(replica));
+    cluster_set_primary(c, CLUSTER_NONE, 1);
+    assert_true(limits_unreachable(main));
+    assert_false(limits_unreachable(replica));
+}
+
+static void an_old_configuration_brings_no_old_nodes_back(void **state)
+{
+    struct config_host hosts[2] = {{(char *)(uintptr_t) "a", 1}, {(char *)(uintptr_t) "b", 2}};
+    struct config_database *d = override_database("db");
+    struct config old = setting.config;
+
+    (void)state;
+    d->hosts = hosts;
+    d->host_count = 1;
+    setting.config.generation = old.generation = 1;
+    struct target *t = target_of("db", "u");
+    assert_int_equal(limits_cluster(t)->node_count, 1);
+    d->host_count = 2;
+    setting.config.generation = 2;
+    target_of("db", "u");
+    assert_int_equal(limits_cluster(t)->node_count, 2);
+    d->host_count = 1;
+    limits_target(&old, "db", "v");
+    assert_int_equal(limits_cluster(t)->node_count, 2);
+}
+
 /* --- credentials --- */
 
 static void assert_secret(struct target *t, enum secret_kind kind, const char *text, bool keys, uint8_t first_key)
@@ -950,6 +1032,9 @@ int main(void)
         TEST(back_off_is_bounded_from_the_first),
         TEST(attempts_that_fail_together_are_one_failure),
         TEST(last_failure_is_kept),
+        TEST(replicas_have_targets_of_their_own),
+        TEST(targets_are_reachable_by_their_roles),
+        TEST(an_old_configuration_brings_no_old_nodes_back),
         TEST(credentials_are_copied),
         TEST(welcome_is_found_by_what_was_asked),
         TEST(plain_welcome_is_never_evicted),

@@ -128,7 +128,8 @@ static void test_database_keys(void **state)
                                  "max_db_client_connections=7 server_lifetime=1min query_wait_timeout=0.5 "
                                  "statement_timeout=300 pool_mode=Transaction load_balance_hosts=round-robin "
                                  "auth_user=au auth_query='q $1' auth_dbname=ad client_encoding=UTF8 "
-                                 "datestyle='ISO, DMY' timezone=UTC application_name=app\n");
+                                 "datestyle='ISO, DMY' timezone=UTC application_name=app target=standby "
+                                 "weights=1,0,20 max_replica_lag=2s replica_balance=random failover_wait=3\n");
     const struct config_database *d = config_database_find(c, "a:b=\"c d");
 
     assert_non_null(d);
@@ -157,6 +158,11 @@ static void test_database_keys(void **state)
     assert_string_equal(d->datestyle, "ISO, DMY");
     assert_string_equal(d->timezone, "UTC");
     assert_string_equal(d->application_name, "app");
+    assert_int_equal(d->target, NODE_STANDBY);
+    assert_int_equal(d->weights[2], 20);
+    assert_int_equal(d->max_replica_lag, 2 * USEC_PER_SEC);
+    assert_int_equal(d->replica_balance, BALANCE_RANDOM);
+    assert_int_equal(d->failover_wait, 3 * USEC_PER_SEC);
     config_unref(c);
 }
 
@@ -321,6 +327,9 @@ static void test_single_errors(void **state)
     expect_error("[databases]\na = host= \n", "bad.ini:2: \"host\" has no value");
     expect_error("[databases]\na = host=''\n", "bad.ini:2: \"host\" has no value");
     expect_error("[databases]\na = host=x,,y\n", "bad.ini:2: empty host in the list");
+    expect_error("[databases]\na = host=x,y weights=1\n", "bad.ini:2: 1 weights for 2 hosts");
+    expect_error("[databases]\na = host=x,y weights=1,-1\n", "bad.ini:2: bad weight \"-1\"");
+    expect_error("[databases]\na = host=x target=replica\n", "must be primary or standby");
     expect_error("[databases]\na = host=x,y port=1,2,3\n", "bad.ini:2: 3 ports for 2 hosts");
     expect_error("[databases]\na = host=x port=70000\n", "bad.ini:2: bad port \"70000\"");
     expect_error("[databases]\na = load_balance_hosts=x\n", "must be disable or round-robin");
