@@ -395,7 +395,7 @@ static enum verdict on_copy_in(struct relay *r)
         if (expect_at(&s->expects, i)->type == EXPECT_COPY_END)
             s->copy_end_sent = true;
     if (r->c == NULL && s->state == SERVER_CLEANING) {
-        server_clean(s, NULL); /* nobody is there to send the data */
+        server_end_batch(s); /* nobody is there to send the data */
         return RELAY_DROP;
     }
     if (r->c != NULL) {
@@ -537,6 +537,8 @@ static enum verdict on_error(struct relay *r, struct span body)
             unnamed_stmt_set(&r->c->unnamed_told, NULL);
     }
     expect_fail(&s->expects, dropped_by_error, s);
+    if (s->state == SERVER_CLEANING && s->expects.skipping)
+        server_end_batch(s); /* nobody is there to send the Sync */
     if (r->c != NULL) {
         prepare_unnamed_failed(r->c, s);
         client_wake(r->c); /* what waited for these answers goes on: up to Sync there are no others */
