@@ -48,6 +48,7 @@ enum expect_effect {
     EFFECT_FAILED_BLOCK,  /* a transaction block that is to fail: its error is nobody's */
     EFFECT_RESET,         /* arg: names of settings that a client has RESET ("all"), each with its NUL, then an empty
                              one; malloc'ed */
+    EFFECT_FORGETS,       /* the client's statements may go away: what names one waits */
     EFFECT_REFUSAL,       /* arg: struct refusal_text: what an error that was provoked says to the client; malloc'ed */
     EFFECT_CLEANUP        /* a step of making a server ready for its next client */
 };

@@ -252,6 +252,8 @@ struct server *server_open(struct pool *p, const struct vars *settings, const ch
 void server_close(struct server *s, const char *why);
 /* Closes at once. */
 void server_kill(struct server *s, const char *why);
+/* What its client has left open, a COPY FROM or a batch without Sync, is ended. */
+void server_end_batch(struct server *s);
 /* After its client is gone or done: ends what is under way, rolls back, and runs `reset` (NULL: nothing); releases
  * itself. */
 void server_clean(struct server *s, const char *reset);

@@ -702,18 +702,8 @@ void server_clean_next(struct server *s)
     }
 }
 
-void server_clean(struct server *s, const char *reset)
+void server_end_batch(struct server *s)
 {
-    s->owner = NULL;
-    if (s->stuck_message || s->replication || s->copy == COPY_BOTH) {
-        server_close(s, "client left in the middle of a message or a replication stream");
-        return;
-    }
-    free(s->reset_query);
-    s->reset_query = reset == NULL || reset[0] == '\0' ? NULL : mem_strdup(reset);
-    conn_resume(&s->conn);
-    if (s->state != SERVER_CLEANING)
-        server_move(s, SERVER_CLEANING);
     if (server_takes_copy(s)) {
         size_t mark = msg_begin(&s->conn.out, 'f');
         buf_put_cstr(&s->conn.out, "client left");
@@ -731,6 +721,21 @@ void server_clean(struct server *s, const char *reset)
         server_expect(s, EXPECT_SYNC, EXPECT_SKIP, EFFECT_NONE, 0, NULL);
     }
     conn_touch(&s->conn);
+}
+
+void server_clean(struct server *s, const char *reset)
+{
+    s->owner = NULL;
+    if (s->stuck_message || s->replication || s->copy == COPY_BOTH) {
+        server_close(s, "client left in the middle of a message or a replication stream");
+        return;
+    }
+    free(s->reset_query);
+    s->reset_query = reset == NULL || reset[0] == '\0' ? NULL : mem_strdup(reset);
+    conn_resume(&s->conn);
+    if (s->state != SERVER_CLEANING)
+        server_move(s, SERVER_CLEANING);
+    server_end_batch(s);
     server_clean_next(s);
 }
 

@@ -15,8 +15,7 @@
 /* The unnamed statement as its client prepared it; it is prepared again where the client comes to another server. */
 struct unnamed_stmt {
     int refs;
-    uint64_t id;       /* process-wide: servers move between workers */
-    char *deallocates; /* owned: the statement's name, if this is a DEALLOCATE of one of the client's; or NULL */
+    uint64_t id; /* process-wide: servers move between workers */
     size_t len;
     uint8_t body[]; /* of the Parse */
 };

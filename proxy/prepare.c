@@ -117,7 +117,8 @@ static struct client_stmt *known_name(const struct sending *m, const char *name,
 {
     struct client_stmt *st = client_stmts_find(&m->c->stmts, name);
 
-    *wait = st != NULL && !client_stmt_certain(st, m->s->batch);
+    *wait = (st != NULL && !client_stmt_certain(st, m->s->batch)) ||
+            (m->c->quiet && expect_waits_for(&m->s->expects, EFFECT_FORGETS));
     return st == NULL || st->asked == NULL ? NULL : st;
 }
 
@@ -166,6 +167,35 @@ static struct shape *bound_shape(struct client *c, const char *sql)
     if (sql == NULL)
         return NULL;
     return c->bound != NULL ? statement_of_text(c, c->bound->asked) : statement_read(c, sql, strlen(sql));
+}
+
+/* --- DEALLOCATE of a client's name --- */
+
+/* A name that the server has for as long as it takes to deallocate it. An empty statement may be prepared at any time,
+ * in a failed transaction too, and cannot become outdated. */
+#define DEPARTING "sluice_departing"
+#define DEALLOCATE_DEPARTING "DEALLOCATE " DEPARTING
+
+static void put_departing(const struct sending *m)
+{
+    msg_named(&m->s->conn.out, 'C', 'S', DEPARTING); /* left by one that failed */
+    sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+    msg_parse(&m->s->conn.out, DEPARTING, "", span_of(NULL, 0));
+    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+    conn_touch(&m->s->conn);
+}
+
+/* What a bound text does to prepared statements; NULL: not known. */
+static struct verb verb_of_bound(const char *sql)
+{
+    return verb_of(sql == NULL ? "" : sql);
+}
+
+/* The client's statement that is deallocated; NULL: none (*wait: if that is not yet certain). */
+static struct client_stmt *departing(const struct sending *m, const struct verb *v, bool *wait)
+{
+    *wait = false;
+    return v->kind == VERB_DEALLOCATE && !v->all ? known_name(m, v->name, wait) : NULL;
 }
 
 /* --- row shapes --- */
@@ -286,7 +316,6 @@ void unnamed_stmt_set(struct unnamed_stmt **at, struct unnamed_stmt *to)
     *at = to;
     if (old == NULL || --old->refs > 0)
         return;
-    free(old->deallocates);
     free(old);
 }
 
@@ -340,40 +369,11 @@ static struct unnamed_stmt *unnamed_new(const void *body, size_t len)
     return u;
 }
 
-/* DEALLOCATE of a protocol-level name, by the extended protocol: the server knows it by its own name. */
-static struct unnamed_stmt *unnamed_deallocate(const struct client *c, const struct msg_parse *parse)
-{
-    struct verb v = verb_of(parse->text);
-    struct client_stmt *st;
-    struct buf body = {0};
-    struct unnamed_stmt *u;
-
-    if (v.kind != VERB_DEALLOCATE || v.all)
-        return NULL;
-    st = client_stmts_find(&c->stmts, v.name);
-    if (st == NULL || st->asked == NULL)
-        return NULL;
-    buf_put_cstr(&body, "");
-    buf_put(&body, "DEALLOCATE ", 11);
-    buf_put_cstr(&body, st->asked->name);
-    buf_put_u16(&body, 0);
-    u = unnamed_new(buf_head(&body), buf_used(&body));
-    u->deallocates = mem_strdup(v.name);
-    buf_free(&body);
-    return u;
-}
-
-static enum send_result parse_unnamed(const struct sending *m, const struct msg_parse *parse)
+static enum send_result parse_unnamed(const struct sending *m)
 {
     struct client *c = m->c;
-    struct unnamed_stmt *u = unnamed_deallocate(c, parse);
 
     forget_replay(c);
-    if (u != NULL) {
-        unnamed_stmt_set(&c->unnamed, u);
-        send_unnamed(m, EXPECT_FORWARD);
-        return SEND_OK;
-    }
     unnamed_stmt_set(&c->unnamed, unnamed_new(m->p + FRAME_HEADER, m->have - FRAME_HEADER));
     sending_raw(m);
     expect_unnamed(m, EXPECT_PARSE, EXPECT_FORWARD);
@@ -408,7 +408,7 @@ enum send_result prepare_parse(const struct sending *m)
         sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
         return SEND_OK;
     }
-    return parse.name[0] == '\0' ? parse_unnamed(m, &parse) : parse_named(m, &parse);
+    return parse.name[0] == '\0' ? parse_unnamed(m) : parse_named(m, &parse);
 }
 
 /* --- Bind, Describe --- */
@@ -466,17 +466,36 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
     return SEND_OK;
 }
 
+/* Bind to a statement that deallocates one of the client's names: what it is bound to does so by the server's name. */
+static enum send_result bind_departing(const struct sending *m, const struct msg_bind *bind)
+{
+    forget_replay(m->c);
+    msg_parse(&m->s->conn.out, "", DEALLOCATE_DEPARTING, span_of(NULL, 0));
+    m->s->unnamed_asked = 0;
+    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
+    send_renamed(m, span_of(bind->portal, strlen(bind->portal) + 1), "", bind->rest);
+    sending_expect(m, EXPECT_BIND, EXPECT_FORWARD, EFFECT_NONE, NULL);
+    return SEND_OK;
+}
+
 enum send_result prepare_bind(const struct sending *m)
 {
     struct msg_bind bind;
-    struct client_stmt *st = NULL;
-    bool whole = m->have == m->f->total;
+    struct client_stmt *st = NULL, *leaves;
+    struct verb verb;
+    bool whole = m->have == m->f->total, wait;
 
     if (msgin_bind_head(sending_body(m), whole, &bind) == PARSE_OK) {
         if (resolve_name(m, bind.name, &st) == SEND_WAIT)
             return SEND_WAIT;
         note_bound(m, bind.portal, st);
+        verb = verb_of_bound(bound_text(m->c, bind.portal));
+        leaves = departing(m, &verb, &wait);
+        if (wait)
+            return SEND_WAIT;
         stat_add(&worker_stats(m->c->worker, m->c->db)->bind_count, 1);
+        if (leaves != NULL)
+            return bind_departing(m, &bind);
     }
     if (st != NULL && st->about.outdated)
         return refuse(m, "0A000", "cached plan must not change result type");
@@ -527,38 +546,33 @@ enum send_result prepare_describe(const struct sending *m)
 
 /* --- Execute --- */
 
-/* The portal is a DEALLOCATE of one of the client's names: it must be there to go away. */
-static enum send_result execute_deallocate(const struct sending *m, struct client_stmt *st)
-{
-    struct server_stmt *on_server = ensure_prepared(m, st->asked);
-
-    if (on_server == NULL)
-        return SEND_WAIT;
-    struct stmt_change *op = client_op(st, NULL, m->s->batch);
-    on_server->asked = false;
-    on_server->pending++;
-    op->server = on_server;
-    sending_raw(m);
-    sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_CLIENT_STMT, op);
-    m->c->quiet = true;
-    return SEND_OK;
-}
-
 enum send_result prepare_execute(const struct sending *m)
 {
     struct client *c = m->c;
     struct reader r = reader_of(m->p + FRAME_HEADER, m->have - FRAME_HEADER);
     const char *portal = reader_cstr(&r);
     const char *sql = bound_text(c, portal);
+    struct verb verb = verb_of_bound(sql);
+    struct client_stmt *st;
     char *resets;
     bool wait;
 
-    if (sql != NULL && c->bound == NULL && c->unnamed->deallocates != NULL) {
-        struct client_stmt *st = known_name(m, c->unnamed->deallocates, &wait);
-        if (wait)
-            return SEND_WAIT;
-        if (st != NULL)
-            return execute_deallocate(m, st);
+    st = departing(m, &verb, &wait);
+    if (wait)
+        return SEND_WAIT;
+    c->quiet = c->quiet || verb.kind == VERB_DISCARD || verb.kind == VERB_DEALLOCATE;
+    if (st != NULL) {
+        put_departing(m);
+        sending_raw(m);
+        sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_CLIENT_STMT, client_op(st, NULL, m->s->batch));
+        return SEND_OK;
+    }
+    if (verb.kind == VERB_DISCARD || (verb.kind == VERB_DEALLOCATE && verb.all)) {
+        sending_raw(m);
+        msg_empty(&m->s->conn.out, 'H'); /* what follows in this batch may wait for the answer */
+        conn_touch(&m->s->conn);
+        sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_FORGETS, NULL);
+        return SEND_OK;
     }
     resets = sql == NULL ? NULL : sending_resets(sql);
     sending_raw(m);
@@ -604,23 +618,13 @@ enum send_result prepare_close(const struct sending *m)
     return SEND_OK;
 }
 
-/* The statement that the server has under its own name goes away, by the same command. */
-static enum send_result query_deallocate(const struct sending *m, struct client_stmt *st)
+/* The client's own command gives the answer, and the server keeps the statement for whoever needs it next. */
+static void query_deallocate(const struct sending *m, struct client_stmt *st)
 {
-    char sql[STMT_NAME_SIZE + 16] = "DEALLOCATE ";
-    struct server_stmt *on_server = ensure_prepared(m, st->asked);
-
-    if (on_server == NULL)
-        return SEND_WAIT;
-    strcat(sql, st->asked->name);
-    struct stmt_change *op = client_op(st, NULL, m->s->batch);
-    on_server->asked = false;
-    on_server->pending++;
-    op->server = on_server;
-    msg_query(&m->s->conn.out, sql);
+    put_departing(m);
+    msg_query(&m->s->conn.out, DEALLOCATE_DEPARTING);
     conn_touch(&m->s->conn);
-    sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, EFFECT_CLIENT_STMT, op);
-    return SEND_OK;
+    sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, EFFECT_CLIENT_STMT, client_op(st, NULL, m->s->batch));
 }
 
 bool prepare_deallocate(const struct sending *m, const char *name, enum send_result *result)
@@ -634,6 +638,7 @@ bool prepare_deallocate(const struct sending *m, const char *name, enum send_res
     }
     if (st == NULL)
         return false;
-    *result = query_deallocate(m, st);
+    query_deallocate(m, st);
+    *result = SEND_OK;
     return true;
 }

@@ -254,7 +254,7 @@ static enum verdict on_copy_in(struct relay *r)
         if (expect_at(&s->expects, i)->type == EXPECT_COPY_END)
             s->copy_end_sent = true;
     if (r->c == NULL && s->state == SERVER_CLEANING) {
-        server_clean(s, NULL); /* nobody is there to send the data */
+        server_end_batch(s); /* nobody is there to send the data */
         return RELAY_DROP;
     }
     if (r->c != NULL) {

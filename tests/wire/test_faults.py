@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lib.util import wait_for
 from lib.wire import (Client, Closed, Refused, auth, bind, complete, data_row, error, errors_of, execute, extended,
                       key_data, message, param_status, parse, query, ready, result, row_description, rows_of, sync,
                       tags_of, types_of)
@@ -616,3 +617,28 @@ def test_waited_too_long(fakes, front, ask, readies):
         except Closed:
             assert err.fields["S"] == "FATAL"
     assert fake.seen("select w") == []
+
+
+def test_a_query_in_a_batch_that_fails_after_its_client_left(shop, prepared):
+    """The server passes over the Query too, and waits for a Sync that nobody sends any more."""
+    s = shop(prepared.port, default_pool_size=1)
+    for _ in range(3):
+        gone = Client(s.port).login("postgres", "shop")
+        gone.send(extended("SELECT pg_sleep(0.3)") + extended("SELECT 1/0") + query("SELECT 'passed over'"))
+        wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
+        gone.reset()
+        with Client(s.port).login("postgres", "shop") as c:
+            assert c.value("SELECT 'served'") == "served"
+    wait_for(lambda: s.pool(user="postgres")["sv_idle"] == 1)
+
+
+def test_a_copy_that_begins_after_its_client_left(shop, prepared):
+    """It is given up, and server_reset_query still follows."""
+    s = shop(prepared.port, default_pool_size=1, pool_mode="session", cancel_on_disconnect="never")
+    gone = Client(s.port).login("postgres", "shop")
+    gone.query("SELECT pg_advisory_lock(7)")
+    gone.send(query("SELECT pg_sleep(0.3); COPY wire_rows FROM STDIN"))
+    wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
+    gone.reset()
+    with Client(s.port).login("postgres", "shop") as c:
+        assert c.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"

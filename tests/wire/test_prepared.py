@@ -1,7 +1,9 @@
 """Prepared statements in transaction pooling, as a scripted server sees them: names, sharing, eviction, order."""
 
-from lib.wire import (Client, bind, close, describe, error, errors_of, execute, extended, flush, parse, query, sync,
-                      tags_of, types_of)
+import pytest
+
+from lib.wire import (Client, bind, close, describe, error, errors_of, execute, extended, flush, parse, query, rows_of,
+                      sync, tags_of, types_of)
 
 
 def run(name, text=None):
@@ -280,3 +282,44 @@ def test_a_name_that_gets_another_meaning_has_another_shape(shop, prepared):
                     + close("S", "n") + run("n", "SELECT 4") + sync())
         assert types_of(got) == "tT312DCtT312DCZ"
         assert types_of(c.ask(run("n") + sync())) == "2DCZ"
+
+
+DEALLOCATES = {"query": query("DEALLOCATE a"), "unnamed": extended("DEALLOCATE a") + sync(),
+               "named": extended("DEALLOCATE PREPARE a", name="d") + sync()}
+
+
+@pytest.mark.parametrize("how", DEALLOCATES)
+def test_deallocate_where_the_server_does_not_have_it(shop, prepared, how):
+    """Another server than where it was prepared: the name goes away, in a failed transaction it stays."""
+    s = shop(prepared.port)
+    run_a, data = bind(name="a") + execute() + sync(), DEALLOCATES[how]
+    with Client(s.port).login("postgres", "shop") as one, Client(s.port).login("postgres", "shop") as other:
+        one.ask(parse("a", "SELECT 1") + sync())
+        other.query("BEGIN")  # on the server that has it: the one used last
+        one.query("BEGIN; SELECT 1/0")
+        assert errors_of(one.ask(data)) == ["25P02"]
+        one.query("ROLLBACK")
+        assert rows_of(one.ask(run_a)) == [["1"]]
+        other.query("COMMIT")
+        one.query("BEGIN")
+        assert errors_of(one.ask(data)) == []
+        one.query("COMMIT")
+        assert errors_of(one.ask(run_a)) == ["26000"]
+        assert errors_of(one.query("DEALLOCATE a")) == ["26000"]
+
+
+@pytest.mark.parametrize("between", [b"", sync()])
+@pytest.mark.parametrize("command", ["DISCARD ALL", "DEALLOCATE ALL"])
+def test_what_follows_discard_all_finds_no_names(shop, prepared, command, between):
+    s = shop(prepared.port)
+    with Client(s.port).login("postgres", "shop") as client:
+        client.ask(parse("a", "SELECT 1") + sync())
+        got = client.ask(extended(command) + between + extended("SELECT 2", name="a") + sync(), 2 if between else 1)
+        assert errors_of(got) == [] and rows_of(got) == [["2"]]
+
+
+def test_a_name_in_doubt_is_not_deallocated(shop, prepared):
+    s = shop(prepared.port)
+    with Client(s.port).login("postgres", "shop") as client:
+        got = client.ask(parse("a", "SELEC") + sync() + extended("DEALLOCATE a") + sync(), 2)
+        assert errors_of(got) == ["42601", "26000"] and b'"a"' in got[-2].body
