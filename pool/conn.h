@@ -128,14 +128,14 @@ bool conn_can_move(const struct conn *c);
 void conn_detach(struct conn *c);
 void conn_adopt(struct conn *c, struct conn_loop *loop);
 
-/* Options of TCP sockets; harmless on Unix sockets. Those of a listener are inherited by what it accepts; a connection of
- * our own needs both. */
+/* Options of TCP sockets; harmless on Unix sockets. Those of a listener are inherited by what it accepts; a connection
+ * of our own needs both. */
 void conn_tune_listener(int fd, const struct options *o);
 void conn_tune_accepted(int fd, const struct options *o);
 void conn_tune(int fd, const struct options *o);
 
-/* A descriptor that is only watched, such as a listener's: ready(arg) while it is readable. Off until it is switched on.
- * Thread: the one of base's loop. */
+/* A descriptor that is only watched, such as a listener's: ready(arg) while it is readable. Off until it is switched
+ * on. Thread: the one of base's loop. */
 struct conn_watch;
 struct conn_watch *conn_watch_new(struct event_base *base, int fd, void (*ready)(void *arg), void *arg);
 void conn_watch_on(struct conn_watch *w);
