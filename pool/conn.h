@@ -142,9 +142,8 @@ void conn_tune_listener(int fd, const struct options *o);
 void conn_tune_accepted(int fd, const struct options *o);
 void conn_tune(int fd, const struct options *o);
 
-/* A descriptor that is only watched, such as a listener's: ready(arg) while it is readable. Off until it is
- * switched on.
- * Thread: the one of base's loop. */
+/* A descriptor that is only watched, such as a listener's: ready(arg) while it is readable. Off until it is switched
+ * on. Thread: the one of base's loop. */
 struct conn_watch;
 struct conn_watch *conn_watch_new(struct event_base *base, int fd, void (*ready)(void *arg), void *arg);
 void conn_watch_on(struct conn_watch *w);

@@ -134,6 +134,10 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_FAILED_BLOCK:
     case EFFECT_CLEANUP:
         break;
+    case EFFECT_FORGETS:
+        if (c != NULL)
+            client_wake(c);
+        break;
     case EFFECT_BOUND:
     case EFFECT_TOLD:
     case EFFECT_CHECK:

@@ -420,6 +420,8 @@ static enum verdict on_error(struct relay *r, struct span body)
             unnamed_stmt_set(&r->c->unnamed_told, NULL);
     }
     expect_fail(&s->expects, effect_dropped, s);
+    if (s->state == SERVER_CLEANING && s->expects.skipping)
+        server_end_batch(s); /* nobody is there to send the Sync */
     if (r->c != NULL) {
         prepare_unnamed_failed(r->c, s);
         client_wake(r->c); /* what waited for these answers goes on: up to Sync there are no others */

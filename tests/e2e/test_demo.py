@@ -86,12 +86,13 @@ def test_starts_again_over_what_a_bad_end_has_left(demo):
     bystander = subprocess.Popen(["sleep", "600"])
     try:
         # Sluice and a replica are gone; the primary goes on, though its pid file names somebody else; a folder is
-        # half made, and the first run's script seems to be somebody, too.
+        # half made and has lost its rights, and the first run's script seems to be somebody, too.
         for file in ("sluice.pid", "replica1/data/postmaster.pid"):
             demo.kill(file)
         for file in ("primary/data/postmaster.pid", "script.pid"):
             (demo.folder / file).write_text(f"{bystander.pid}\n")
         shutil.rmtree(demo.folder / "replica2" / "data", ignore_errors=True)
+        demo.folder.chmod(0)
         check_it_runs(demo, demo.run("start"))
         assert bystander.poll() is None
     finally:
@@ -139,6 +140,14 @@ def read_all(master, said):
             said += chunk
     except OSError:  # EIO: that is how Linux says so
         os.close(master)
+
+
+def test_a_folder_with_other_things_is_left_alone(demo):
+    demo.folder.mkdir()
+    (demo.folder / "thesis.txt").write_text("all of it")
+    assert "is left alone" in demo.refused()
+    assert (demo.folder / "thesis.txt").exists()
+    (demo.folder / "thesis.txt").unlink()
 
 
 @pytest.mark.parametrize("which", [0, 1])
