@@ -59,8 +59,8 @@ def test_no_wake_up_is_lost(sluice, scratch, workers):
 @pytest.mark.limit(120)
 def test_no_wake_up_is_lost_while_clients_come_and_go(sluice, scratch):
     s = sluice(options={"default_pool_size": 2, "query_wait_timeout": 5, "max_client_conn": 300}, workers=3)
-    waits = pgbench(s, scratch, "BEGIN;\nSELECT 1;\nCOMMIT;\n", "-C", "-c", 16, "-j", 2, "-T", 8)
-    assert sum(map(len, waits.values())) > 200
+    waits = pgbench(s, scratch, "BEGIN;\nSELECT 1;\nCOMMIT;\n", "-C", "-c", 16, "-j", 2, "-t", 50)
+    assert sum(map(len, waits.values())) == 16 * 50
     s.wait_idle()
     wait_for(lambda: s.pool()["cl_active"] == 0, 5, "all clients to be gone")
 
