@@ -619,9 +619,22 @@ static struct watcher *watcher_get(struct cluster *c)
     return w;
 }
 
+/* It would claim to be the primary twice. */
+static bool names_a_host_twice(const struct cluster *c)
+{
+    for (int i = 0; i < c->node_count; i++) {
+        if (cluster_node_find(c, c->nodes[i].host, c->nodes[i].port) < i) {
+            log_error("a list of hosts has %s:%d twice: its nodes are not asked", c->nodes[i].host, c->nodes[i].port);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void want(const struct config *c, const struct config_database *d)
 {
-    if (d == NULL || d->host_count < 2 || *c->opt.monitor_user == '\0')
+    if (d == NULL || d->host_count < 2 || *c->opt.monitor_user == '\0' ||
+        names_a_host_twice(cluster_get(d->hosts, d->host_count)))
         return;
     struct watcher *w = watcher_get(cluster_get(d->hosts, d->host_count));
     w->wanted = true;

@@ -367,6 +367,12 @@ def test_reads_are_balanced_and_limits_hold(trio, sluice):
     wait_for(lambda: all(row["in_flight"] == 0 for row in s.admin("SHOW NODES")), 5, "nothing to be in flight")
 
 
+def test_a_host_that_is_named_twice_is_tried_as_before(pg, sluice):
+    s = sluice(databases={"shop": f"host=127.0.0.1,127.0.0.1 port={pg.port}"}, options=MONITOR)
+    assert s.connect().execute("SELECT 1").fetchone() == (1,)
+    assert f"127.0.0.1:{pg.port} twice" in s.log()
+
+
 def test_nothing_is_asked_of_a_single_host(pg, sluice):
     s = sluice(options=MONITOR)
     s.connect().execute("SELECT 1")

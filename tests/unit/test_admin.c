@@ -245,6 +245,8 @@ static void columns_that_are_counted_are_not_appended_to(void **state)
     assert_int_equal(show_find("config")->column_count, 4);
 }
 
+#define OWN_VIEWS 1 /* NODES: PgBouncer has none such */
+
 static void columns_have_names_of_their_own(void **state)
 {
     const struct show_view *v;
@@ -255,7 +257,7 @@ static void columns_have_names_of_their_own(void **state)
         for (size_t a = 0; a < v->column_count; a++)
             for (size_t b = 0; b < a; b++)
                 assert_string_not_equal(v->columns[a].name, v->columns[b].name);
-    assert_int_equal(count, ARRAY_LEN(contract));
+    assert_int_equal(count, ARRAY_LEN(contract) + OWN_VIEWS);
 }
 
 static void views_are_found_in_any_case(void **state)
