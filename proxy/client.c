@@ -152,6 +152,8 @@ void client_end(struct client *c, const char *sqlstate, const char *message, con
 {
     if (c->state == CLIENT_DEAD || c->state == CLIENT_LINGER)
         return;
+    if (c->conn.held)
+        conn_take_back(&c->conn);
     msg_error(&c->conn.out, "FATAL", sqlstate, message, detail, NULL);
     let_go(c);
     log_end(c, message);

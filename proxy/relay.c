@@ -406,7 +406,7 @@ static enum verdict on_error(struct relay *r, struct span body)
     s->copy_end_sent = false;
     if (head != NULL && head->effect == EFFECT_CLEANUP)
         s->close_needed = s->tx == 'I' || s->close_needed;
-    if (head != NULL && head->effect == EFFECT_SETTINGS && r->c != NULL)
+    if (head != NULL && head->effect == EFFECT_SETTINGS && r->c != NULL && !r->c->again_on)
         return settings_failed(r, &e);
     if (forward) {
         stat_add(&worker_stats(r->c->worker, r->c->db)->error_count, 1);

@@ -173,6 +173,11 @@ static int choose_node(struct client *c, const struct cluster *cluster)
     return cluster_choose_replica(cluster, horizon_of(c), c->last_answer, c->last_node, &rules);
 }
 
+bool routing_shows_enough(const struct client *c, const struct server *s)
+{
+    return c->worker->config->opt.read_your_writes == READ_YOUR_WRITES_OFF || server_is_fresh(s, horizon_of(c), false);
+}
+
 int routing_node(struct client *c)
 {
     const struct cluster *cluster = limits_cluster(c->target);

@@ -41,6 +41,9 @@ static inline bool routing_is_guest(const struct client *c, const struct server 
     return routing_on_replica(s) && !c->standby;
 }
 
+/* What this replica's server shows is new enough for c. */
+bool routing_shows_enough(const struct client *c, const struct server *s);
+
 /* Bytes of this server's answer have come to c: what c has seen now, it must go on seeing. */
 void routing_answered(struct client *c, const struct server *s);
 

@@ -260,6 +260,22 @@ static enum step attach(struct client *c)
 
 /* --- send --- */
 
+/* The server goes back to its pool: nothing is under way, it is in no transaction. */
+static void give_back(struct client *c)
+{
+    struct server *s = c->server;
+    const char *reset = c->worker->config->opt.server_reset_query;
+
+    c->server = NULL;
+    s->owner = NULL;
+    conn_resume(&s->conn);
+    client_move(c, CLIENT_IDLE);
+    if (c->worker->config->opt.server_reset_query_always && reset[0] != '\0')
+        server_clean(s, reset);
+    else
+        pool_release(s);
+}
+
 /* A batch that may have to be run again is kept: it begins with a Bind or Parse, and all of it is there. What rests on
  * more than pretended Parses is forgotten again (prepare.c). */
 static void keep_for_replay(struct client *c, const struct work *k)
@@ -289,10 +305,21 @@ static void keep_for_primary(struct client *c, const struct work *k)
     conn_hold(&c->conn);
 }
 
+/* A replica's server that logged in after the sample may show less than that: the primary it is. */
+static bool is_stale_guest(const struct client *c, const struct server *s)
+{
+    return routing_is_guest(c, s) && !c->in_batch && buf_used(&c->again) == 0 && !routing_shows_enough(c, s);
+}
+
 static enum step send_on(struct client *c, struct work *k)
 {
     struct server *s = c->server;
 
+    if (is_stale_guest(c, s)) {
+        give_back(c);
+        c->to_primary = true;
+        return ANSWERED;
+    }
     if (conn_is_high(&s->conn)) {
         conn_pause(&c->conn); /* until the server has taken what is queued */
         return WAIT;
@@ -418,22 +445,6 @@ static void rerun(struct client *c)
     buf_free(&batch);
 }
 
-/* The server goes back to its pool: nothing is under way, it is in no transaction. */
-static void give_back(struct client *c)
-{
-    struct server *s = c->server;
-    const char *reset = c->worker->config->opt.server_reset_query;
-
-    c->server = NULL;
-    s->owner = NULL;
-    conn_resume(&s->conn);
-    client_move(c, CLIENT_IDLE);
-    if (c->worker->config->opt.server_reset_query_always && reset[0] != '\0')
-        server_clean(s, reset);
-    else
-        pool_release(s);
-}
-
 /* The replica's answer was dropped: the primary gets the batch, ahead of what the client has sent since. */
 static void try_primary(struct client *c)
 {
@@ -445,11 +456,22 @@ static void try_primary(struct client *c)
     client_wake(c);
 }
 
+static void leave_replica(struct client *c)
+{
+    if (c->server->tx == 'I') {
+        give_back(c);
+    } else { /* the settings ahead of the batch were refused */
+        session_detach(c);
+        client_move(c, CLIENT_IDLE);
+    }
+    try_primary(c);
+}
+
 void session_settled(struct client *c, struct server *s)
 {
-    if (c->again_on && expect_empty(&s->expects)) {
-        give_back(c);
-        try_primary(c);
+    if (c->again_on) {
+        if (expect_empty(&s->expects))
+            leave_replica(c);
         return;
     }
     buf_free(&c->again);
@@ -589,13 +611,18 @@ static bool is_over(usec_t limit, usec_t since, usec_t now)
     return limit > 0 && since != 0 && now - since >= limit;
 }
 
-/* The server does not even answer a cancel: it is closed, and whether the statement has had its effect is unknown. */
+/* The server does not even answer a cancel: it is closed, and whether the statement has had its effect is unknown; one
+ * that a replica ran had none. */
 static void cut_statement(struct client *c)
 {
     struct server *s = c->server;
+    bool reads = routing_is_guest(c, s);
 
-    snprintf(s->sqlstate, sizeof s->sqlstate, "08007");
-    snprintf(s->why, sizeof s->why, "server did not end the statement after statement_timeout; its outcome is unknown");
+    if (c->conn.held)
+        conn_take_back(&c->conn);
+    snprintf(s->sqlstate, sizeof s->sqlstate, "%s", reads ? "57014" : "08007");
+    snprintf(s->why, sizeof s->why, "server did not end the statement after statement_timeout%s",
+             reads ? "" : "; its outcome is unknown");
     stat_add(&worker_stats(c->worker, c->db)->timeout_count, 1);
     c->failed_block = s->tx != 'I';
     session_server_lost(c, s);
