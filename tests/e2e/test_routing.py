@@ -175,6 +175,7 @@ def test_what_is_prepared_is_read_on_any_node(trio):
                 assert conn.execute("SELECT id FROM items WHERE id = %s", (i + 1,), prepare=True).fetchone() == (i + 1,)
             if i % 7 == 0:
                 c.execute("UPDATE items SET qty = 5 WHERE id = %s", (i + 1,), prepare=True)
+            time.sleep(0.03)
     assert counts(s, "select id from items")[1] > 10
 
 
