@@ -167,7 +167,8 @@ static void back_to_login(struct server *s)
     vars_unref(now);
 }
 
-/* Command tags tell what a statement did that the text did not have to say. c: whose it was; NULL: our own. */
+/* Command tags tell what a statement did that the text did not have to say. c: whose it was; NULL: our own,
+ * or that of a client that has left. */
 static void heed_tag(struct server *s, struct client *c, const char *tag)
 {
     uint64_t who = c == NULL ? UINT64_MAX : c->id;
@@ -208,7 +209,9 @@ static enum verdict on_complete(struct relay *r, struct span body)
     s->copy = COPY_NONE;
     s->copy_end_sent = false;
     bool forward = is_forwarded(r, head);
-    if ((forward || head->effect == EFFECT_CLEANUP) && body.len > 0 && body.ptr[body.len - 1] == '\0')
+    /* Also of a client that has left. */
+    bool heeded = head->verdict == EXPECT_FORWARD || head->effect == EFFECT_CLEANUP;
+    if (heeded && body.len > 0 && body.ptr[body.len - 1] == '\0')
         heed_tag(s, forward ? r->c : NULL, (const char *)body.ptr);
     if (forward)
         s->run_rows += rows_of_tag(body);

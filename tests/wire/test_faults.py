@@ -642,3 +642,15 @@ def test_a_copy_that_begins_after_its_client_left(shop, prepared):
     gone.reset()
     with Client(s.port).login("postgres", "shop") as c:
         assert c.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
+
+
+def test_what_a_client_that_left_has_changed_meets_nobody(shop, prepared):
+    """Its statement ran to the end: the server knows of the settings and names, although nobody heard of them."""
+    s = shop(prepared.port, default_pool_size=1, cancel_on_disconnect="never")
+    gone = Client(s.port).login("postgres", "shop")
+    gone.send(query("SELECT pg_sleep(0.3); SET search_path = gone; PREPARE gone AS SELECT 1"))
+    wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
+    gone.reset()
+    with Client(s.port).login("postgres", "shop") as c:
+        assert c.value("SHOW search_path") == '"$user", public'
+        assert c.value("SELECT count(*) FROM pg_prepared_statements WHERE name = 'gone'") == "0"

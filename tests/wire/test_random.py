@@ -1,7 +1,10 @@
 """Random conversations, told to PostgreSQL itself and through Sluice: every message of the answers must be the same.
 
 A seed makes a conversation of valid and invalid requests in any order: names that exist or not, errors anywhere, Syncs
-and Flushes where they like. Two clients of one pool do it at the same time, so that servers and names are shared.
+and Flushes where they like. Three clients of one pool do it at the same time, so that servers and names are shared.
+A conversation is plain (statements, names, portals) or wide (settings, DEALLOCATE and DISCARD, COPY, pipelines,
+messages around the sizes of buffers). Others are broken off or cancelled anywhere: then nobody waits for ever, and
+nothing is lost.
 """
 
 import os
@@ -11,8 +14,9 @@ import threading
 
 import pytest
 
+from lib.util import in_threads
 from lib.wire import (Client, Closed, Message, bind, close, copy_data, copy_done, copy_fail, describe, execute,
-                      extended, flush, parse, query, rows_of, sync)
+                      extended, flush, function_call, parse, query, rows_of, send_cancel, sync, terminate)
 
 FIRST_SEED = int(os.environ.get("WIRE_SEED", "1"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("WIRE_SEEDS", "40")))
@@ -26,6 +30,19 @@ QUERIES = TEXTS[:1] + TEXTS[2:13] + ["SELECT 1; SELECT 2", "BEGIN; SELECT 1/0", 
                                      "COMMIT; SELECT 3", "COPY (VALUES (1), (2)) TO STDOUT",
                                      "COPY no_such_table FROM STDIN"]
 NAMES = ["", "", "a", "b", "c"]
+
+FORGETS = ["DEALLOCATE a", "DEALLOCATE PREPARE b", "DEALLOCATE c", "DEALLOCATE ALL", "DISCARD ALL", "DISCARD PLANS"]
+SETTINGS = ["RESET ALL", "RESET TimeZone", "SET TimeZone = 'Asia/Tokyo'", "SET DateStyle = 'SQL, DMY'", "SHOW TimeZone",
+            "SET LOCAL TimeZone = 'Europe/Rome'", "SET TimeZone TO DEFAULT", "SET nonsense = 1", "RESET nonsense",
+            "SET application_name = 'wide'", "RESET application_name", "SHOW application_name",
+            "SELECT '2020-01-02 03:04:05+00'::timestamptz", "SELECT set_config('TimeZone', 'Asia/Kolkata', false)",
+            "SELECT set_config('DateStyle', 'German', true)", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "RELEASE s",
+            "DO $$ BEGIN RAISE NOTICE 'wide'; END $$", "START TRANSACTION READ ONLY"]
+WIDE_QUERIES = [*SETTINGS, *FORGETS, "BEGIN; SET TimeZone = 'Asia/Tokyo'; ROLLBACK", "RESET ALL; SELECT 1/0",
+                "SELECT 1; RESET TimeZone; SHOW TimeZone", "BEGIN; RESET ALL", "SET TimeZone = 'UTC'; SELECT 1/0",
+                "PREPARE q AS SELECT 1; EXECUTE q; DEALLOCATE q"]
+COPY_FROM = "COPY wire_rows FROM STDIN WHERE false"
+BUFFERS = [8 << 10, 16 << 10, 64 << 10, 128 << 10, 300_000]
 
 
 def request(rng):
@@ -58,9 +75,60 @@ def request(rng):
     return kinds[rng.choices(list(kinds), weights)[0]]()
 
 
-def conversation(seed):
+def copy_in(rng):
+    """COPY FROM with Syncs and Flushes where PostgreSQL ignores them. No unnamed COPY stays behind: a Bind of it would
+    begin a COPY that the next request breaks, and PostgreSQL ends the connection."""
+    batch = parse("", COPY_FROM) + bind() + execute()
+    start = rng.choice([query(COPY_FROM), batch, batch, query(f"SELECT 1; {COPY_FROM}; SELECT 2"),
+                        query(f"BEGIN; {COPY_FROM}")])
+    between = rng.choice([b"", b"", flush(), sync(), flush() + sync()])
+    data = rng.choice([b"", copy_data(b"1\tx\n"), copy_data(b"wrong\n") + copy_data(b"2\ty\n"),
+                       copy_data(b"1\tx") + copy_data(b"\n2\t\\N\n") + flush(),
+                       copy_data(b"3\tx\n") + sync() + copy_data(b"4\tx\n")])
+    end = rng.choice([copy_done(), copy_done(), copy_fail("no")]) + rng.choice([b"", copy_done(), copy_data(b"late")])
+    return start + between + data + end + (sync() + close("S") + sync() if start == batch else b"")
+
+
+def large(rng):
+    """A message that ends near the end of a buffer, or its answer does."""
+    size = rng.choice(BUFFERS) + rng.randrange(-40, 5)
+    return rng.choice([query("SELECT length('" + "t" * size + "')"), query(f"SELECT repeat('r', {size})"),
+                       extended("SELECT length($1::text)", ["p" * size]),
+                       query(COPY_FROM) + copy_data(b"1\t" + b"x" * size + b"\n") + copy_done()])
+
+
+def pipeline(rng):
+    """More batches than are on their way at once."""
+    one = rng.choice([extended("SELECT $1::int + 1", [5]) + sync(), query("SELECT 6"), sync(),
+                      extended("SELECT 7", name="seven") + close("S", "seven") + sync()])
+    return one * rng.choice([5, 63, 64, 65, 130])
+
+
+def wide_request(rng):
+    name, portal = rng.choice(NAMES), rng.choice(["", "", "p"])
+    kinds = {
+        "plain": lambda: request(rng),
+        "settings": lambda: extended(rng.choice(SETTINGS), rng.choice([(), (), (1,)]), name, portal),
+        "settings, prepared": lambda: parse(name, rng.choice(SETTINGS)),
+        "forgets": lambda: sync() + extended(rng.choice(FORGETS), (), name, portal) + sync(),
+        "query": lambda: query(rng.choice(WIDE_QUERIES)),
+        "large": lambda: large(rng),
+        "copy in": lambda: copy_in(rng),
+        "copy out": lambda: extended(rng.choice(["COPY (SELECT 1) TO STDOUT", "COPY (SELECT 1/0) TO STDOUT"])),
+        "pipeline": lambda: pipeline(rng),
+        "function": lambda: function_call(177, [b"40", rng.choice([b"2", None, b"x"])]),
+        "PREPARE": lambda: (query("BEGIN") + query("PREPARE q(int) AS SELECT $1 + 1") + query("EXECUTE q(1)")
+                            + extended("EXECUTE q(2)") + sync() + query("DEALLOCATE q") + query("COMMIT")),
+    }
+    weights = [24, 5, 3, 3, 6, 1, 2, 1, 1, 1, 1]
+    return kinds[rng.choices(list(kinds), weights)[0]]()
+
+
+def conversation(seed, wide=False):
     rng = random.Random(seed)
-    return [request(rng) for _ in range(rng.randrange(20, 120))] + [sync(), query("ROLLBACK"), query("DEALLOCATE ALL")]
+    make, most = (wide_request, 80) if wide else (request, 120)
+    return [make(rng) for _ in range(rng.randrange(20, most))] + [sync(), query("ROLLBACK"), query("RESET ALL"),
+                                                                  query("DEALLOCATE ALL")]
 
 
 def converse(port, requests, seed):
@@ -121,23 +189,52 @@ def difference(requests, expected, got):
     return f"from answer {at}:\nexpected {expected[begin:at + 5]}\ngot      {got[begin:at + 5]}\nsent {requests}"
 
 
+@pytest.mark.parametrize("wide", [False, True], ids=["plain", "wide"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_same_as_postgresql(shop, prepared, seed):
-    mine, other = conversation(seed), conversation(seed + 500_000)
-    expected = [converse(prepared.port, requests, seed) for requests in (mine, other)]
+def test_same_as_postgresql(shop, prepared, seed, wide):
+    told = [conversation(seed + 500_000 * i, wide) for i in range(3)]
+    expected = [converse(prepared.port, requests, seed) for requests in told]
     s = shop(prepared.port, max_prepared_statements=3, default_pool_size=1 + seed % 2)
-    results = [None, None]
+    got = in_threads(len(told), lambda i: through(s, told[i], seed))
+    for requests, wanted, answers in zip(told, expected, got):
+        assert answers == wanted, difference(requests, wanted, answers)
+    s.wait_idle()
 
-    def run(i, requests):
+
+def through(s, requests, seed):
+    try:
+        return converse(s.port, requests, seed)
+    except (AssertionError, Closed, OSError) as e:
+        return repr(e)
+
+
+def break_off(port, seed):
+    """Sends a part of a conversation, and ends it in one of the ways that there are, or is cancelled."""
+    rng = random.Random(seed)
+    data = b"".join(conversation(seed, wide=True))
+    how = rng.choice(["reset", "close", "finish", "terminate", "cancel"])
+    with Client(port).login("postgres", "shop") as c:
         try:
-            results[i] = converse(s.port, requests, seed)
-        except (AssertionError, Closed, OSError) as e:
-            results[i] = repr(e)
+            c.send(data[:rng.randrange(min(len(data), 100_000))])
+            for _ in range(rng.randrange(4) if how == "cancel" else 0):
+                send_cancel(port, c.pid, c.key)
+            if how == "terminate":
+                c.send(terminate())
+            if how in ("finish", "terminate"):
+                c.finish_writing()
+                c.recv_to_end()
+        except OSError:
+            pass  # what was sent had ended the connection
+        if how == "reset":
+            c.reset()
 
-    threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in enumerate((mine, other))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for i, requests in enumerate((mine, other)):
-        assert results[i] == expected[i], difference(requests, expected[i], results[i])
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_broken_off_anywhere(shop, prepared, seed):
+    """Whoever comes next is served, every server comes back, and nobody meets what others have left."""
+    s = shop(prepared.port, default_pool_size=1 + seed % 2)
+    in_threads(4, lambda i: break_off(s.port, seed * 10 + i))
+    with Client(s.port).login("postgres", "shop") as c:
+        assert rows_of(c.query("SHOW TimeZone")) == [[c.params["TimeZone"]]]
+        assert c.value("SELECT count(*) FROM pg_prepared_statements WHERE name !~ '^sluice_'") == "0"
+    s.wait_idle()
