@@ -144,11 +144,14 @@ void prepare_unbind(struct client *c)
     c->bound_portal = 0;
 }
 
-static void note_bound(const struct sending *m, const char *portal, struct client_stmt *st)
+/* st: NULL for the unnamed statement, and for a name that means nothing here. */
+static void note_bound(const struct sending *m, const struct msg_bind *bind, struct client_stmt *st)
 {
     prepare_unbind(m->c);
+    if (st == NULL && bind->name[0] != '\0')
+        return;
     m->c->bound = st == NULL ? NULL : client_stmt_use(st);
-    m->c->bound_portal = portal_number(portal);
+    m->c->bound_portal = portal_number(bind->portal);
 }
 
 /* The text that a portal was bound to in this batch; NULL: not known. */
@@ -183,12 +186,6 @@ static void put_departing(const struct sending *m)
     msg_parse(&m->s->conn.out, DEPARTING, "", span_of(NULL, 0));
     sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, NULL);
     conn_touch(&m->s->conn);
-}
-
-/* What a bound text does to prepared statements; NULL: not known. */
-static struct verb verb_of_bound(const char *sql)
-{
-    return verb_of(sql == NULL ? "" : sql);
 }
 
 /* The client's statement that is deallocated; NULL: none (*wait: if that is not yet certain). */
@@ -466,36 +463,17 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
     return SEND_OK;
 }
 
-/* Bind to a statement that deallocates one of the client's names: what it is bound to does so by the server's name. */
-static enum send_result bind_departing(const struct sending *m, const struct msg_bind *bind)
-{
-    forget_replay(m->c);
-    msg_parse(&m->s->conn.out, "", DEALLOCATE_DEPARTING, span_of(NULL, 0));
-    m->s->unnamed_asked = 0;
-    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
-    send_renamed(m, span_of(bind->portal, strlen(bind->portal) + 1), "", bind->rest);
-    sending_expect(m, EXPECT_BIND, EXPECT_FORWARD, EFFECT_NONE, NULL);
-    return SEND_OK;
-}
-
 enum send_result prepare_bind(const struct sending *m)
 {
     struct msg_bind bind;
-    struct client_stmt *st = NULL, *leaves;
-    struct verb verb;
-    bool whole = m->have == m->f->total, wait;
+    struct client_stmt *st = NULL;
+    bool whole = m->have == m->f->total;
 
     if (msgin_bind_head(sending_body(m), whole, &bind) == PARSE_OK) {
         if (resolve_name(m, bind.name, &st) == SEND_WAIT)
             return SEND_WAIT;
-        note_bound(m, bind.portal, st);
-        verb = verb_of_bound(bound_text(m->c, bind.portal));
-        leaves = departing(m, &verb, &wait);
-        if (wait)
-            return SEND_WAIT;
+        note_bound(m, &bind, st);
         stat_add(&worker_stats(m->c->worker, m->c->db)->bind_count, 1);
-        if (leaves != NULL)
-            return bind_departing(m, &bind);
     }
     if (st != NULL && st->about.outdated)
         return refuse(m, "0A000", "cached plan must not change result type");
@@ -546,13 +524,36 @@ enum send_result prepare_describe(const struct sending *m)
 
 /* --- Execute --- */
 
+/* The portal deallocates one of the client's names: another takes its place, which does so by the server's name. */
+static enum send_result execute_departing(const struct sending *m, const char *portal, struct client_stmt *st)
+{
+    struct buf *out = &m->s->conn.out;
+    size_t mark;
+
+    forget_replay(m->c);
+    put_departing(m);
+    msg_named(out, 'C', 'P', portal);
+    sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+    msg_parse(out, "", DEALLOCATE_DEPARTING, span_of(NULL, 0));
+    m->s->unnamed_asked = 0;
+    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
+    mark = msg_begin(out, 'B');
+    buf_put_cstr(out, portal);
+    buf_put(out, "\0\0\0\0\0\0", 7); /* the unnamed statement; no formats, parameters and results */
+    msg_end(out, mark);
+    sending_expect(m, EXPECT_BIND, EXPECT_SKIP, EFFECT_NONE, NULL);
+    sending_raw(m);
+    sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_CLIENT_STMT, client_op(st, NULL, m->s->batch));
+    return SEND_OK;
+}
+
 enum send_result prepare_execute(const struct sending *m)
 {
     struct client *c = m->c;
     struct reader r = reader_of(m->p + FRAME_HEADER, m->have - FRAME_HEADER);
     const char *portal = reader_cstr(&r);
     const char *sql = bound_text(c, portal);
-    struct verb verb = verb_of_bound(sql);
+    struct verb verb = verb_of(sql == NULL ? "" : sql);
     struct client_stmt *st;
     char *resets;
     bool wait;
@@ -561,12 +562,8 @@ enum send_result prepare_execute(const struct sending *m)
     if (wait)
         return SEND_WAIT;
     c->quiet = c->quiet || verb.kind == VERB_DISCARD || verb.kind == VERB_DEALLOCATE;
-    if (st != NULL) {
-        put_departing(m);
-        sending_raw(m);
-        sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_CLIENT_STMT, client_op(st, NULL, m->s->batch));
-        return SEND_OK;
-    }
+    if (st != NULL)
+        return execute_departing(m, portal, st);
     if (verb.kind == VERB_DISCARD || (verb.kind == VERB_DEALLOCATE && verb.all)) {
         sending_raw(m);
         msg_empty(&m->s->conn.out, 'H'); /* what follows in this batch may wait for the answer */

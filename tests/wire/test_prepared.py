@@ -323,3 +323,17 @@ def test_a_name_in_doubt_is_not_deallocated(shop, prepared):
     with Client(s.port).login("postgres", "shop") as client:
         got = client.ask(parse("a", "SELEC") + sync() + extended("DEALLOCATE a") + sync(), 2)
         assert errors_of(got) == ["42601", "26000"] and b'"a"' in got[-2].body
+
+
+def test_which_statement_a_portal_deallocates(shop, prepared):
+    """What is bound counts, and what its name means when it runs."""
+    s = shop(prepared.port)
+    with Client(s.port).login("postgres", "shop") as client:
+        got = client.ask(parse("", "DEALLOCATE a") + bind() + parse("a", "SELECT 1") + execute() + sync())
+        assert types_of(got) == "121CZ" and tags_of(got) == ["DEALLOCATE"]
+        got = client.ask(parse("", "DEALLOCATE a") + parse("a", "SELECT 1") + bind(name="nope") + execute() + sync())
+        assert errors_of(got) == ["26000"] and b'"nope"' in got[-2].body
+        got = client.ask(extended("DEALLOCATE a", portal="p", values=[1]) + sync())
+        assert errors_of(got) == ["08P01"]
+        got = client.ask(extended("DEALLOCATE a", portal="p") + execute("p") + sync())
+        assert tags_of(got) == ["DEALLOCATE"] and errors_of(got) == ["55000"]

@@ -194,7 +194,7 @@ def difference(requests, expected, got):
 def test_same_as_postgresql(shop, prepared, seed, wide):
     told = [conversation(seed + 500_000 * i, wide) for i in range(3)]
     expected = [converse(prepared.port, requests, seed) for requests in told]
-    s = shop(prepared.port, max_prepared_statements=3, default_pool_size=1 + seed % 2)
+    s = shop(prepared.port, max_prepared_statements=3, default_pool_size=1 + seed % 2, query_wait_notify=0)
     got = in_threads(len(told), lambda i: through(s, told[i], seed))
     for requests, wanted, answers in zip(told, expected, got):
         assert answers == wanted, difference(requests, wanted, answers)
@@ -232,7 +232,7 @@ def break_off(port, seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_broken_off_anywhere(shop, prepared, seed):
     """Whoever comes next is served, every server comes back, and nobody meets what others have left."""
-    s = shop(prepared.port, default_pool_size=1 + seed % 2)
+    s = shop(prepared.port, default_pool_size=1 + seed % 2, query_wait_notify=0)
     in_threads(4, lambda i: break_off(s.port, seed * 10 + i))
     with Client(s.port).login("postgres", "shop") as c:
         assert rows_of(c.query("SHOW TimeZone")) == [[c.params["TimeZone"]]]
