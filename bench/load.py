@@ -166,7 +166,7 @@ def read_summary(text):
 
     transactions = number(r"transactions actually processed: (\d+)")
     if transactions == 0:
-        raise BenchError("pgbench: no transaction was done")
+        raise BenchError("pgbench: no transaction was done; connecting may have taken all of SECONDS")
     return {"transactions": transactions, "tps": number(r"tps = ([\d.]+)"),
             "mean_ms": number(r"latency average = ([\d.]+)")}
 
