@@ -8,11 +8,13 @@ import time
 
 import pytest
 
+from lib.sluice import HOSTILE
 from lib.util import SLOWER, wait_for
 from lib.wire import (Client, bind, complete, copy_data, copy_done, data_row, errors_of, execute, extended, flush,
                       message, parse, query, row_description, rows_of, sync, tags_of, types_of)
 
 MIB = 1 << 20
+VOLUME = pytest.mark.skipif(HOSTILE, reason="too much to be read byte by byte")
 IN_KERNEL = 24 * MIB  # what the two sockets of a relayed stream may hold beside Sluice, with room to spare
 
 
@@ -67,6 +69,7 @@ def test_a_client_that_does_not_read(fakes, front):
         slow.close()
 
 
+@VOLUME
 def test_a_slow_reader_gets_everything(fakes, front):
     """Stopped and started again many times, not a byte is lost or doubled."""
     rows = 40_000
@@ -152,7 +155,7 @@ def test_a_batch_that_never_ends(fakes, front):
                                   + sync(),
                                   lambda n: parse("", "select $1") + bind(values=[b"v" * n]) + execute() + sync()],
                          ids=["query", "parse", "named parse", "bind"])
-@pytest.mark.parametrize("size", [MIB - 20, MIB, 5 * MIB])
+@pytest.mark.parametrize("size", [MIB - 20, MIB, pytest.param(5 * MIB, marks=VOLUME)])
 def test_messages_larger_than_any_buffer(fakes, front, make, size):
     """Beyond max_inspect too, they arrive as they were sent."""
     fake = fakes()
@@ -167,6 +170,7 @@ def test_messages_larger_than_any_buffer(fakes, front, make, size):
         assert c.value("select after") == "ok"
 
 
+@VOLUME
 def test_memory_for_a_huge_value_both_ways(fakes, front):
     """200 MB as a parameter, 200 MB as a row: neither is ever held."""
     size = 200 * MIB

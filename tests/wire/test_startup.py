@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lib.sluice import HOSTILE
 from lib.wire import (GSS_CODE, PROTO_3_0, PROTO_3_2, SSL_CODE, Client, Closed, Refused, cstr, gss_request, message,
                       password, query, rows_of, ssl_request, startup, sync, types_of)
 
@@ -262,6 +263,8 @@ def test_the_same_request_twice(fakes, front, code, shown):
 @pytest.mark.parametrize("behind", [startup("demo", "db"), b"x", ssl_request()], ids=["startup", "byte", "ssl"])
 def test_bytes_behind_the_request_are_refused(fakes, front, request_bytes, behind):
     """CVE-2021-23214: what came with the request in one segment was not encrypted, and is never acted on."""
+    if HOSTILE:
+        pytest.skip("read byte by byte, nothing ever comes with the request")
     s = front(fakes())
     with Client(s.port) as c:
         c.send(request_bytes + behind)
@@ -358,11 +361,10 @@ def test_direct_tls_hello_in_pieces(secure):
         c.send_split(outgoing.read(), 1)
         plain = b""
         while b"Z\0\0\0\x05I" not in plain:
-            incoming.write(c.sock.recv(1 << 16))
             try:
                 plain += tls.read(1 << 16)
             except ssl.SSLWantReadError:
-                pass
+                incoming.write(c.sock.recv(1 << 16))
         assert plain.startswith(b"R\0\0\0\x08\0\0\0\0")
 
 
