@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -272,6 +273,13 @@ def test_the_operating_systems_user_needs_no_password(sluice):
 # --- options that act on what the console shows ---
 
 
+def last_words(connection):
+    """What came unasked before the end. libpq may lose it where a statement meets the closed connection first."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.settimeout(5 * SLOWER)
+        return line.recv(65536)
+
+
 def test_server_fast_close_ends_sessions_between_transactions(pg, sluice):
     s = sluice(options={"pool_mode": "session", "server_fast_close": 1})
     idle, busy = s.connect(), s.connect()
@@ -279,13 +287,11 @@ def test_server_fast_close_ends_sessions_between_transactions(pg, sluice):
     busy.execute("BEGIN; SELECT 1")
     s.admin("RECONNECT")
     wait_for(lambda: len(pg.backends(usename="demo")) == 1, 5, "the idle session's server to be closed")
-    with pytest.raises(psycopg.OperationalError, match="database configuration changed"):
-        idle.execute("SELECT 1")
+    assert b"database configuration changed" in last_words(idle)
     assert busy.execute("SELECT 2").fetchone() == (2,)
     busy.execute("COMMIT")
     wait_for(lambda: not pg.backends(usename="demo"), 5, "the busy session's server to be closed")
-    with pytest.raises(psycopg.OperationalError, match="database configuration changed"):
-        busy.execute("SELECT 3")
+    assert b"database configuration changed" in last_words(busy)
     s.admin("SET server_fast_close = 0")
     calm = s.connect()
     calm.execute("SELECT 1")
