@@ -264,7 +264,7 @@ def test_new_functions_are_known_soon_after_their_ddl(trio):
         c.execute("CREATE FUNCTION made_here() RETURNS int LANGUAGE sql AS 'SELECT 1'")
         wait_for(lambda: explain(c, "SELECT made_here()")["Reason"] == "calls a volatile function", 5,
                  "the function to be known")
-        assert explain(c, "SELECT lower('A')")["Route"] == "replica"
+        wait_for(lambda: explain(c, "SELECT lower('A')")["Route"] == "replica", 5, "a replica to be fresh again")
 
 
 def test_a_client_that_is_ended_at_a_replica_is_told(trio):
