@@ -319,7 +319,7 @@ static bool run_on_primary(struct relay *r, const struct msg_error *e)
     struct client *c = r->c;
     struct server *s = r->s;
 
-    if (c == NULL || !c->conn.held || c->again_on || !routing_is_again(e->sqlstate))
+    if (c == NULL || !routing_is_guest(c, s) || !c->conn.held || c->again_on || !routing_is_again(e->sqlstate))
         return false;
     r->run = NULL;
     conn_take_back(&c->conn);

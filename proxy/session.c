@@ -448,6 +448,8 @@ static void rerun(struct client *c)
 /* The replica's answer was dropped: the primary gets the batch, ahead of what the client has sent since. */
 static void try_primary(struct client *c)
 {
+    if (c->conn.held)
+        conn_take_back(&c->conn);
     c->again_on = false;
     c->to_primary = true;
     buf_put_front(&c->conn.in, buf_head(&c->again), buf_used(&c->again));
@@ -566,7 +568,6 @@ void session_server_lost(struct client *c, struct server *s)
         return;
     }
     if (c->conn.held) {
-        conn_take_back(&c->conn);
         client_move(c, CLIENT_IDLE);
         try_primary(c);
         return;

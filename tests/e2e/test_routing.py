@@ -139,6 +139,20 @@ def test_errors_of_the_data_are_the_replicas_own(trio):
     assert counts(s, "from items")[1] > 0
 
 
+def test_an_error_of_both_is_told_once(trio):
+    """What the replica refuses and the primary refuses, too, is the primary's answer, and the end of it."""
+    s, _primary, _replicas = trio
+    with s.connect() as c:
+        time.sleep(0.1)
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            c.execute("SELECT 1 FROM nowhere")
+        time.sleep(0.1)
+        with pytest.raises(psycopg.errors.UndefinedTable):
+            c.execute("SELECT 1 FROM nowhere WHERE %s = 1", (1,))
+        assert c.execute("SELECT count(*) FROM items").fetchone() == (100,)
+    assert sum(row["reruns"] for row in s.admin("SHOW STATEMENTS") if "nowhere" in row["statement"]) == 2
+
+
 def test_replicas_die_and_nobody_sees_it(trio):
     s, _primary, replicas = trio
     stop = threading.Event()
