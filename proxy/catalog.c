@@ -88,12 +88,6 @@ static void facts_free(void *arg)
     free(facts);
 }
 
-static void turn_over(struct worker *w, void *arg)
-{
-    (void)w;
-    (void)arg;
-}
-
 static bool facts_equal(const struct catalog *a, const struct catalog *b)
 {
     if (a == NULL || a->count != b->count || a->changes != b->changes)
@@ -115,7 +109,7 @@ static void publish(struct database_state *db, struct catalog *facts)
     facts->number = numbers += 2;
     __atomic_store_n(&db->facts, facts, __ATOMIC_RELEASE);
     if (old != NULL)
-        workers_call(turn_over, facts_free, old);
+        workers_turn(facts_free, old);
 }
 
 static struct catalog *take_names(const struct reader_of_catalog *r)

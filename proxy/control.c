@@ -205,16 +205,10 @@ static void end_clients(struct worker *w, void *arg)
     }
 }
 
-static void turn_over(struct worker *w, void *arg)
-{
-    (void)w;
-    (void)arg;
-}
-
 /* What was told to the clients is sent at the end of each worker's turn: one turn more, and the process can go. */
 static void clients_ended(void *arg)
 {
-    workers_call(turn_over, loop_stop, arg);
+    workers_turn(loop_stop, arg);
 }
 
 static void poll_shutdown(void *arg);

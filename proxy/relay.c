@@ -513,7 +513,7 @@ static enum verdict on_parameter(struct relay *r, struct span body)
     const struct expect *head = expect_head(&s->expects);
     if (r->c == NULL || (head != NULL && !is_forwarded(r, head)))
         return RELAY_DROP;
-    if (routing_is_guest(r->c, s) && strcmp(pair.name, "in_hot_standby") == 0)
+    if (routing_hides(r->c, s, pair.name))
         return RELAY_DROP;
     r->c->vars = vars_with(r->c->vars, pair.name, pair.value, true);
     return RELAY_FORWARD;

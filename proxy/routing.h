@@ -41,6 +41,12 @@ static inline bool routing_is_guest(const struct client *c, const struct server 
     return routing_on_replica(s) && !c->standby;
 }
 
+/* What this server reports and c is not told: that a read went to a replica. */
+static inline bool routing_hides(const struct client *c, const struct server *s, const char *setting)
+{
+    return routing_is_guest(c, s) && strcmp(setting, "in_hot_standby") == 0;
+}
+
 /* What this replica's server shows is new enough for c. */
 bool routing_shows_enough(const struct client *c, const struct server *s);
 

@@ -71,19 +71,13 @@ static void send_settings(struct client *c, struct server *s, const struct lefto
     s->vars = after;
 }
 
-/* That a read went to a replica is nothing that its client is told. */
-static bool is_of_node(const struct client *c, const struct server *s, const char *name)
-{
-    return routing_is_guest(c, s) && strcmp(name, "in_hot_standby") == 0;
-}
-
 /* Settings that cannot be set, only told: the client hears what its present server has. */
 static void tell_fixed(struct client *c, const struct server *s)
 {
     for (size_t i = 0; i < s->vars->count; i++) {
         const struct var *v = &s->vars->v[i];
         const char *told;
-        if (!v->reported || var_settable(v->name) || is_of_node(c, s, v->name))
+        if (!v->reported || var_settable(v->name) || routing_hides(c, s, v->name))
             continue;
         told = vars_get(c->vars, v->name);
         if (told != NULL && strcmp(told, v->value) == 0)

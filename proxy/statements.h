@@ -45,7 +45,6 @@ struct statement_figures {
 struct reading {
     struct stmt_list *list; /* owned; NULL: nobody has read it */
     uint32_t reasons;       /* of all its statements together; REASON_CODE where nobody has read it */
-    uint32_t effects;       /* likewise */
     enum route_hint hint;
     struct route route;         /* as the catalog was in ... */
     uint64_t routed;            /* ... this generation; 0: not yet asked */

@@ -160,6 +160,17 @@ void workers_call(void (*fn)(struct worker *w, void *arg), void (*done)(void *ar
     }
 }
 
+static void nothing(struct worker *w, void *arg)
+{
+    (void)w;
+    (void)arg;
+}
+
+void workers_turn(void (*done)(void *arg), void *arg)
+{
+    workers_call(nothing, done, arg);
+}
+
 /* --- the pools' view of clients --- */
 
 static void hook_attached(struct waiter *wt, struct server *s)

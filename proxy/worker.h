@@ -106,6 +106,9 @@ void worker_post_pool(int worker, enum pool_message what, struct target *t, stru
  * control's. */
 void workers_call(void (*fn)(struct worker *w, void *arg), void (*done)(void *arg), void *arg);
 
+/* When every worker has had a turn, runs done(arg) in control's thread. */
+void workers_turn(void (*done)(void *arg), void *arg);
+
 /* The slot of a database's statistics in this worker. Thread: worker. */
 struct stats *worker_stats(struct worker *w, struct database_state *db);
 
