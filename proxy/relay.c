@@ -282,7 +282,7 @@ static enum verdict on_fatal(struct relay *r, const struct msg_error *e)
         session_server_lost(r->c, s);
     if (strncmp(e->sqlstate, "57P", 3) == 0)
         server_trouble(s);
-    server_kill(s, s->why);
+    server_close(s, s->why); /* it is still there until it closes its side: its place is not free before */
     return RELAY_GONE;
 }
 
