@@ -44,7 +44,8 @@ class Load:
                     connection.execute("INSERT INTO ledger VALUES (%s)", (number,))
                     connection.execute("COMMIT")
                 self.acknowledged.add(number)
-            except psycopg.Error as error:
+            except (psycopg.Error, ValueError) as error:
+                # ValueError is psycopg's own: a server that dies behind "BEGIN" gives libpq two results for it.
                 self.errors.append(error)
                 if connection is not None and connection.closed:
                     connection = None
