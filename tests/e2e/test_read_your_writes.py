@@ -1,0 +1,236 @@
+"""Nobody reads an older value than was acknowledged, and nobody's reads go back in time: over replicas that are slow,
+that pause, that are started anew and promoted, whatever the clients' synchronous_commit."""
+
+import itertools
+import random
+import threading
+import time
+
+import psycopg
+import pytest
+from lib.direct import Direct
+from lib.nodes import await_fresh, await_role, follow, front, where
+from lib.util import SANITIZER, SLOWER, wait_for
+
+ROUNDS = 10000 if not SANITIZER else 2000
+ROWS = 4
+
+
+@pytest.fixture
+def trio(own_pg):
+    """A primary with a table of counters, a replica that applies late, and another one."""
+    own_pg.psql("CREATE TABLE counters (id int PRIMARY KEY, n int NOT NULL) WITH (fillfactor = 50);"
+                f"INSERT INTO counters SELECT i, 0 FROM generate_series(0, {ROWS - 1}) i;"
+                "GRANT ALL ON counters TO demo")
+    late = own_pg.replica(own_pg.folder.name + "-late", recovery_min_apply_delay="15ms")
+    return own_pg, late, own_pg.replica(own_pg.folder.name + "-two")
+
+
+class Pauser:
+    """Pauses and resumes a replica's replay at random."""
+
+    def __init__(self, replica):
+        self.replica, self.pauses = replica, 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        chance = random.Random(7)
+        with self.replica.admin() as connection:
+            while not self._ended.is_set():
+                connection.execute("SELECT pg_wal_replay_pause()")
+                time.sleep(chance.uniform(0.005, 0.06))
+                connection.execute("SELECT pg_wal_replay_resume()")
+                time.sleep(chance.uniform(0.005, 0.06))
+                self.pauses += 1
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error):
+        self._ended.set()
+        self._thread.join(30 * SLOWER)
+        assert not self._thread.is_alive() and self.pauses > 3
+
+
+class Line:
+    """A client's connection, made anew where it broke, and what it has seen."""
+
+    def __init__(self, game, **settings):
+        self.game, self.connection = game, Direct(game.s.dsn(**settings))
+        self.seen = [0] * ROWS
+        self.chance = random.Random(len(game.lines))
+        game.lines.append(self)
+
+    def ask(self, *what, **how):
+        """The rows, or None where it failed as it may while the primary changes."""
+        try:
+            if self.connection.closed:
+                self.connection.connect()
+            return self.connection.ask(*what, **how)
+        except psycopg.Error as error:
+            self.game.errors.append(error)
+            if not self.game.forgiving:
+                raise
+            return None
+
+    def read(self, row):
+        """Reads a counter, in one of the ways that a client can, and compares."""
+        floor = self.game.acknowledged[row]
+        way = self.chance.randrange(3)
+        if way == 0:
+            rows = self.ask(f"SELECT n FROM counters WHERE id = {row}")
+        else:
+            rows = self.ask("SELECT n FROM counters WHERE id = $1", row, name=[None, "read"][way - 1])
+        if rows is None:
+            return None
+        got = int(rows[0][0])
+        if got < floor:
+            self.game.stale.append((row, got, floor))
+        if got < self.seen[row]:
+            self.game.back.append((row, got, self.seen[row]))
+        self.seen[row] = got
+        return got
+
+    def write(self, row, n):
+        """True if it is acknowledged."""
+        if self.chance.randrange(4) > 0:
+            return self.ask("UPDATE counters SET n = $1 WHERE id = $2", n, row, name="write") is not None
+        for sql in ("BEGIN", f"UPDATE counters SET n = {n} WHERE id = {row}", "COMMIT"):
+            if self.ask(sql) is None:
+                return False
+        return True
+
+    def find_out(self, row):
+        """What the row has, by the primary; None: it does not answer."""
+        rows = self.ask(f"SELECT n FROM counters WHERE id = {row} FOR UPDATE")
+        if rows is None and not self.connection.closed and self.connection.in_block:
+            self.ask("ROLLBACK")
+        return None if rows is None else int(rows[0][0])
+
+
+class Game:
+    """Each of some clients counts in a row of its own and reads it back, on its connection and on another; others read
+    all rows. There are times at which all write, and calm ones in which replicas come to be fresh."""
+
+    def __init__(self, s):
+        self.s = s
+        self.acknowledged = [0] * ROWS
+        self.rounds = 0
+        self.stale, self.back, self.errors, self.lines = [], [], [], []
+        self.forgiving = False  # errors are expected: the primary changes
+        self._flood = threading.Event()
+        self._over = threading.Event()
+        self._failed = []
+
+    def _tide(self):
+        for turn in itertools.count(1):
+            self._flood.set()
+            self._over.wait(0.1)
+            self._flood.clear()
+            if self._over.wait(0.04 if turn % 8 else 0.4):  # a long one, so that it is enough on a slow machine, too
+                return
+
+    def _count(self, row, writer, other, rounds):
+        n, done = 0, 0
+        while done < rounds and not self._over.is_set():
+            if not self._flood.is_set():
+                writer.read(row)
+                other.read(row)
+                time.sleep(0.004)
+            elif writer.write(row, n + 1):
+                n += 1
+                self.acknowledged[row] = n
+                for line in (writer, other):
+                    line.read(row)
+                done += 1
+                self.rounds += 1
+            else:  # nobody knows whether it was done, but the primary does
+                found = wait_for(lambda: (writer.find_out(row),), 60, "the primary", 0.01)[0]
+                assert found in (None, n, n + 1)
+                self.acknowledged[row] = n = n if found is None else found
+
+    def _watch(self, line):
+        while not self._over.is_set():
+            for row in range(ROWS):
+                line.read(row)
+            time.sleep(0.004)
+
+    def _start(self, work, *args):
+        def run():
+            try:
+                work(*args)
+            except BaseException as error:  # raised in play()
+                self._failed.append(error)
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def play(self, rounds, watchers=1, during=lambda: None):
+        """All clients, until so many rounds are done; meanwhile during() runs."""
+        counts = [(row, Line(self, options=f"-c synchronous_commit={'off' if row % 2 else 'on'}"), Line(self),
+                   rounds // ROWS) for row in range(ROWS)]
+        threads = [self._start(self._tide), *(self._start(self._watch, Line(self)) for _ in range(watchers)),
+                   *(self._start(self._count, *count) for count in counts)]
+        try:
+            during()
+            self.await_rounds(rounds)
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join(30 * SLOWER)
+        assert not any(thread.is_alive() for thread in threads) and not self._failed, self._failed
+
+    def await_rounds(self, count):
+        wait_for(lambda: self.rounds >= count or self._failed, 200, f"{count} rounds", every=0.01)
+        assert not self._failed, self._failed
+
+
+@pytest.mark.limit(300)
+def test_no_client_reads_its_past(trio, sluice):
+    primary, late, two = trio
+    s = front(sluice, primary, late, two, default_pool_size=8)
+    await_fresh(s, late, two)
+    game = Game(s)
+    served = []
+
+    def events():
+        with Pauser(two):
+            game.await_rounds(ROUNDS // 5)
+            late.restart("immediate")
+            game.await_rounds(2 * ROUNDS // 5)
+        served.append(where(s, "from counters")[1])
+        assert not game.errors, "nobody saw any of this"
+        # A stop that sends all to the replicas; the one that is late is promoted, the other follows it.
+        game.forgiving = True
+        primary.stop("fast")
+        late.promote()
+        follow(two, late)
+        await_role(s, late, "primary")
+        await_fresh(s, two)
+        game.forgiving = False
+        served.append(where(s, "from counters")[1])
+        game.await_rounds(4 * ROUNDS // 5)
+        with Pauser(two):
+            game.await_rounds(ROUNDS)
+
+    game.play(ROUNDS, watchers=2, during=events)
+    on_primary, on_replica = where(s, "from counters")
+    print(f"{game.rounds} rounds, {on_primary} reads on the primary, {on_replica} on replicas, "
+          f"{served[0]} of them before the promotion; {len(game.errors)} errors while the primary changed")
+    assert game.rounds >= ROUNDS and not game.stale and not game.back, (game.stale[:5], game.back[:5])
+    assert served[0] > ROUNDS // 20, "replicas did serve, before the promotion"
+    assert on_replica - served[1] > ROUNDS // 20, "and after it"
+
+
+@pytest.mark.limit(120)
+def test_without_the_promise_reads_are_stale(trio, sluice):
+    """The same clients see their past where they asked for no more: the test above can fail."""
+    primary, late, two = trio
+    s = front(sluice, primary, late, two, default_pool_size=8, read_your_writes="off")
+    await_fresh(s, late, two)
+    game = Game(s)
+    with Pauser(two):
+        game.play(400, watchers=2)
+    assert game.stale and game.back
