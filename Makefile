@@ -46,7 +46,7 @@ fuzz_sources := $(wildcard tests/fuzz/fuzz_*.c)
 fuzz_programs := $(fuzz_sources:tests/fuzz/%.c=build/fuzz/%)
 
 .DELETE_ON_ERROR:
-.PHONY: all check lint unit unit-programs fuzz fuzz-programs bench bench-parse demo demo-stop install
+.PHONY: all check lint unit unit-programs fuzz fuzz-programs regress bench bench-parse demo demo-stop install
 .PHONY: clean format reference deps help
 
 all: $(program) ## build the program: ./sluice (with SAN= or HOSTILE=: build/VARIANT/sluice)
@@ -98,6 +98,11 @@ unit: ## the unit tests
 
 fuzz: fuzz-programs ## every fuzz target for FUZZ_SECONDS (60)
 	tests/fuzz/run $(FUZZ_SECONDS) $(fuzz_programs)
+
+regress: ## PostgreSQL's own regression suite through Sluice, compared with a direct run (TESTS= POOL_MODE=)
+	tests/regress/fetch
+	$(MAKE) -s all
+	SLUICE_BIN='$(program)' tests/regress/run
 
 bench: ## compare direct PostgreSQL, Sluice and PgBouncer (bench/README.md says what to ask for)
 	tests/deps bench
