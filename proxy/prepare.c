@@ -553,7 +553,9 @@ enum send_result prepare_execute(const struct sending *m)
     struct reader r = reader_of(m->p + FRAME_HEADER, m->have - FRAME_HEADER);
     const char *portal = reader_cstr(&r);
     const char *sql = bound_text(c, portal);
-    struct verb verb = verb_of(sql == NULL ? "" : sql);
+    struct shape *shape = bound_shape(c, sql);
+    bool searched = sql != NULL && shape_may(shape, SENDING_VERB_EFFECTS);
+    struct verb verb = verb_of(searched ? sql : "");
     struct client_stmt *st;
     char *resets;
     bool wait;
@@ -571,10 +573,10 @@ enum send_result prepare_execute(const struct sending *m)
         sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_FORGETS, NULL);
         return SEND_OK;
     }
-    resets = sql == NULL ? NULL : sending_resets(sql);
+    resets = searched ? sending_resets(sql) : NULL;
     sending_raw(m);
     sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
-    statement_sent(c, m->s, bound_shape(c, sql));
+    statement_sent(c, m->s, shape);
     c->quiet = c->quiet || resets != NULL;
     return SEND_OK;
 }

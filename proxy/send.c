@@ -205,35 +205,51 @@ static bool query_deallocate(const struct sending *m, enum send_result *result)
     return v.kind == VERB_DEALLOCATE && !v.all && prepare_deallocate(m, v.name, result);
 }
 
-static void note_statement(const struct sending *m, const char *sql, size_t len)
+/* For the line of a slow query. */
+static void note_literal(struct client *c, const char *sql, size_t len)
 {
-    const struct options *o = &m->c->worker->config->opt;
+    const struct options *o = &c->worker->config->opt;
 
-    statement_sent(m->c, m->s, statement_read(m->c, sql, len));
-    if (UNLIKELY(o->log_statement_text && o->slow_query_ms > 0)) {
-        buf_consume(&m->c->literal, buf_used(&m->c->literal));
-        buf_put(&m->c->literal, sql, len);
-    }
+    if (LIKELY(!o->log_statement_text || o->slow_query_ms == 0))
+        return;
+    buf_consume(&c->literal, buf_used(&c->literal));
+    buf_put(&c->literal, sql, len);
 }
 
-static void query_as_it_is(const struct sending *m, bool text)
+/* A text that is there whole. */
+static enum send_result query_text(const struct sending *m)
 {
-    char *resets = text ? sending_resets((const char *)m->p + FRAME_HEADER) : NULL;
+    const char *sql = (const char *)m->p + FRAME_HEADER;
+    size_t len = m->have - FRAME_HEADER - 1;
+    struct shape *shape = statement_read(m->c, sql, len);
+    bool searched = shape_may(shape, SENDING_VERB_EFFECTS);
+    enum send_result result;
+    char *resets;
 
+    if (searched && query_deallocate(m, &result))
+        return result;
+    resets = searched ? sending_resets(sql) : NULL;
     m->c->quiet = m->c->quiet || resets != NULL;
     sending_raw(m);
     sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
-    if (text)
-        note_statement(m, (const char *)m->p + FRAME_HEADER, m->have - FRAME_HEADER - 1);
+    statement_sent(m->c, m->s, shape);
+    note_literal(m->c, sql, len);
+    return SEND_OK;
+}
+
+/* A long one, or one that the server will refuse. */
+static enum send_result query_unread(const struct sending *m)
+{
+    sending_raw(m);
+    sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, EFFECT_NONE, NULL);
+    return SEND_OK;
 }
 
 static enum send_result send_query(const struct sending *m)
 {
     bool text = m->have == m->f->total && m->have > FRAME_HEADER && m->p[m->have - 1] == '\0';
-    enum send_result result = SEND_OK;
+    enum send_result result = text ? query_text(m) : query_unread(m);
 
-    if (!text || !query_deallocate(m, &result))
-        query_as_it_is(m, text);
     if (result == SEND_OK) {
         unnamed_stmt_set(&m->c->unnamed, NULL); /* PostgreSQL drops it, too */
         m->c->unnamed_batch = m->s->batch;

@@ -32,6 +32,8 @@ static inline void sending_expect(const struct sending *m, enum expect_type type
 void sending_raw(const struct sending *m);
 /* True if a batch before the present one still has no ReadyForQuery. */
 bool sending_after_others(const struct server *s);
+/* What statements have that verb.h looks for: a text without it is not searched. */
+#define SENDING_VERB_EFFECTS ((uint32_t)EFFECT_SETTING | EFFECT_PREPARED | EFFECT_DISCARD)
 /* Notes the settings that a text RESETs; NULL if there are none. Consumed as the argument of EFFECT_RESET. */
 char *sending_resets(const char *sql);
 

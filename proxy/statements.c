@@ -23,8 +23,10 @@ static struct reading *reading_new(const char *why_not)
     struct reading *r = mem_zalloc(sizeof *r);
 
     r->why_not = why_not;
-    if (why_not != NULL)
+    if (why_not != NULL) {
         r->reasons = REASON_CODE;
+        r->effects = UINT32_MAX;
+    }
     return r;
 }
 
@@ -45,8 +47,10 @@ static struct reading *read_tree(const char *sql, size_t len)
         return reading_new(error.status == PGTREE_REFUSED ? "the grammar refuses it" : "it is too long");
     struct reading *r = reading_new(NULL);
     r->list = list;
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++) {
         r->reasons |= list->stmts[i]->reasons;
+        r->effects |= list->stmts[i]->effects;
+    }
     return r;
 }
 

@@ -45,6 +45,7 @@ struct statement_figures {
 struct reading {
     struct stmt_list *list; /* owned; NULL: nobody has read it */
     uint32_t reasons;       /* of all its statements together; REASON_CODE where nobody has read it */
+    uint32_t effects;       /* likewise; all bits where nobody has read it */
     enum route_hint hint;
     struct route route;         /* as the catalog was in ... */
     uint64_t routed;            /* ... this generation; 0: not yet asked */
@@ -80,6 +81,13 @@ struct shape *statement_of_text(struct client *c, const struct stmt_text *text);
 static inline struct reading *reading_of(const struct shape *s)
 {
     return s->value;
+}
+
+/* True if a run may have one of these effects (enum stmt_effect), as far as the grammar tells. Of a text that nobody
+ * has read, and of no shape at all, nobody knows. */
+static inline bool shape_may(const struct shape *s, uint32_t effects)
+{
+    return s == NULL || (reading_of(s)->effects & effects) != 0;
 }
 
 /* The entry that was pushed last on s is a run of this shape (NULL: of one that is not known). */
