@@ -242,6 +242,7 @@ static enum send_result query_unread(const struct sending *m)
 {
     sending_raw(m);
     sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, EFFECT_NONE, NULL);
+    m->c->writes = true; /* for all that we know */
     return SEND_OK;
 }
 
@@ -303,6 +304,7 @@ static enum send_result translate(const struct sending *m)
         sending_raw(m);
         sending_expect(m, EXPECT_FUNCTION, EXPECT_FORWARD, EFFECT_NONE, NULL);
         m->c->in_batch = false;
+        m->c->writes = true; /* for all that we know */
         return SEND_OK;
     case 'S':
         send_sync(m);

@@ -8,6 +8,7 @@ import time
 
 import psycopg
 import pytest
+from lib import wire
 from lib.direct import Direct
 from lib.nodes import await_fresh, await_role, follow, front, where
 from lib.util import SANITIZER, SLOWER, wait_for
@@ -234,3 +235,80 @@ def test_without_the_promise_reads_are_stale(trio, sluice):
     with Pauser(two):
         game.play(400, watchers=2)
     assert game.stale and game.back
+
+
+# --- every way to write -----------------------------------------------------------------------------------------------
+
+MARKS = """
+CREATE TABLE marks (filler text); GRANT ALL ON marks TO demo;
+CREATE FUNCTION mark(filler text) RETURNS int LANGUAGE sql AS $$INSERT INTO marks VALUES (filler) RETURNING 1$$;
+CREATE PROCEDURE marker() LANGUAGE sql AS $$INSERT INTO marks VALUES ('')$$;
+"""
+LONG = "x" * 1500000  # more than max_inspect
+BY_TEXT = [
+    "INSERT INTO marks VALUES ('')", f"INSERT INTO marks VALUES ('') /* {LONG} */", "SELECT mark('')", "CALL marker()",
+    "DO 'BEGIN INSERT INTO marks VALUES (1); END'", "SELECT 1; INSERT INTO marks VALUES (''); SELECT 2",
+    "WITH i AS (INSERT INTO marks VALUES ('') RETURNING 1) SELECT * FROM i",
+    "BEGIN; INSERT INTO marks VALUES (''); COMMIT",
+    "BEGIN; PREPARE p AS INSERT INTO marks VALUES (''); EXECUTE p; COMMIT",
+    "EXPLAIN ANALYZE INSERT INTO marks VALUES ('')",
+    "TRUNCATE marks; INSERT INTO marks SELECT FROM generate_series(1, %d)",
+]
+
+
+def _copy(client):
+    with client.cursor() as cursor, cursor.copy("COPY marks FROM STDIN") as copy:
+        copy.write("x\n")
+
+
+def _commit_prepared(client):
+    for sql in ("BEGIN", "INSERT INTO marks VALUES ('')", "PREPARE TRANSACTION 'of a mark'"):
+        client.execute(sql)
+    client.execute("COMMIT PREPARED 'of a mark'")
+
+
+def _pipeline(client):
+    with client.pipeline():
+        client.execute("SELECT 1")
+        client.execute("INSERT INTO marks VALUES ('')")
+        client.execute("SELECT 1")
+
+
+def _call_by_protocol(client):
+    oid, = client.execute("SELECT 'mark'::regproc::oid").fetchone()
+    with wire.Client(client.info.port).login("demo", "shop") as line:
+        assert "V" in wire.types_of(line.ask(wire.function_call(oid, [b"x"])))
+
+
+BY_OTHER_MEANS = [
+    lambda client: client.execute("INSERT INTO marks VALUES (%s)", (LONG,)),
+    lambda client: client.execute("INSERT INTO marks VALUES (%s)", (LONG,), prepare=True),
+    lambda client: client.execute(f"INSERT INTO marks VALUES (%s) /* {LONG} */", ("",)),
+    _copy, _commit_prepared, _pipeline, _call_by_protocol,
+]
+
+
+def test_whatever_way_it_was_written_others_read_it(own_pg, sluice):
+    own_pg.psql(MARKS)
+    replica = own_pg.replica(own_pg.folder.name + "-one")
+    s = front(sluice, own_pg, replica, auth_type="trust")
+    await_fresh(s, replica)
+    reader = s.connect()
+
+    def reads_from_replica():
+        plan = reader.execute("EXPLAIN (SLUICE) SELECT count(*) FROM marks", prepare=False).fetchall()
+        return ("Route: replica",) in plan and any(line.endswith(f":{replica.port}") for line, in plan)
+
+    def count():
+        return reader.execute("SELECT count(*) FROM marks").fetchone()[0]
+    for number, write in enumerate((*BY_TEXT, *BY_OTHER_MEANS)):
+        wait_for(reads_from_replica, 10, "the replica to be fresh", every=0.01)
+        before = count()
+        replica.query("SELECT pg_wal_replay_pause()")
+        if isinstance(write, str):
+            s.connect().execute(write.replace("%d", str(before + 1)))
+        else:
+            write(s.connect())
+        assert (number, count()) == (number, before + 1)
+        replica.query("SELECT pg_wal_replay_resume()")
+    assert where(s, "select count (*) from marks") [1] >= len(BY_TEXT), "what was there before"
