@@ -11,13 +11,15 @@ static uint64_t key_hash(const struct cache_key *key)
 {
     uint64_t more = ((uint64_t)key->database << 32 | key->flags) * UINT64_C(0x9e3779b97f4a7c15);
 
+    more += key->user * UINT64_C(0xd6e8feb86659fd93);
+
     return key->hash ^ more ^ more >> 32;
 }
 
 static bool shape_is(const struct shape *s, const struct cache_key *key, uint64_t hash)
 {
-    return s->hash == hash && s->database == key->database && s->flags == key->flags && s->text_len == key->text.len &&
-           memcmp(s->text, key->text.ptr, key->text.len) == 0;
+    return s->hash == hash && s->database == key->database && s->user == key->user && s->flags == key->flags &&
+           s->text_len == key->text.len && memcmp(s->text, key->text.ptr, key->text.len) == 0;
 }
 
 static struct shape *find(const struct cache *c, const struct cache_key *key, uint64_t hash)
@@ -80,6 +82,7 @@ static struct shape *shape_new(const struct cache_key *key, uint64_t hash)
     assert(key->text.len < UINT32_MAX);
     s->hash = hash;
     s->database = key->database;
+    s->user = key->user;
     s->flags = key->flags;
     s->text_len = (uint32_t)key->text.len;
     memcpy(s->text, key->text.ptr, key->text.len);

@@ -19,6 +19,7 @@ struct cache_key {
     struct span text; /* normalised */
     uint64_t hash;    /* of the text, with the process's seed */
     uint32_t database;
+    uint32_t user;
     uint32_t flags; /* that the text was read with */
 };
 
@@ -28,8 +29,9 @@ struct shape {
     void *value;        /* what `make` gave; may be NULL */
     size_t value_bytes; /* as `make` said */
     uint64_t hits;      /* how often it was found, the first time not counted */
-    uint64_t hash;      /* of text, database and flags */
+    uint64_t hash;      /* of text, database, user and flags */
     uint32_t database;
+    uint32_t user;
     uint32_t flags;
     uint32_t holders;
     bool used; /* since it came to where it is in `ages` */

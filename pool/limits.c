@@ -80,6 +80,7 @@ static struct database_state *database_locked(const char *name, bool make)
         return NULL;
     struct name_node *n = mem_zalloc(sizeof *n);
     n->db.name = mem_strdup(name);
+    n->db.index = limits.databases == NULL ? 0 : limits.databases->db.index + 1;
     n->next = limits.databases;
     limits.databases = n;
     return &n->db;
@@ -92,6 +93,7 @@ static struct user_state *user_locked(const char *name)
             return &n->user;
     struct name_node *n = mem_zalloc(sizeof *n);
     n->user.name = mem_strdup(name);
+    n->user.index = limits.users == NULL ? 0 : limits.users->user.index + 1;
     n->next = limits.users;
     limits.users = n;
     return &n->user;

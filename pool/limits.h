@@ -18,6 +18,7 @@ struct catalog;
 /* A database as clients name it. Never freed. */
 struct database_state {
     char *name;
+    uint32_t index;          /* its own among all databases */
     int servers;             /* mutex: permits taken, over all its targets */
     int servers_max;         /* mutex: 0 = no limit */
     int clients;             /* atomic */
@@ -35,6 +36,7 @@ struct database_state {
 
 struct user_state {
     char *name;
+    uint32_t index;  /* its own among all users */
     int servers;     /* mutex */
     int servers_max; /* mutex to write, atomic to read: 0 = no limit */
     int clients;     /* atomic */

@@ -310,6 +310,7 @@ static bool run_again(struct relay *r, const struct msg_error *e)
     }
     for (uint32_t i = 0; i < s->expects.count; i++)
         expect_at(&s->expects, i)->verdict = EXPECT_SKIP;
+    statement_rerun(s);
     return true;
 }
 

@@ -559,7 +559,7 @@ static void answer_lost_batches(struct client *c, const struct server *s)
     conn_touch(&c->conn);
 }
 
-void session_server_lost(struct client *c, struct server *s)
+static void lose_server(struct client *c, struct server *s, bool timed_out)
 {
     c->server = NULL;
     s->owner = NULL;
@@ -568,10 +568,12 @@ void session_server_lost(struct client *c, struct server *s)
         return;
     }
     if (c->conn.held) {
+        statement_rerun(s);
         client_move(c, CLIENT_IDLE);
         try_primary(c);
         return;
     }
+    statement_lost(c, s, timed_out);
     if (s->stream_left > 0 && s->stream_forward) {
         client_drop(c, "server was lost in the middle of a message"); /* no error could be told apart from data */
         return;
@@ -588,6 +590,11 @@ void session_server_lost(struct client *c, struct server *s)
     buf_free(&c->replay);
     c->replaying = false;
     client_wake(c);
+}
+
+void session_server_lost(struct client *c, struct server *s)
+{
+    lose_server(c, s, false);
 }
 
 /* --- time limits --- */
@@ -626,7 +633,7 @@ static void cut_statement(struct client *c)
              reads ? "" : "; its outcome is unknown");
     stat_add(&worker_stats(c->worker, c->db)->timeout_count, 1);
     c->failed_block = s->tx != 'I';
-    session_server_lost(c, s);
+    lose_server(c, s, true);
     s->stuck_message = true;
     server_close(s, "no answer after statement_timeout and cancel_grace");
 }
@@ -658,9 +665,10 @@ static void tick_active(struct client *c, usec_t now)
 
     if (c->replication)
         return; /* a stream has no end that could be late */
-    if (running && is_over(LIMIT_OF(c, query_timeout), c->query_at, now))
+    if (running && is_over(LIMIT_OF(c, query_timeout), c->query_at, now)) {
+        statement_lost(c, s, true);
         fate_meet(c, FATE_QUERY_TIMEOUT);
-    else if (is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
+    } else if (is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
         fate_meet(c, FATE_TRANSACTION_TIMEOUT);
     else if (running)
         tick_statement(c, now);

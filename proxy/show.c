@@ -134,6 +134,8 @@ void show_collect_numbers(struct worker *w, void *show)
     for (int state = 0; state < CLIENT_LINGER; state++)
         n[state <= CLIENT_AUTH ? NUMBER_LOGIN_CLIENTS : NUMBER_USED_CLIENTS] += w->client_count[state];
     n[NUMBER_CONSOLES] = w->client_count[CLIENT_CONSOLE];
+    n[NUMBER_SHAPES] = (int64_t)w->statements.cache.count;
+    n[NUMBER_SHAPE_BYTES] = (int64_t)w->statements.cache.bytes;
     for (uint32_t i = 0; i < w->slot_count; i++)
         n[NUMBER_FREE_CLIENTS] += w->slots[i].client == NULL;
     LIST_FOR_EACH (it, &w->pools.all) {
@@ -222,6 +224,7 @@ void show_print_mem(struct show *s)
 {
     int64_t clients = show_number(s, NUMBER_USED_CLIENTS) + show_number(s, NUMBER_LOGIN_CLIENTS);
     int64_t servers = show_number(s, NUMBER_FREE_SERVERS) + show_number(s, NUMBER_USED_SERVERS);
+    int64_t shapes = show_number(s, NUMBER_SHAPES), shape_bytes = show_number(s, NUMBER_SHAPE_BYTES);
     size_t texts, bytes;
 
     stmt_text_usage(&texts, &bytes);
@@ -232,6 +235,7 @@ void show_print_mem(struct show *s)
     mem_row(s, "client_slot_cache", sizeof(struct client_slot), clients, show_number(s, NUMBER_FREE_CLIENTS));
     mem_row(s, "server_cache", sizeof(struct server), servers, 0);
     mem_row(s, "prepared_statement_cache", texts == 0 ? 0 : bytes / texts, (int64_t)texts, 0);
+    mem_row(s, "statement_cache", shapes == 0 ? 0 : (size_t)(shape_bytes / shapes), shapes, 0);
 }
 
 /* --- what the process knows of itself --- */

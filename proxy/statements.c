@@ -35,6 +35,7 @@ static void reading_free(void *value)
     struct reading *r = value;
 
     stmt_list_free(r->list);
+    free(r->nodes);
     free(r);
 }
 
@@ -55,6 +56,7 @@ static struct reading *read_tree(const char *sql, size_t len)
 }
 
 struct make {
+    const struct client *client;
     const struct fingerprint *fingerprint;
     const char *sql;
     size_t len;
@@ -89,6 +91,8 @@ static void *make_reading(void *arg, size_t *value_bytes)
     else
         r = read_tree(m->sql, m->len);
     r->hint = hint_of(m);
+    r->db = m->client->db;
+    r->user = m->client->user;
     *value_bytes = sizeof *r + (r->list == NULL ? 0 : r->list->arena.size_bytes);
     return r;
 }
@@ -137,10 +141,11 @@ struct shape *statement_read(struct client *c, const char *sql, size_t len)
     fingerprint_read(f, sql, len, flags, s->seed);
     if (f->flags & FINGERPRINT_UNREADABLE)
         return NULL; /* each would be a shape of its own */
-    struct make make = {.fingerprint = f, .sql = sql, .len = len, .standard_strings = standard};
+    struct make make = {.client = c, .fingerprint = f, .sql = sql, .len = len, .standard_strings = standard};
     struct cache_key key = {.text = span_of(buf_head(&f->text), buf_used(&f->text)),
                             .hash = f->hash,
-                            .database = (uint32_t)c->target->index,
+                            .database = c->db->index,
+                            .user = c->user->index,
                             .flags = flags};
     return cache_get(&s->cache, &key, &make);
 }
@@ -149,12 +154,11 @@ struct shape *statement_of_text(struct client *c, const struct stmt_text *text)
 {
     struct statements *s = &c->worker->statements;
     struct memo *m = &s->memo[text->key[0] % MEMO_SLOTS];
-    uint64_t target = (uint64_t)c->target->index;
 
     if (!c->worker->config->opt.sql_aware)
         return NULL;
-    if (m->shape != NULL && m->key[0] == text->key[0] && m->key[1] == text->key[1] && m->target == target &&
-        !m->shape->dropped) {
+    if (m->shape != NULL && m->key[0] == text->key[0] && m->key[1] == text->key[1] && m->database == c->db->index &&
+        m->user == c->user->index && !m->shape->dropped) {
         m->shape->used = true;
         return m->shape;
     }
@@ -163,7 +167,8 @@ struct shape *statement_of_text(struct client *c, const struct stmt_text *text)
         return NULL;
     if (m->shape != NULL)
         cache_release(&s->cache, m->shape);
-    *m = (struct memo){.key = {text->key[0], text->key[1]}, .target = target, .shape = shape};
+    *m = (struct memo){
+        .key = {text->key[0], text->key[1]}, .database = c->db->index, .user = c->user->index, .shape = shape};
     cache_hold(shape);
     return shape;
 }
@@ -204,30 +209,55 @@ static uint64_t class_floor(unsigned class)
     return class < 4 ? class : (uint64_t)(4 + class % 4) << (class / 4 - 1);
 }
 
-uint64_t statement_percentile(const struct statement_figures *f, double share)
+uint64_t statement_percentile(const struct spread *t, uint64_t all, double share)
 {
-    uint64_t count = 0, seen = 0;
+    uint64_t seen = all - t->count;
 
-    for (unsigned i = 0; i < RUN_CLASSES; i++)
-        count += f->classes[i];
+    if ((double)seen >= share * (double)all)
+        return 0;
     for (unsigned i = 0; i < RUN_CLASSES; i++) {
-        seen += f->classes[i];
-        if (seen > 0 && (double)seen >= share * (double)count)
-            return MIN(MAX(class_floor(i + 1) - 1, f->run_min_us), f->run_max_us);
+        seen += t->classes[i];
+        if ((double)seen >= share * (double)all)
+            return MIN(MAX(class_floor(i + 1) - 1, t->min_us), t->max_us);
     }
-    return 0;
+    return t->max_us;
 }
 
-static void count_run(struct client *c, struct server *s, struct statement_figures *f, uint64_t us)
+static void spread_add(struct spread *t, uint64_t us)
 {
-    f->run_us += us;
-    f->run_min_us = f->calls == 0 ? us : MIN(f->run_min_us, us);
-    f->run_max_us = MAX(f->run_max_us, us);
-    f->classes[run_class(us)]++;
+    t->min_us = t->count == 0 ? us : MIN(t->min_us, us);
+    t->max_us = MAX(t->max_us, us);
+    t->total_us += us;
+    t->classes[run_class(us)]++;
+    t->count++;
+}
+
+/* A handful of nodes at most. */
+static void count_node(struct reading *r, const struct node *node)
+{
+    size_t i = 0;
+
+    while (i < r->node_count && r->nodes[i].node != node)
+        i++;
+    if (UNLIKELY(i == r->node_count)) {
+        r->nodes = mem_realloc(r->nodes, ++r->node_count * sizeof *r->nodes);
+        r->nodes[i] = (struct node_calls){.node = node};
+    }
+    r->nodes[i].calls++;
+}
+
+static void count_run(struct client *c, struct server *s, struct reading *r, uint64_t us)
+{
+    struct statement_figures *f = &r->f;
+
+    spread_add(&f->run, us);
+    if (c->waited_us > 0)
+        spread_add(&f->wait, (uint64_t)c->waited_us);
+    if (s->at_node != NULL)
+        count_node(r, s->at_node);
     f->calls++;
     f->rows += s->run_rows;
     f->bytes += s->run_bytes;
-    f->wait_us += (uint64_t)c->waited_us;
     f->errors += s->run_failed;
     f->on_replica += routing_on_replica(s);
     f->last_at = c->worker->loop.now;
@@ -240,7 +270,7 @@ void statement_done(struct client *c, struct server *s, const struct expect *e)
     if (e->shape != NULL) {
         uint64_t us = s->run_at == 0 ? 0 : (uint64_t)(now - s->run_at);
         usec_t limit = (usec_t)c->worker->config->opt.slow_query_ms * USEC_PER_MSEC;
-        count_run(c, s, &reading_of(e->shape)->f, us);
+        count_run(c, s, reading_of(e->shape), us);
         if (UNLIKELY(limit > 0 && (usec_t)us >= limit))
             slow_query_note(c, e->shape, us);
     }
@@ -267,9 +297,34 @@ void statement_failed(struct client *c, struct server *s, const char *sqlstate)
     }
 }
 
+void statement_lost(struct client *c, struct server *s, bool timed_out)
+{
+    for (uint32_t i = 0; i < s->expects.count; i++) {
+        const struct expect *e = expect_at(&s->expects, i);
+        if (e->shape != NULL && e->client_id == c->id && e->verdict == EXPECT_FORWARD) {
+            s->run_failed = true;
+            reading_of(e->shape)->f.timeouts += timed_out;
+            statement_done(c, s, e);
+            return; /* what stands behind it did not begin, as far as anybody knows */
+        }
+    }
+}
+
+void statement_rerun(struct server *s)
+{
+    for (uint32_t i = 0; i < s->expects.count; i++) {
+        const struct expect *e = expect_at(&s->expects, i);
+        if (e->shape != NULL)
+            reading_of(e->shape)->f.reruns++;
+    }
+}
+
 void statements_reset(struct worker *w, void *unused)
 {
     (void)unused;
-    LIST_FOR_EACH (it, &w->statements.cache.ages)
-        memset(&reading_of(LIST_ENTRY(it, struct shape, age))->f, 0, sizeof(struct statement_figures));
+    LIST_FOR_EACH (it, &w->statements.cache.ages) {
+        struct reading *r = reading_of(LIST_ENTRY(it, struct shape, age));
+        memset(&r->f, 0, sizeof r->f);
+        r->node_count = 0;
+    }
 }

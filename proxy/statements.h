@@ -27,6 +27,12 @@ struct options;
 /* Run times in classes of a quarter of an octave: class 4k+j holds (4+j) * 2^(k-2) us and more, up to an hour. */
 #define RUN_CLASSES 128
 
+/* Times of one kind. */
+struct spread {
+    uint64_t count, total_us, min_us, max_us;
+    uint32_t classes[RUN_CLASSES];
+};
+
 struct statement_figures {
     uint64_t calls;
     uint64_t errors;
@@ -35,10 +41,15 @@ struct statement_figures {
     uint64_t rows;
     uint64_t bytes; /* of the answers */
     uint64_t on_replica;
-    uint64_t wait_us;
-    uint64_t run_us, run_min_us, run_max_us;
     usec_t last_at;
-    uint32_t classes[RUN_CLASSES];
+    struct spread run;
+    struct spread wait; /* for a server; only of those that waited at all */
+};
+
+/* How many of a shape's calls one node has answered. */
+struct node_calls {
+    const struct node *node;
+    uint64_t calls;
 };
 
 /* The value of a shape. */
@@ -47,10 +58,14 @@ struct reading {
     uint32_t reasons;       /* of all its statements together; REASON_CODE where nobody has read it */
     uint32_t effects;       /* likewise; all bits where nobody has read it */
     enum route_hint hint;
-    struct route route;         /* as the catalog was in ... */
-    uint64_t routed;            /* ... this generation; 0: not yet asked */
-    const char *why_not;        /* why nobody has read it: static; NULL: it was read */
-    struct statement_figures f; /* written by its worker alone */
+    struct route route;  /* as the catalog was in ... */
+    uint64_t routed;     /* ... this generation; 0: not yet asked */
+    const char *why_not; /* why nobody has read it: static; NULL: it was read */
+    const struct database_state *db;
+    const struct user_state *user; /* the client's */
+    struct statement_figures f;    /* written by its worker alone */
+    struct node_calls *nodes;      /* owned: those that have answered; NULL: none yet */
+    size_t node_count;
 };
 
 /* One a worker: texts that were read, and the shapes of shared prepared statements, found without reading again. */
@@ -62,7 +77,7 @@ struct statements {
     uint64_t seed;
     struct memo {
         uint64_t key[2];
-        uint64_t target;
+        uint32_t database, user;
         struct shape *shape; /* held; NULL: empty */
     } memo[MEMO_SLOTS];
 };
@@ -98,11 +113,16 @@ void statement_release(struct worker *w, const struct expect *e);
 void statement_done(struct client *c, struct server *s, const struct expect *e);
 /* The run that is under way has failed. */
 void statement_failed(struct client *c, struct server *s, const char *sqlstate);
+/* What runs on s will get no answer of it. */
+void statement_lost(struct client *c, struct server *s, bool timed_out);
+/* What s has under way is run again. */
+void statement_rerun(struct server *s);
 
 /* --- the console --- */
 
-/* The time under which a share (0 to 1) of the runs lie, in microseconds. Pure. */
-uint64_t statement_percentile(const struct statement_figures *f, double share);
+/* The time under which a share (0 to 1) of all lie, in microseconds; what the spread has not counted took none. Pure.
+ */
+uint64_t statement_percentile(const struct spread *t, uint64_t all, double share);
 /* RESET STATEMENTS. */
 void statements_reset(struct worker *w, void *unused);
 #endif

@@ -1,8 +1,12 @@
 """SHOW STATEMENTS and SHOW SLOW_QUERIES: what runs is counted once by its shape, whoever and however it is sent."""
 
+import re
+import threading
+import time
+
 import psycopg
 import pytest
-from lib.util import wait_for
+from lib.util import in_threads, wait_for
 
 
 def rows(sluice, like, order=""):
@@ -105,6 +109,84 @@ def test_the_table_is_bounded_and_the_used_stay(sluice):
     shown = s.admin("SHOW STATEMENTS")
     assert len(shown) <= 50
     assert only(s, "as hot")["calls"] == 300
+    memory, = [row for row in s.admin("SHOW MEM") if row["name"] == "statement_cache"]
+    assert 0 < memory["used"] <= 100 and memory["memtotal"] < 100 * 8192  # two workers
+
+
+def test_memory_is_bounded_by_bytes_too(sluice):
+    """Few shapes, but each of them long: the budget is 8 KiB for each of max_shapes."""
+    s = sluice(options={"max_shapes": 50}, workers=1)
+    with s.connect() as c:
+        for i in range(60):
+            c.execute(f"SELECT {', '.join(f'1 AS long{i}_{n}' for n in range(1000))}", prepare=False)
+            c.execute("SELECT 1 AS hot")
+    memory, = [row for row in s.admin("SHOW MEM") if row["name"] == "statement_cache"]
+    assert memory["used"] < 40 and memory["memtotal"] <= 50 * 8192
+    assert only(s, "as hot")["calls"] == 60
+
+
+def test_each_client_user_has_its_own_row(pg, sluice):
+    """Also where all of them share the connections of one user."""
+    s = sluice(databases={"shop": f"host=127.0.0.1 port={pg.port} user=demo password=demo"}, workers=1)
+    for user, times in (("demo", 1), ("plainuser", 2), ("md5user", 3)):
+        with s.connect(user=user) as c:
+            for i in range(times):
+                c.execute("SELECT %s::int AS whose", (i,), prepare=True)
+                assert c.execute("SELECT current_user").fetchone() == ("demo",)
+    assert {row["user"]: row["calls"] for row in rows(s, "as whose")} == {"demo": 1, "plainuser": 2, "md5user": 3}
+
+
+def test_waits_have_their_figures(sluice):
+    s = sluice(options={"default_pool_size": 1}, workers=1)
+    others = [s.connect() for _ in range(2)]
+    with s.connect() as c:
+        for _ in range(3):
+            c.execute("SELECT pg_sleep(0) AS nap")
+        quiet = only(s, "as nap")
+        assert float(quiet["wait_min_ms"]) == float(quiet["wait_p50_ms"]) == 0 and float(quiet["wait_ms"]) < 1000
+    in_threads(2, lambda i: others[i].execute("SELECT pg_sleep(0.3) AS nap"))
+    row = only(s, "as nap")
+    waits = [float(row[f"wait_{of}_ms"]) for of in ("min", "p50", "p95", "max")]
+    assert waits == sorted(waits) and waits[0] == waits[1] == 0 and waits[2] == waits[3] >= 200
+    assert waits[3] <= float(row["wait_ms"]) and abs(float(row["wait_mean_ms"]) * 5 - float(row["wait_ms"])) < 0.01
+
+
+def test_routes_are_counted_by_role_and_node(own_pg, sluice):
+    two = [own_pg.replica(own_pg.folder.name + name) for name in ("-r1", "-r2")]
+    ports = [own_pg.port, *(replica.port for replica in two)]
+    s = sluice(databases={"shop": f"host=127.0.0.1,127.0.0.1,127.0.0.1 port={','.join(map(str, ports))}"},
+               options={"monitor_user": "postgres", "replica_balance": "round_robin"})
+    wait_for(lambda: sorted(row["role"] for row in s.admin("SHOW NODES")) == ["primary", "replica", "replica"], 10,
+             "the roles")
+    with s.connect() as c, s.connect() as other:
+        for i in range(3):
+            c.execute(f"UPDATE items SET qty = {i} WHERE id = 1")
+        time.sleep(0.2)
+
+        def both_have_answered():
+            for connection in (c, c, other):  # an odd number: not always the same one is next in turn
+                connection.execute("SELECT qty FROM items WHERE id = 1")
+            said = only(s, "select qty")["nodes"]
+            return all(f":{replica.port}=" in said for replica in two)
+        wait_for(both_have_answered, 10, "each replica to answer")
+    update, select = only(s, "update items"), only(s, "select qty")
+    assert (update["nodes"], update["on_primary"], update["on_replica"]) == (f"127.0.0.1:{own_pg.port}=3", 3, 0)
+    by_port = {int(port): int(calls) for port, calls in re.findall(r"127\.0\.0\.1:(\d+)=(\d+)", select["nodes"])}
+    assert sum(by_port.values()) == select["calls"] == select["on_primary"] + select["on_replica"]
+    assert by_port.get(own_pg.port, 0) == select["on_primary"]
+
+
+def test_a_server_that_dies_is_an_error_of_what_it_ran(pg, sluice):
+    s = sluice()
+    with s.connect() as c:
+        threading.Timer(0.3, lambda: pg.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%%as doomed' AND usename = %s",
+            "demo")).start()
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            c.execute("SELECT pg_sleep(20) as doomed")
+    row = only(s, "as doomed")
+    assert (row["calls"], row["errors"], row["timeouts"]) == (1, 1, 0)
+    assert float(row["max_ms"]) >= 200
 
 
 def test_slow_queries_are_shown_and_logged(sluice):

@@ -95,8 +95,13 @@ static void test_found_again(void **state)
 static void test_all_of_the_key_counts(void **state)
 {
     struct cache c;
-    const struct cache_key keys[] = {key_of("a", 7, 1, 0), key_of("b", 7, 1, 0),  key_of("a", 7, 2, 0),
-                                     key_of("a", 7, 1, 1), key_of("ab", 7, 1, 0), key_of("", 7, 1, 0)};
+    const struct cache_key keys[] = {key_of("a", 7, 1, 0),
+                                     key_of("b", 7, 1, 0),
+                                     key_of("a", 7, 2, 0),
+                                     key_of("a", 7, 1, 1),
+                                     key_of("ab", 7, 1, 0),
+                                     key_of("", 7, 1, 0),
+                                     {.text = span_of("a", 1), .hash = 7, .database = 1, .user = 1}};
     struct shape *shapes[ARRAY_LEN(keys)];
 
     (void)state;
