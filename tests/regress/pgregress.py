@@ -91,22 +91,24 @@ class Watch:
         return path.stat().st_size if path.exists() else 0
 
 
-def pg_regress(run, schedule, port, stall_s, examine, tell):
+def pg_regress(run, schedule, port, asked, examine, tell):
     """Runs that schedule against a server or proxy on this port of loopback, into run.output.
 
-    examine(test) tells what a test that hangs is doing; tell(line) hears of each test that has ended.
+    asked is what the environment says (suite.py); examine(test) tells what a test that hangs is doing; tell(line) hears
+    what pg_regress says.
     """
     (run.output / "schedule").write_text(schedule.text())
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_", "LANG"))}
     suite = run.output.parent / "suite"
     command = [*AS_POSTGRES, str(PROGRAM), "--use-existing", f"--bindir={BIN}", f"--dlpath={suite}/lib",
                f"--inputdir={suite}", f"--outputdir={run.output}", "--max-concurrent-tests=20",
-               "--host=127.0.0.1", f"--port={port}", "--user=postgres", f"--schedule={run.output}/schedule"]
+               f"--max-connections={asked['connections']}", f"--schedule={run.output}/schedule",
+               "--host=127.0.0.1", f"--port={port}", "--user=postgres"]
     log = run.output / "pg_regress.log"
     with open(log, "w") as out:
         process = subprocess.Popen(command, cwd=run.output, env=environ, stdin=subprocess.DEVNULL, stdout=out,
                                    stderr=subprocess.STDOUT)
-    watch, told = Watch(process.pid, run.output, stall_s), 0
+    watch, told = Watch(process.pid, run.output, asked["stall_s"]), 0
     try:
         while process.poll() is None:
             time.sleep(0.5)
