@@ -17,7 +17,8 @@ static void put_text(struct buf *b, const char *text)
 
 static const char *take_text(struct walk *w, struct buf *b)
 {
-    const char *text = arena_strndup(w->arena, (const char *)buf_head(b), buf_used(b));
+    bool is_empty = buf_used(b) == 0; /* then it has no memory to copy from */
+    const char *text = arena_strndup(w->arena, is_empty ? "" : (const char *)buf_head(b), buf_used(b));
 
     buf_free(b);
     return text;
