@@ -32,7 +32,9 @@ static char **database_text(struct config_database *d, size_t i)
                       &d->timezone,
                       &d->application_name,
                       &d->connect_query,
-                      &d->load_balance_hosts};
+                      &d->load_balance_hosts,
+                      &d->read_functions,
+                      &d->write_functions};
 
     return i < ARRAY_LEN(texts) ? texts[i] : NULL;
 }

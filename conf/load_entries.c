@@ -50,7 +50,13 @@ const struct pair_key database_keys[] = {
      "number for each. 0: not at all. Unless written, all are equal.",
      false},
     {"max_replica_lag", PAIR_MILLIS, DB(max_replica_lag), "Overrides max_replica_lag.", false},
-    {"replica_balance", PAIR_REPLICA_BALANCE, DB(replica_balance), "Overrides replica_balance.", false},
+    {"replica_balance", PAIR_CHOICE, DB(replica_balance), "Overrides replica_balance.", false},
+    {"read_routing", PAIR_CHOICE, DB(read_routing), "Overrides read_routing.", false},
+    {"read_your_writes", PAIR_CHOICE, DB(read_your_writes), "Overrides read_your_writes.", false},
+    {"freshness_wait", PAIR_MILLIS, DB(freshness_wait), "Overrides freshness_wait.", false},
+    {"read_only_transactions", PAIR_CHOICE, DB(read_only_transactions), "Overrides read_only_transactions.", false},
+    {"read_functions", PAIR_TEXT, DB(read_functions), "Overrides read_functions.", false},
+    {"write_functions", PAIR_TEXT, DB(write_functions), "Overrides write_functions.", false},
     {"failover_wait", PAIR_SECONDS, DB(failover_wait), "Overrides failover_wait.", false},
     {"load_balance_hosts", PAIR_BALANCE, DB(load_balance_hosts),
      "disable or round-robin. Accepted without meaning: all goes to the first host that is a primary.", true},
@@ -60,6 +66,7 @@ const struct pair_key database_keys[] = {
 #define USER(field) offsetof(struct config_user, field)
 const struct pair_key user_keys[] = {
     {"pool_mode", PAIR_POOL_MODE, USER(pool_mode), "Overrides pool_mode, the database's too.", false},
+    {"read_routing", PAIR_CHOICE, USER(read_routing), "Overrides read_routing, the database's too.", false},
     {"pool_size", PAIR_COUNT, USER(pool_size), "Overrides default_pool_size, the database's too.", false},
     {"reserve_pool_size", PAIR_COUNT, USER(reserve_pool_size), "Overrides reserve_pool_size, the database's too.",
      false},
@@ -189,8 +196,8 @@ static struct config_database *database_new(const struct loader *l, const char *
     d->pool_size = d->min_pool_size = d->reserve_pool_size = UNSET_INT;
     d->max_db_connections = d->max_db_client_connections = UNSET_INT;
     d->server_lifetime = d->query_wait_timeout = d->statement_timeout = UNSET_USEC;
-    d->max_replica_lag = d->failover_wait = UNSET_USEC;
-    d->replica_balance = UNSET_INT;
+    d->max_replica_lag = d->failover_wait = d->freshness_wait = UNSET_USEC;
+    d->replica_balance = d->read_routing = d->read_your_writes = d->read_only_transactions = UNSET_INT;
     d->pool_mode = POOL_MODE_UNSET;
     d->file = mem_strdup(l->line->file);
     d->line = l->line->number;
@@ -262,7 +269,8 @@ static struct config_user *user_new(const char *name)
 
     u->name = mem_strdup(name);
     u->pool_mode = POOL_MODE_UNSET;
-    u->pool_size = u->reserve_pool_size = u->max_user_connections = u->max_user_client_connections = UNSET_INT;
+    u->read_routing = u->pool_size = u->reserve_pool_size = u->max_user_connections = u->max_user_client_connections =
+        UNSET_INT;
     u->query_timeout = u->query_wait_timeout = u->transaction_timeout = UNSET_USEC;
     u->idle_transaction_timeout = u->client_idle_timeout = u->statement_timeout = UNSET_USEC;
     return u;

@@ -143,6 +143,17 @@ static const char *target_store(enum node_kind *field, const char *value)
     return NULL;
 }
 
+static const char *choice_store(const struct pair_key *key, int *field, const char *value)
+{
+    static char wrong[160]; /* control's, as all loading */
+
+    if (option_choice_parse(key->name, value, field)) {
+        return NULL;
+    }
+    option_choices(key->name, wrong, sizeof wrong);
+    return wrong;
+}
+
 /* Stores the value. Returns NULL, or what would be right. */
 static const char *pair_store(const struct pair_key *key, const char *value, void *target, struct pair_hosts *hosts)
 {
@@ -170,8 +181,8 @@ static const char *pair_store(const struct pair_key *key, const char *value, voi
     case PAIR_WEIGHTS:
         text_replace(&hosts->weights, value);
         return NULL;
-    case PAIR_REPLICA_BALANCE:
-        return replica_balance_parse(value, FIELD(int, target, key)) ? NULL : "must be least, round_robin or random";
+    case PAIR_CHOICE:
+        return choice_store(key, FIELD(int, target, key), value);
     case PAIR_TARGET:
         return target_store(FIELD(enum node_kind, target, key), value);
     }

@@ -58,7 +58,7 @@ enum pair_kind {
     PAIR_MILLIS,
     PAIR_POOL_MODE,
     PAIR_BALANCE,
-    PAIR_REPLICA_BALANCE,
+    PAIR_CHOICE, /* of the option of the same name */
     PAIR_TARGET,
     PAIR_HOSTS,
     PAIR_PORTS,

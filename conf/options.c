@@ -13,9 +13,10 @@
 
 static const char *const pool_mode_names[] = {"session", "transaction", "statement", NULL};
 static const char *const cancel_on_disconnect_names[] = {"abort", "always", "never", NULL};
-static const char *const hints_names[] = {"comment", "off", NULL};
+static const char *const hints_names[] = {"comment", "set", "off", NULL};
 static const char *const read_routing_names[] = {"replica", "any", "primary", NULL};
 static const char *const read_your_writes_names[] = {"database", "session", "off", NULL};
+static const char *const read_only_transactions_names[] = {"primary", "replica", NULL};
 static const char *const replica_balance_names[] = {"least", "round_robin", "random", NULL};
 /* In the order of enum auth_method, and of enum tls_mode, in pool/. */
 static const char *const auth_type_names[] = {"trust", "any", "plain", "md5", "scram-sha-256", "cert", "hba", NULL};
@@ -262,6 +263,24 @@ static bool set_choice(const struct option_info *info, int *field, const char *t
     return false;
 }
 
+bool option_choice_parse(const char *option, const char *word, int *value)
+{
+    const struct option_info *info = option_find(option);
+
+    for (int i = 0; info->choices[i] != NULL; i++) {
+        if (strcasecmp(info->choices[i], word) == 0) {
+            *value = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void option_choices(const char *option, char *out, size_t size)
+{
+    list_choices(option_find(option), out, size);
+}
+
 static bool set_text(char **field, const char *text)
 {
     char *copy = mem_strdup(text); /* first: text may be the old value itself */
@@ -396,17 +415,6 @@ bool pool_mode_parse(const char *text, enum pool_mode *mode)
     for (int i = 0; pool_mode_names[i] != NULL; i++) {
         if (strcasecmp(pool_mode_names[i], text) == 0) {
             *mode = (enum pool_mode)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool replica_balance_parse(const char *text, int *balance)
-{
-    for (int i = 0; replica_balance_names[i] != NULL; i++) {
-        if (strcasecmp(replica_balance_names[i], text) == 0) {
-            *balance = i;
             return true;
         }
     }

@@ -23,9 +23,10 @@
 
 enum pool_mode { POOL_SESSION, POOL_TRANSACTION, POOL_STATEMENT, POOL_MODE_UNSET };
 enum cancel_on_disconnect { COD_ABORT, COD_ALWAYS, COD_NEVER };
-enum hints { HINTS_COMMENT, HINTS_OFF };
+enum hints { HINTS_COMMENT, HINTS_SET, HINTS_OFF };
 enum read_routing { READ_ROUTING_REPLICA, READ_ROUTING_ANY, READ_ROUTING_PRIMARY };
 enum read_your_writes { READ_YOUR_WRITES_DATABASE, READ_YOUR_WRITES_SESSION, READ_YOUR_WRITES_OFF };
+enum read_only_transactions { READ_ONLY_PRIMARY, READ_ONLY_REPLICA };
 enum replica_balance { BALANCE_LEAST, BALANCE_ROUND_ROBIN, BALANCE_RANDOM };
 enum node_kind { NODE_PRIMARY, NODE_STANDBY }; /* which nodes of its cluster a database's clients speak with */
 #define UNSET_INT (-1)                         /* an override that was not written */
@@ -78,8 +79,10 @@ struct config_database {
     int pool_size, min_pool_size, reserve_pool_size; /* UNSET_INT */
     int max_db_connections, max_db_client_connections;
     usec_t server_lifetime, query_wait_timeout, statement_timeout; /* UNSET_USEC */
-    usec_t max_replica_lag, failover_wait;                         /* UNSET_USEC */
-    int replica_balance;                                           /* UNSET_INT, or enum replica_balance */
+    usec_t max_replica_lag, failover_wait, freshness_wait;         /* UNSET_USEC */
+    int replica_balance, read_routing, read_your_writes;           /* UNSET_INT, or a value of their enum */
+    int read_only_transactions;                                    /* likewise */
+    char *read_functions, *write_functions;                        /* lists; NULL: as for all databases */
     enum pool_mode pool_mode;
     char *load_balance_hosts; /* text as written, or NULL */
     const char *file;
@@ -89,6 +92,7 @@ struct config_database {
 struct config_user {
     char *name;
     enum pool_mode pool_mode;
+    int read_routing; /* UNSET_INT, or enum read_routing */
     int pool_size, reserve_pool_size, max_user_connections, max_user_client_connections;
     usec_t query_timeout, query_wait_timeout, transaction_timeout, idle_transaction_timeout, client_idle_timeout,
         statement_timeout;
@@ -130,7 +134,6 @@ void config_unref(struct config *c); /* frees with the last reference; NULL is a
 
 const char *pool_mode_name(enum pool_mode mode); /* "" for POOL_MODE_UNSET */
 bool pool_mode_parse(const char *text, enum pool_mode *mode);
-bool replica_balance_parse(const char *text, int *balance);
 
 /* Look-ups; NULL where there is none. config_database_find does not fall back to "*". */
 const struct config_database *config_database_find(const struct config *c, const char *name);
@@ -160,6 +163,10 @@ const char *option_nearest(const char *name);
 /* The value as text in the option's own unit, as SHOW CONFIG prints it. Returns the whole text's length, as snprintf:
  * not less than size means that out holds only its beginning. */
 size_t option_value(const struct options *o, const struct option_info *info, char *out, size_t size);
+/* The value of an option that is a choice, by its word in any case. */
+bool option_choice_parse(const char *option, const char *word, int *value);
+/* What may be chosen: "must be one of a, b, c". */
+void option_choices(const char *option, char *out, size_t size);
 /* Sets one option from text: 0, or -1 with what would be right in error. */
 int option_set(struct options *o, const struct option_info *info, const char *text, char *error, size_t error_size);
 /* Fills o, whatever it held before, with defaults; copy: likewise. The texts are then o's own until options_free. */

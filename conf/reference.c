@@ -112,8 +112,8 @@ static const char *pair_type(enum pair_kind kind)
         return "`session` `transaction` `statement`";
     case PAIR_BALANCE:
         return "`disable` `round-robin`";
-    case PAIR_REPLICA_BALANCE:
-        return "`least` `round_robin` `random`";
+    case PAIR_CHOICE:
+        break;
     case PAIR_TARGET:
         return "`primary` `standby`";
     case PAIR_HOSTS:
@@ -130,7 +130,13 @@ static void keys_print(FILE *out, const char *intro, const struct pair_key *keys
 {
     fprintf(out, "\n%s\n\n| key | type | meaning |\n|-|-|-|\n", intro);
     for (; keys->name != NULL; keys++) {
-        fprintf(out, "| `%s` | %s | ", keys->name, pair_type(keys->kind));
+        fprintf(out, "| `%s` | ", keys->name);
+        if (keys->kind == PAIR_CHOICE) {
+            type_print(out, option_find(keys->name));
+        } else {
+            fputs(pair_type(keys->kind), out);
+        }
+        fputs(" | ", out);
         cell_print(out, keys->help);
         fputs(" |\n", out);
     }

@@ -262,6 +262,9 @@ static void job_dispatch(struct job *j)
     case ADMIN_RESET:
         run_reset(j);
         break;
+    case ADMIN_ROUTE:
+        run_route(j);
+        break;
     case ADMIN_RELOAD:
         run_reload(j);
         break;

@@ -14,14 +14,17 @@ enum admin_command {
     ADMIN_EMPTY /* nothing but blanks and a semicolon */
 };
 
-enum admin_arguments { ARGS_NONE, ARGS_OPTIONAL, ARGS_ONE, ARGS_SET };
+enum admin_arguments { ARGS_NONE, ARGS_OPTIONAL, ARGS_ONE, ARGS_SET, ARGS_SQL };
 
 struct admin_request {
     enum admin_command command;
-    char *argument; /* owned; what follows the command; of SET: the option's name. NULL: nothing */
-    char *value;    /* owned; SET only */
-    char *order_by; /* owned; SHOW ... ORDER BY; NULL: not said */
-    unsigned limit; /* SHOW STATEMENTS n; 0: not said */
+    char *argument;      /* owned; what follows the command; of SET: the option's name; of ROUTE: a database's, or the
+                       statement's first word, which is in value, too. NULL: nothing */
+    bool names_database; /* ROUTE: argument is a database's name, as a colon says ... */
+    size_t rest_at;      /* ... if not, where value goes on behind it */
+    char *value;         /* owned; of SET; of ROUTE: the statement */
+    char *order_by;      /* owned; SHOW ... ORDER BY; NULL: not said */
+    unsigned limit;      /* SHOW STATEMENTS n; 0: not said */
 };
 
 /* False: that is no command; r->command is then the one that was meant, or ADMIN_EMPTY. What r holds is freed by

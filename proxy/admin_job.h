@@ -44,6 +44,9 @@ void job_look(void *arg);
 /* For j->over: the workers counted nothing. */
 bool job_found_nothing(struct job *j, const char **error);
 
+/* --- admin_route.c --- */
+void run_route(struct job *j);
+
 /* --- admin_pools.c: commands on pools and clients --- */
 void run_pause(struct job *j);
 void run_resume(struct job *j);

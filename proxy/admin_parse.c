@@ -1,5 +1,6 @@
 /*
- * admin_parse.c: the grammar of the console: one command word, at most one argument; SET name = value. Words in any
+ * admin_parse.c: the grammar of the console: one command word, at most one argument; SET name = value; ROUTE, a name,
+ * any statement. Words in any
  * case; names may stand in double quotes, values in single ones; a semicolon may end it.
  * Thread: any (no state).
  */
@@ -144,6 +145,24 @@ static bool parse_order(const char **p, struct admin_request *r)
     return r->order_by != NULL;
 }
 
+/* [database:] statement, or database statement: whether the first word is a database's is then for others to say. */
+static bool parse_sql(const char **p, struct admin_request *r)
+{
+    const char *start = skip_blanks(*p);
+    const char *behind = start;
+
+    r->argument = *start == '\'' ? NULL : read_word(&behind, ":");
+    behind = skip_blanks(behind);
+    if (r->argument != NULL && behind[0] == ':' && behind[1] != ':') {
+        r->names_database = true;
+        start = skip_blanks(behind + 1);
+    }
+    r->value = mem_strdup(start);
+    r->rest_at = r->names_database ? 0 : (size_t)(behind - start);
+    *p = start + strlen(start);
+    return *start != '\0';
+}
+
 static bool takes_order(const struct admin_request *r)
 {
     return (r->command == ADMIN_SHOW || r->command == ADMIN_SELECT) &&
@@ -156,6 +175,8 @@ static bool parse_arguments(const char **p, struct admin_request *r)
 
     if (want == ARGS_SET)
         return parse_set(p, r);
+    if (want == ARGS_SQL)
+        return parse_sql(p, r);
     if (want == ARGS_NONE)
         return true;
     *p = skip_blanks(*p);

@@ -181,6 +181,7 @@ void client_free(struct client *c)
     unnamed_stmt_set(&c->unnamed_told, NULL);
     vars_unref(c->vars);
     vars_unref(c->login_vars);
+    rules_free(&c->rules);
     buf_free(&c->literal);
     buf_free(&c->again);
     buf_free(&c->replay);

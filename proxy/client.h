@@ -7,6 +7,7 @@
 
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "proxy/rules.h"
 #include "proxy/worker.h"
 
 #define CANCEL_KEY_LONG 32 /* protocol 3.2 */
@@ -65,6 +66,7 @@ struct client {
     uint8_t cancel_key_len;
 
     /* routing */
+    struct rules rules;     /* rules_of() */
     struct list fresh_node; /* in worker->unfresh, or in none */
     usec_t fresh_since;     /* when the batch at the head began to wait there; 0: it did not */
     struct pool *wanted;    /* where the batch at the head gets its server */
@@ -162,7 +164,7 @@ void session_tick(struct worker *w);
 /* --- standby.c --- */
 /* By which rules a replica is chosen for this client's next read: the configuration's; any_age and flushed are the
  * caller's to set. For each batch the caller adds one to worker->choices. */
-struct choice_rules session_choice_rules(const struct client *c, const struct cluster *cluster);
+struct choice_rules session_choice_rules(struct client *c, const struct cluster *cluster);
 /* The pool of a replica for the next batch of a client with target=standby; where none is there now, one to wait in. */
 struct pool *standby_pool(struct client *c);
 /* False: nobody knows which of the hosts are standbys. */

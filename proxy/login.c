@@ -106,7 +106,7 @@ static void ask_for(struct login *l, const char *name, const char *value)
         free(l->target);
         l->target = cut_name(value);
     }
-    if (strncasecmp(name, "sluice.", 7) == 0)
+    if (strncasecmp(name, "sluice.", 7) == 0 && strcasecmp(name, "sluice.route") != 0)
         return;
     if (strcasecmp(name, "application_name") == 0) {
         free(l->application_name);

@@ -10,6 +10,7 @@
  * Thread: worker.
  */
 #include "parser/verb.h"
+#include "proxy/explain.h"
 #include "proxy/sending.h"
 
 #include <stdio.h>
@@ -70,6 +71,19 @@ static void evict(const struct sending *m)
     }
 }
 
+/* EXPLAIN (SLUICE) is a statement that yields the answer, as it is now. */
+static void put_parse(const struct sending *m, const char *name, const char *sql, struct span types)
+{
+    const char *explained = explain_statement(sql);
+    struct buf text = {0};
+
+    if (UNLIKELY(explained != NULL))
+        explain_rewrite(m->c, explained, &text);
+    msg_parse(&m->s->conn.out, name, explained == NULL ? sql : (const char *)text.data, types);
+    conn_touch(&m->s->conn);
+    buf_free(&text);
+}
+
 /* The server's entry for a text, usable in this batch. NULL: wait until what is pending has been told. */
 static struct server_stmt *use_on_server(const struct sending *m, struct stmt_text *text)
 {
@@ -99,8 +113,7 @@ static struct server_stmt *ensure_prepared(const struct sending *m, struct stmt_
 
     if (st == NULL || is_on_server(st))
         return st;
-    msg_parse(&m->s->conn.out, text->name, stmt_text_sql(text), stmt_text_types(text));
-    conn_touch(&m->s->conn);
+    put_parse(m, text->name, stmt_text_sql(text), stmt_text_types(text));
     st->asked = true;
     st->shape = 0;
     st->pending++;
@@ -290,8 +303,7 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
         forget_replay(c);
         if (is_on_server(on_server))
             inject_close(m, on_server); /* in a failed transaction PostgreSQL itself says what may be parsed */
-        msg_parse(&m->s->conn.out, text->name, parse->text, parse->types);
-        conn_touch(&m->s->conn);
+        put_parse(m, text->name, parse->text, parse->types);
         on_server->asked = true;
         on_server->shape = 0;
         on_server->pending++;
@@ -346,12 +358,10 @@ static void expect_unnamed(const struct sending *m, enum expect_type type, enum 
 /* Sends the unnamed statement that is kept. */
 static void send_unnamed(const struct sending *m, enum expect_verdict verdict)
 {
-    struct buf *out = &m->s->conn.out;
-    size_t mark = msg_begin(out, 'P');
+    struct msg_parse parse;
 
-    buf_put(out, m->c->unnamed->body, m->c->unnamed->len);
-    msg_end(out, mark);
-    conn_touch(&m->s->conn);
+    msgin_parse(span_of(m->c->unnamed->body, m->c->unnamed->len), &parse); /* has been understood before */
+    put_parse(m, "", parse.text, parse.types);
     expect_unnamed(m, EXPECT_PARSE, verdict);
 }
 
@@ -366,13 +376,16 @@ static struct unnamed_stmt *unnamed_new(const void *body, size_t len)
     return u;
 }
 
-static enum send_result parse_unnamed(const struct sending *m)
+static enum send_result parse_unnamed(const struct sending *m, const struct msg_parse *parse)
 {
     struct client *c = m->c;
 
     forget_replay(c);
     unnamed_stmt_set(&c->unnamed, unnamed_new(m->p + FRAME_HEADER, m->have - FRAME_HEADER));
-    sending_raw(m);
+    if (UNLIKELY(explain_statement(parse->text) != NULL))
+        put_parse(m, "", parse->text, parse->types);
+    else
+        sending_raw(m);
     expect_unnamed(m, EXPECT_PARSE, EXPECT_FORWARD);
     return SEND_OK;
 }
@@ -405,7 +418,7 @@ enum send_result prepare_parse(const struct sending *m)
         sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
         return SEND_OK;
     }
-    return parse.name[0] == '\0' ? parse_unnamed(m) : parse_named(m, &parse);
+    return parse.name[0] == '\0' ? parse_unnamed(m, &parse) : parse_named(m, &parse);
 }
 
 /* --- Bind, Describe --- */
@@ -423,9 +436,19 @@ static void ensure_unnamed(const struct sending *m)
         conn_touch(&s->conn);
         sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
         s->unnamed_asked = 0;
-    } else if (s->unnamed_asked != c->unnamed->id) {
+    } else if (s->unnamed_asked != c->unnamed->id ||
+               (c->unnamed_batch != s->batch && explain_statement((const char *)c->unnamed->body + 1) != NULL)) {
         send_unnamed(m, EXPECT_SKIP);
     }
+}
+
+/* What EXPLAIN (SLUICE) told when it was prepared is old: the portal is of its answer now. */
+static void bind_explained(const struct sending *m, const struct msg_bind *bind, const struct stmt_text *text)
+{
+    put_parse(m, "", stmt_text_sql(text), stmt_text_types(text));
+    m->s->unnamed_asked = 0;
+    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
+    send_renamed(m, span_of(bind->portal, strlen(bind->portal) + 1), "", bind->rest);
 }
 
 static bool unnamed_is_certain(const struct sending *m)
@@ -477,7 +500,9 @@ enum send_result prepare_bind(const struct sending *m)
     }
     if (st != NULL && st->about.outdated)
         return refuse(m, "0A000", "cached plan must not change result type");
-    if (st != NULL)
+    if (UNLIKELY(st != NULL && explain_statement(stmt_text_sql(st->asked)) != NULL))
+        bind_explained(m, &bind, st->asked);
+    else if (st != NULL)
         send_renamed(m, span_of(bind.portal, strlen(bind.portal) + 1), st->asked->name, bind.rest);
     else
         sending_raw(m);

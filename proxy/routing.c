@@ -13,9 +13,12 @@
 
 /* --- what the statements allow --- */
 
-static enum route_function function_of(void *arg, const char *name)
+static enum route_function function_of(void *arg, const char *schema, const char *name)
 {
-    return catalog_function(((const struct client *)arg)->db, name);
+    struct client *c = arg;
+    enum route_function listed = rules_function(rules_of(c), schema, name);
+
+    return listed != FUNCTION_UNKNOWN ? listed : catalog_function(c->db, name);
 }
 
 static struct route primary(const char *why, bool writes)
@@ -23,10 +26,29 @@ static struct route primary(const char *why, bool writes)
     return (struct route){.role = ROUTE_PRIMARY, .writes = writes, .why = why};
 }
 
-/* A verdict is remembered with the catalog's generation and not asked for again. */
-struct route routing_of_shape(const struct client *c, const struct shape *shape)
+/* Another number when the catalog or the configuration may say something else than before; never 0. */
+static uint64_t generation_of(const struct client *c)
 {
-    uint64_t generation = catalog_generation(c->db);
+    return catalog_generation(c->db) + (c->worker->config->generation << 40);
+}
+
+/* A verdict is remembered and not asked for again in its generation. */
+static struct route verdict_of(struct client *c, const struct reading *reading, struct reading_route *v,
+                               enum route_hint hint)
+{
+    uint64_t generation = generation_of(c);
+
+    if (v->generation == generation)
+        return v->route;
+    struct route_facts facts = {.hint = hint, .function = function_of, .arg = c};
+    v->route = route_of(reading->list, &facts);
+    v->generation = generation;
+    return v->route;
+}
+
+/* A comment says more of a statement than its session does. */
+struct route routing_of_shape(struct client *c, const struct shape *shape)
+{
     struct reading *r;
 
     if (shape == NULL)
@@ -34,15 +56,16 @@ struct route routing_of_shape(const struct client *c, const struct shape *shape)
     r = reading_of(shape);
     if (r->list == NULL)
         return primary(r->why_not, true);
-    if (r->routed == generation)
-        return r->route;
-    struct route_facts facts = {.hint = r->hint, .function = function_of, .arg = (void *)(uintptr_t)c};
-    r->route = route_of(r->list, &facts);
-    r->routed = generation;
-    return r->route;
+    enum route_hint asked = r->hint == HINT_NONE ? rules_of(c)->hint : HINT_NONE;
+    if (asked == HINT_REPLICA)
+        return verdict_of(c, r, &r->eased, asked);
+    struct route route = verdict_of(c, r, &r->verdict, r->hint);
+    if (asked == HINT_PRIMARY && route.role == ROUTE_REPLICA)
+        return primary("sluice.route says so", route.writes);
+    return route;
 }
 
-static bool shape_reads(const struct client *c, const struct shape *shape)
+static bool shape_reads(struct client *c, const struct shape *shape)
 {
     return routing_of_shape(c, shape).role == ROUTE_REPLICA;
 }
@@ -133,25 +156,17 @@ static bool batch_reads(struct client *c, const uint8_t *batch, size_t extent)
 
 /* --- what the session demands --- */
 
-static bool is_serializable(const struct client *c)
-{
-    const char *isolation = vars_get(c->vars, "default_transaction_isolation");
-
-    return isolation != NULL && strcasecmp(isolation, "serializable") == 0;
-}
-
-static bool may_use_replica(const struct client *c, const struct cluster *cluster, uint8_t last)
+static bool may_use_replica(struct client *c, const struct cluster *cluster, uint8_t last)
 {
     return !c->to_primary && c->mode == POOL_TRANSACTION && !c->replication && c->pin == NULL && !c->failed_block &&
-           (last == 'Q' || last == 'S') && c->worker->config->opt.read_routing != READ_ROUTING_PRIMARY &&
-           cluster_watched(cluster) && !is_serializable(c);
+           (last == 'Q' || last == 'S') && cluster_watched(cluster) && rules_bar(rules_of(c)) == NULL;
 }
 
 /* --- who is fresh enough --- */
 
-static uint64_t horizon_of(const struct client *c)
+static uint64_t horizon_of(struct client *c)
 {
-    switch ((enum read_your_writes)c->worker->config->opt.read_your_writes) {
+    switch (rules_of(c)->writes) {
     case READ_YOUR_WRITES_OFF:
         return 0;
     case READ_YOUR_WRITES_SESSION:
@@ -167,33 +182,42 @@ static int choose_node(struct client *c, const struct cluster *cluster)
 {
     struct choice_rules rules = session_choice_rules(c, cluster);
 
-    if (c->worker->config->opt.read_routing == READ_ROUTING_ANY && rules.ticket % (uint32_t)cluster->node_count == 0)
+    if (rules_of(c)->routing == READ_ROUTING_ANY && rules.ticket % (uint32_t)cluster->node_count == 0)
         return -1;
-    rules.any_age = c->worker->config->opt.read_your_writes == READ_YOUR_WRITES_OFF;
+    rules.any_age = rules_of(c)->writes == READ_YOUR_WRITES_OFF;
     return cluster_choose_replica(cluster, horizon_of(c), c->last_answer, c->last_node, &rules);
 }
 
-bool routing_shows_enough(const struct client *c, const struct server *s)
+bool routing_shows_enough(struct client *c, const struct server *s)
 {
-    return c->worker->config->opt.read_your_writes == READ_YOUR_WRITES_OFF || server_is_fresh(s, horizon_of(c), false);
+    return rules_of(c)->writes == READ_YOUR_WRITES_OFF || server_is_fresh(s, horizon_of(c), false);
+}
+
+const char *routing_bar(struct client *c)
+{
+    const struct rules *rules = rules_of(c);
+
+    if (!cluster_watched(limits_cluster(c->target)))
+        return "there are no replicas";
+    if (c->mode != POOL_TRANSACTION)
+        return "replicas are for transaction pooling";
+    return rules_bar(rules);
 }
 
 int routing_node(struct client *c)
 {
-    const struct cluster *cluster = limits_cluster(c->target);
-
-    return may_use_replica(c, cluster, 'Q') ? choose_node(c, cluster) : -1;
+    return choose_node(c, limits_cluster(c->target));
 }
 
 /* The next sample is near: it is worth a short wait, which ends what would else go on for as long as reads on the
  * primary move the horizon. */
 static bool worth_waiting(struct client *c, struct cluster *cluster)
 {
-    const struct options *o = &c->worker->config->opt;
+    usec_t limit = rules_of(c)->freshness_wait;
     usec_t now = c->worker->loop.now;
-    usec_t due = __atomic_load_n(&cluster->sampled_at, __ATOMIC_RELAXED) + o->sample_interval;
+    usec_t due = __atomic_load_n(&cluster->sampled_at, __ATOMIC_RELAXED) + c->worker->config->opt.sample_interval;
 
-    if (c->fresh_since == 0 ? due - now > o->freshness_wait : now - c->fresh_since >= o->freshness_wait)
+    if (c->fresh_since == 0 ? due - now > limit : now - c->fresh_since >= limit)
         return false;
     if (c->fresh_since == 0)
         c->fresh_since = now;
@@ -261,6 +285,13 @@ bool routing_is_again(const char *sqlstate)
     return strcmp(sqlstate, "57014") != 0;
 }
 
+const char routing_learnt_why[] = "has been refused by a replica because it writes";
+
+bool routing_has_learnt(const struct reading *r)
+{
+    return r->verdict.route.why == routing_learnt_why;
+}
+
 void routing_learn(struct client *c, const struct expect *e, const char *sqlstate)
 {
     if (e->shape == NULL)
@@ -269,6 +300,6 @@ void routing_learn(struct client *c, const struct expect *e, const char *sqlstat
     r->f.reruns++;
     if (strcmp(sqlstate, "25006") != 0)
         return;
-    r->route = primary("has been refused by a replica because it writes", true);
-    r->routed = catalog_generation(c->db);
+    r->verdict = (struct reading_route){.route = primary(routing_learnt_why, true), .generation = generation_of(c)};
+    r->eased = r->verdict;
 }

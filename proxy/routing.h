@@ -10,21 +10,16 @@
 #include "shard/route.h"
 
 /* Of a shape, for this client's database as its catalog is now. NULL: of a text that nobody could read. */
-struct route routing_of_shape(const struct client *c, const struct shape *shape);
+struct route routing_of_shape(struct client *c, const struct shape *shape);
 
 /* The pool that the batch (all of it is there: extent bytes, `last` its last message's type) gets its server from.
  * NULL: it waits a little for a replica to be fresh; the client is woken. */
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last);
 
-/* The replica that a read of c would go to now; -1: the primary. */
+/* Why no statement of c goes to a replica, however little it does; NULL: it may. */
+const char *routing_bar(struct client *c);
+/* The replica that a read of c would go to now, where none is barred; -1: the primary. */
 int routing_node(struct client *c);
-
-/* --- explain.c --- */
-
-/* What stands behind EXPLAIN (SLUICE); NULL if the text is none. */
-const char *explain_statement(const char *sql);
-/* Answers for it. status: of the transaction. */
-void explain_answer(struct client *c, const char *sql, char status);
 
 /* Replicas have come further: who waits for that looks again. For workers_call; and ten times a second, so that nobody
  * waits for ever. */
@@ -48,7 +43,7 @@ static inline bool routing_hides(const struct client *c, const struct server *s,
 }
 
 /* What this replica's server shows is new enough for c. */
-bool routing_shows_enough(const struct client *c, const struct server *s);
+bool routing_shows_enough(struct client *c, const struct server *s);
 
 /* Bytes of this server's answer have come to c: what c has seen now, it must go on seeing. */
 void routing_answered(struct client *c, const struct server *s);
@@ -57,5 +52,8 @@ void routing_answered(struct client *c, const struct server *s);
 bool routing_is_again(const char *sqlstate);
 /* A replica has refused what this batch does: remembered, where it was because it writes. */
 void routing_learn(struct client *c, const struct expect *e, const char *sqlstate);
+extern const char routing_learnt_why[];
+/* So it was remembered, and not forgotten since. */
+bool routing_has_learnt(const struct reading *r);
 
 #endif

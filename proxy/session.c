@@ -13,6 +13,7 @@
  */
 #include "conf/log.h"
 #include "proxy/cancel.h"
+#include "proxy/explain.h"
 #include "proxy/fate.h"
 #include "proxy/routing.h"
 
@@ -306,7 +307,7 @@ static void keep_for_primary(struct client *c, const struct work *k)
 }
 
 /* A replica's server that logged in after the sample may show less than that: the primary it is. */
-static bool is_stale_guest(const struct client *c, const struct server *s)
+static bool is_stale_guest(struct client *c, const struct server *s)
 {
     return routing_is_guest(c, s) && !c->in_batch && buf_used(&c->again) == 0 && !routing_shows_enough(c, s);
 }

@@ -17,23 +17,17 @@ static const struct config_database *database_of(const struct client *c)
     return server_database(c->pool);
 }
 
-struct choice_rules session_choice_rules(const struct client *c, const struct cluster *cluster)
+struct choice_rules session_choice_rules(struct client *c, const struct cluster *cluster)
 {
-    const struct options *o = &c->worker->config->opt;
+    const struct rules *rules = rules_of(c);
     const struct config_database *d = database_of(c);
-    struct choice_rules r = {.balance = (enum replica_balance)o->replica_balance,
-                             .max_lag_us = o->max_replica_lag,
+    struct choice_rules r = {.balance = rules->balance,
+                             .max_lag_us = rules->max_lag,
                              .now = c->worker->loop.now,
                              .ticket = c->worker->choices};
 
-    if (d == NULL)
-        return r;
-    if (d->replica_balance != UNSET_INT)
-        r.balance = (enum replica_balance)d->replica_balance;
-    if (d->max_replica_lag != UNSET_USEC)
-        r.max_lag_us = d->max_replica_lag;
     /* Where a reload has changed the hosts and this worker has not heard of it yet, there are no weights. */
-    if (d->host_count == (size_t)cluster->node_count)
+    if (d != NULL && d->host_count == (size_t)cluster->node_count)
         r.weights = d->weights;
     return r;
 }
@@ -49,7 +43,7 @@ static int node_to_wait_at(const struct client *c, const struct cluster *cluster
     return node;
 }
 
-static int choose(const struct client *c, const struct cluster *cluster)
+static int choose(struct client *c, const struct cluster *cluster)
 {
     struct choice_rules r = session_choice_rules(c, cluster);
     int node;

@@ -30,7 +30,7 @@ static struct reading *reading_new(const char *why_not)
     return r;
 }
 
-static void reading_free(void *value)
+void reading_free(void *value)
 {
     struct reading *r = value;
 
@@ -56,7 +56,8 @@ static struct reading *read_tree(const char *sql, size_t len)
 }
 
 struct make {
-    const struct client *client;
+    const struct database_state *db; /* NULL: reading_apart */
+    const struct user_state *user;
     const struct fingerprint *fingerprint;
     const char *sql;
     size_t len;
@@ -91,8 +92,8 @@ static void *make_reading(void *arg, size_t *value_bytes)
     else
         r = read_tree(m->sql, m->len);
     r->hint = hint_of(m);
-    r->db = m->client->db;
-    r->user = m->client->user;
+    r->db = m->db;
+    r->user = m->user;
     *value_bytes = sizeof *r + (r->list == NULL ? 0 : r->list->arena.size_bytes);
     return r;
 }
@@ -128,6 +129,11 @@ void statements_configure(struct statements *s, const struct options *o)
     s->cache.bytes_max = (size_t)o->max_shapes * SHAPE_BYTES;
 }
 
+static unsigned flags_of(const struct options *o, bool standard_strings)
+{
+    return (standard_strings ? LEX_STANDARD_STRINGS : 0) | (o->hints == HINTS_COMMENT ? FINGERPRINT_KEEP_HINTS : 0);
+}
+
 struct shape *statement_read(struct client *c, const char *sql, size_t len)
 {
     const struct options *o = &c->worker->config->opt;
@@ -137,11 +143,12 @@ struct shape *statement_read(struct client *c, const char *sql, size_t len)
     if (!o->sql_aware || !c->vars->lexable || len > o->max_inspect)
         return NULL;
     struct fingerprint *f = &s->fingerprint;
-    unsigned flags = (standard ? LEX_STANDARD_STRINGS : 0) | (o->hints == HINTS_COMMENT ? FINGERPRINT_KEEP_HINTS : 0);
+    unsigned flags = flags_of(o, standard);
     fingerprint_read(f, sql, len, flags, s->seed);
     if (f->flags & FINGERPRINT_UNREADABLE)
         return NULL; /* each would be a shape of its own */
-    struct make make = {.client = c, .fingerprint = f, .sql = sql, .len = len, .standard_strings = standard};
+    struct make make = {
+        .db = c->db, .user = c->user, .fingerprint = f, .sql = sql, .len = len, .standard_strings = standard};
     struct cache_key key = {.text = span_of(buf_head(&f->text), buf_used(&f->text)),
                             .hash = f->hash,
                             .database = c->db->index,
@@ -327,4 +334,36 @@ void statements_reset(struct worker *w, void *unused)
         memset(&r->f, 0, sizeof r->f);
         r->node_count = 0;
     }
+}
+
+/* --- for the console --- */
+
+struct reading *reading_apart(const struct options *o, const char *sql, char **text)
+{
+    struct fingerprint f = {0};
+    struct make make = {.fingerprint = &f, .sql = sql, .len = strlen(sql), .standard_strings = true};
+    size_t bytes;
+
+    fingerprint_read(&f, sql, make.len, flags_of(o, true), 0);
+    struct reading *r = f.flags & FINGERPRINT_UNREADABLE ? reading_new("is not read") : make_reading(&make, &bytes);
+    *text = mem_strndup((const char *)buf_head(&f.text), buf_used(&f.text));
+    fingerprint_free(&f);
+    return r;
+}
+
+bool statement_any(struct worker *w, const struct database_state *db, const char *sql,
+                   bool (*is)(const struct reading *r))
+{
+    struct statements *s = &w->statements;
+    unsigned flags = flags_of(&w->config->opt, true);
+
+    fingerprint_read(&s->fingerprint, sql, strlen(sql), flags, s->seed);
+    const struct span text = span_of(buf_head(&s->fingerprint.text), buf_used(&s->fingerprint.text));
+    LIST_FOR_EACH (it, &s->cache.ages) {
+        const struct shape *shape = LIST_ENTRY(it, struct shape, age);
+        if (shape->database == db->index && shape->flags == flags && shape->text_len == text.len &&
+            memcmp(shape->text, text.ptr, text.len) == 0 && is(reading_of(shape)))
+            return true;
+    }
+    return false;
 }

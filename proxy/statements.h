@@ -19,6 +19,7 @@
 #include "shard/route.h"
 
 struct client;
+struct database_state;
 struct server;
 struct worker;
 struct expect;
@@ -52,15 +53,21 @@ struct node_calls {
     uint64_t calls;
 };
 
+/* Where a shape may go, as catalog and configuration are in a generation; 0: not yet asked. */
+struct reading_route {
+    struct route route;
+    uint64_t generation;
+};
+
 /* The value of a shape. */
 struct reading {
     struct stmt_list *list; /* owned; NULL: nobody has read it */
     uint32_t reasons;       /* of all its statements together; REASON_CODE where nobody has read it */
     uint32_t effects;       /* likewise; all bits where nobody has read it */
     enum route_hint hint;
-    struct route route;  /* as the catalog was in ... */
-    uint64_t routed;     /* ... this generation; 0: not yet asked */
-    const char *why_not; /* why nobody has read it: static; NULL: it was read */
+    struct reading_route verdict; /* with its own hint */
+    struct reading_route eased;   /* with the session's, for a replica, where it has none */
+    const char *why_not;          /* why nobody has read it: static; NULL: it was read */
     const struct database_state *db;
     const struct user_state *user; /* the client's */
     struct statement_figures f;    /* written by its worker alone */
@@ -123,6 +130,14 @@ void statement_rerun(struct server *s);
 /* The time under which a share (0 to 1) of all lie, in microseconds; what the spread has not counted took none. Pure.
  */
 uint64_t statement_percentile(const struct spread *t, uint64_t all, double share);
+/* The same as a shape's value, made for the caller alone, who frees it; of a text read with standard_conforming_strings
+ * on. Sets *text (owned by the caller) to the normalised text. Thread: any. */
+struct reading *reading_apart(const struct options *o, const char *sql, char **text);
+void reading_free(void *reading);
+/* For each shape that this worker has of a text, over all users of a database: true as soon as `is` says so. */
+bool statement_any(struct worker *w, const struct database_state *db, const char *sql,
+                   bool (*is)(const struct reading *r));
+
 /* RESET STATEMENTS. */
 void statements_reset(struct worker *w, void *unused);
 #endif

@@ -22,7 +22,9 @@ static struct route by_functions(const struct stmt *s, const struct route_facts 
     if (facts->hint == HINT_REPLICA)
         return to_replica;
     for (size_t i = 0; i < s->function_count; i++) {
-        enum route_function f = facts->function(facts->arg, s->functions[i].name);
+        enum route_function f = facts->function(facts->arg, s->functions[i].schema, s->functions[i].name);
+        if (f == FUNCTION_LISTED_WRITES)
+            return to_primary("calls a function of write_functions", true);
         if (f == FUNCTION_VOLATILE)
             return to_primary("calls a volatile function", true);
         if (f == FUNCTION_UNKNOWN && s->functions[i].class == CLASS_UNLISTED)

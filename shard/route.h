@@ -16,16 +16,22 @@ struct route {
     const char *why; /* static; of the primary */
 };
 
-/* What the catalog, the configuration and experience say of a function that pg_catalog does not have. */
-enum route_function { FUNCTION_READS, FUNCTION_VOLATILE, FUNCTION_UNKNOWN };
+/* What the catalog says of a function that pg_catalog does not have, or the configuration of any. */
+enum route_function {
+    FUNCTION_READS,
+    FUNCTION_VOLATILE,
+    FUNCTION_UNKNOWN,
+    FUNCTION_LISTED_READS,
+    FUNCTION_LISTED_WRITES
+};
 
-/* What a comment of the statement asks for. */
+/* What a comment of the statement, or its session, asks for. */
 enum route_hint { HINT_NONE, HINT_PRIMARY, HINT_REPLICA };
 
 struct route_facts {
     enum route_hint hint;
-    /* Of a function's name, whatever its schema and arguments. */
-    enum route_function (*function)(void *arg, const char *name);
+    /* Of a call, whatever its arguments; schema may be NULL. */
+    enum route_function (*function)(void *arg, const char *schema, const char *name);
     void *arg;
 };
 

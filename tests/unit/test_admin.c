@@ -56,6 +56,11 @@ static void commands_are_understood(void **state)
         {"SET admin_users = a,b", ADMIN_SET, "admin_users", "a,b"},
         {"SET auth_user = ''", ADMIN_SET, "auth_user", ""},
         {"SET datestyle TO 'ISO'", ADMIN_SET, "datestyle", "ISO"},
+        {"ROUTE SELECT 1;", ADMIN_ROUTE, "SELECT", "SELECT 1;"},
+        {"route shop: SELECT 'a' ;", ADMIN_ROUTE, "shop", "SELECT 'a' ;"},
+        {"ROUTE \"my: db\" :(SELECT 1)", ADMIN_ROUTE, "my: db", "(SELECT 1)"},
+        {"ROUTE shop SELECT 1", ADMIN_ROUTE, "shop", "shop SELECT 1"},
+        {"ROUTE x::int", ADMIN_ROUTE, "x", "x::int"},
         {"", ADMIN_EMPTY, NULL, NULL},
         {" \n;", ADMIN_EMPTY, NULL, NULL},
     };
@@ -102,6 +107,8 @@ static void other_texts_are_refused_for_what_was_meant(void **state)
         {"SET a = 'b", ADMIN_SET},
         {"SET a = b c", ADMIN_SET},
         {"SET = b", ADMIN_SET},
+        {"ROUTE", ADMIN_ROUTE},
+        {"ROUTE shop:", ADMIN_ROUTE},
     };
 
     (void)state;
@@ -126,12 +133,13 @@ static void a_long_text_is_refused(void **state)
     admin_request_free(&r);
 }
 
-static void only_show_is_for_stats_users(void **state)
+static void only_what_changes_nothing_is_for_stats_users(void **state)
 {
     (void)state;
     for (int command = ADMIN_SHOW; command < ADMIN_EMPTY; command++)
         assert_int_equal(admin_rights((enum admin_command)command),
-                         command == ADMIN_SHOW || command == ADMIN_SELECT ? RIGHTS_STATS : RIGHTS_ADMIN);
+                         command == ADMIN_SHOW || command == ADMIN_SELECT || command == ADMIN_ROUTE ? RIGHTS_STATS
+                                                                                                    : RIGHTS_ADMIN);
     assert_int_equal(admin_rights(ADMIN_EMPTY), RIGHTS_STATS);
 }
 
@@ -350,7 +358,7 @@ int main(void)
         cmocka_unit_test(commands_are_understood),
         cmocka_unit_test(other_texts_are_refused_for_what_was_meant),
         cmocka_unit_test(a_long_text_is_refused),
-        cmocka_unit_test(only_show_is_for_stats_users),
+        cmocka_unit_test(only_what_changes_nothing_is_for_stats_users),
         cmocka_unit_test(every_command_has_its_line_of_help),
         cmocka_unit_test(columns_are_pgbouncers),
         cmocka_unit_test(columns_that_are_counted_are_not_appended_to),

@@ -129,7 +129,9 @@ static void test_database_keys(void **state)
                                  "statement_timeout=300 pool_mode=Transaction load_balance_hosts=round-robin "
                                  "auth_user=au auth_query='q $1' auth_dbname=ad client_encoding=UTF8 "
                                  "datestyle='ISO, DMY' timezone=UTC application_name=app target=standby "
-                                 "weights=1,0,20 max_replica_lag=2s replica_balance=random failover_wait=3\n");
+                                 "weights=1,0,20 max_replica_lag=2s replica_balance=random failover_wait=3 "
+                                 "read_routing=any read_your_writes=Off freshness_wait=7 "
+                                 "read_only_transactions=replica read_functions=a,s.b write_functions=c\n");
     const struct config_database *d = config_database_find(c, "a:b=\"c d");
 
     assert_non_null(d);
@@ -163,6 +165,12 @@ static void test_database_keys(void **state)
     assert_int_equal(d->max_replica_lag, 2 * USEC_PER_SEC);
     assert_int_equal(d->replica_balance, BALANCE_RANDOM);
     assert_int_equal(d->failover_wait, 3 * USEC_PER_SEC);
+    assert_int_equal(d->read_routing, READ_ROUTING_ANY);
+    assert_int_equal(d->read_your_writes, READ_YOUR_WRITES_OFF);
+    assert_int_equal(d->freshness_wait, 7 * USEC_PER_MSEC);
+    assert_int_equal(d->read_only_transactions, READ_ONLY_REPLICA);
+    assert_string_equal(d->read_functions, "a,s.b");
+    assert_string_equal(d->write_functions, "c");
     config_unref(c);
 }
 

@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 
-static enum route_function by_prefix(void *arg, const char *name)
+static enum route_function by_prefix(void *arg, const char *schema, const char *name)
 {
     (void)arg;
+    if (schema != NULL && strcmp(schema, "listed") == 0)
+        return strncmp(name, "vol", 3) == 0 ? FUNCTION_LISTED_READS : FUNCTION_LISTED_WRITES;
     if (strncmp(name, "vol", 3) == 0)
         return FUNCTION_VOLATILE;
     return strncmp(name, "new", 3) == 0 ? FUNCTION_UNKNOWN : FUNCTION_READS;
@@ -41,6 +43,10 @@ static const struct {
     {"SELECT vol_one(a) FROM t", ROUTE_PRIMARY, true, "calls a volatile function"},
     {"SELECT 1 WHERE EXISTS (SELECT s.vol_one())", ROUTE_PRIMARY, true, "calls a volatile function"},
     {"SELECT new_one()", ROUTE_PRIMARY, true, "calls a function that is not known yet"},
+    {"SELECT listed.vol_one()", ROUTE_REPLICA, false, "reads only"},
+    {"SELECT listed.lower('A')", ROUTE_PRIMARY, true, "calls a function of write_functions"},
+    {"SELECT listed.vol_one(), vol_one()", ROUTE_PRIMARY, true, "calls a volatile function"},
+    {"SELECT listed.vol_one(nextval('s'))", ROUTE_PRIMARY, true, "uses a sequence"},
     {"EXPLAIN ANALYZE SELECT vol_one()", ROUTE_PRIMARY, true, "calls a volatile function"},
     {"DELETE FROM t", ROUTE_PRIMARY, true, "writes rows"},
     {"SELECT 1; DELETE FROM t", ROUTE_PRIMARY, true, "writes rows"},

@@ -1,0 +1,99 @@
+/*
+ * rules.c: see rules.h.
+ * Thread: worker; rules_of_database, rules_function: any (no state).
+ */
+#include "proxy/rules.h"
+
+#include "proxy/client.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#define PICK(field) (d != NULL && d->field != UNSET_INT ? d->field : o->field)
+#define PICK_TIME(field) (d != NULL && d->field != UNSET_USEC ? d->field : o->field)
+#define PICK_TEXT(field) (d != NULL && d->field != NULL ? d->field : o->field)
+
+void rules_of_database(struct rules *r, const struct config *config, const struct config_database *d,
+                       const struct config_user *u)
+{
+    const struct options *o = &config->opt;
+
+    r->generation = config->generation;
+    r->routing = (enum read_routing)(u != NULL && u->read_routing != UNSET_INT ? u->read_routing : PICK(read_routing));
+    r->writes = (enum read_your_writes)PICK(read_your_writes);
+    r->balance = (enum replica_balance)PICK(replica_balance);
+    r->read_only = (enum read_only_transactions)PICK(read_only_transactions);
+    r->max_lag = PICK_TIME(max_replica_lag);
+    r->freshness_wait = PICK_TIME(freshness_wait);
+    r->read_functions = PICK_TEXT(read_functions);
+    r->write_functions = PICK_TEXT(write_functions);
+    r->heeds_setting = o->hints != HINTS_OFF;
+}
+
+static void take_session(struct rules *r, struct vars *vars)
+{
+    const char *isolation = vars_get(vars, "default_transaction_isolation");
+    const char *read_only = vars_get(vars, "default_transaction_read_only");
+    const char *route = r->heeds_setting ? vars_get(vars, "sluice.route") : NULL;
+
+    vars_unref(r->vars);
+    r->vars = vars_ref(vars);
+    r->serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
+    r->reads_only = read_only != NULL && strcasecmp(read_only, "on") == 0;
+    r->hint = route == NULL ? HINT_NONE : route_hint_of(route, strlen(route));
+}
+
+const struct rules *rules_of(struct client *c)
+{
+    const struct config *config = c->worker->config;
+    struct rules *r = &c->rules;
+    bool configured = r->generation == config->generation;
+
+    if (UNLIKELY(!configured))
+        rules_of_database(r, config, server_database(c->pool),
+                          config->user_count == 0 ? NULL : config_user_find(config, c->user->name));
+    if (UNLIKELY(!configured || r->vars != c->vars))
+        take_session(r, c->vars);
+    return r;
+}
+
+void rules_free(struct rules *r)
+{
+    vars_unref(r->vars);
+    r->vars = NULL;
+}
+
+const char *rules_bar(const struct rules *r)
+{
+    if (r->routing == READ_ROUTING_PRIMARY)
+        return "read_routing says so";
+    return r->serializable ? "transactions of the session are serializable" : NULL;
+}
+
+/* A list's "schema.name" speaks of calls with that schema; of those without one, too, where `any` is true. */
+static bool is_listed(const char *list, const char *schema, const char *name, bool any)
+{
+    char qualified[160];
+    const char *at = list;
+
+    if (*list == '\0')
+        return false;
+    if (config_list_has(list, name))
+        return true;
+    snprintf(qualified, sizeof qualified, "%s.%s", schema == NULL ? "" : schema, name);
+    if (schema != NULL)
+        return config_list_has(list, qualified);
+    if (!any)
+        return false;
+    for (size_t len = strlen(qualified); (at = strstr(at, qualified)) != NULL; at++)
+        if (strchr(", \t", at[len]) != NULL) /* the end of the list, too */
+            return true;
+    return false;
+}
+
+enum route_function rules_function(const struct rules *r, const char *schema, const char *name)
+{
+    if (is_listed(r->write_functions, schema, name, true))
+        return FUNCTION_LISTED_WRITES;
+    return is_listed(r->read_functions, schema, name, false) ? FUNCTION_LISTED_READS : FUNCTION_UNKNOWN;
+}

@@ -1,0 +1,279 @@
+"""What decides a statement's route: lists of functions, options of databases and users, settings. How it is told."""
+
+import os
+import time
+
+import psycopg
+import pytest
+from lib import wire
+from lib.pg import Cluster
+from lib.util import wait_for
+
+FUNCTIONS = """
+CREATE SCHEMA app;
+CREATE FUNCTION app.lookup() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';
+CREATE FUNCTION lookup() RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';
+CREATE FUNCTION noted() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE FUNCTION here() RETURNS int LANGUAGE sql STABLE AS $$SELECT current_setting('port')::int$$;
+GRANT USAGE ON SCHEMA app TO PUBLIC;
+"""
+
+
+@pytest.fixture(scope="module")
+def trio(worker_root):
+    """A primary and two replicas, for all tests here."""
+    primary = Cluster.create(os.environ["SLUICE_TEST_ROOT"], worker_root.name + "-routes")
+    replicas = [primary.replica(f"{primary.folder.name}-{name}") for name in ("one", "two")]
+    primary.query(FUNCTIONS)
+    yield primary, replicas
+    for server in (*replicas, primary):
+        server.stop("immediate")
+
+
+@pytest.fixture
+def routed(trio, sluice):
+    """Starts Sluice before the three: routed(line="more for the database's line", users=..., option=...)."""
+    def start(line="", users="", databases=None, **options):
+        nodes = [trio[0], *trio[1]]
+        hosts = f"host={','.join('127.0.0.1' for _ in nodes)} port={','.join(str(n.port) for n in nodes)}"
+        trio[0].query("SELECT pg_switch_wal()")
+        s = sluice(databases={"shop": f"{hosts} {line}", **{name: f"{hosts} dbname=shop {more}"
+                                                            for name, more in (databases or {}).items()}},
+                   users=users, options={"monitor_user": "postgres", "sample_interval": 10, **options})
+        wait_for(lambda: sum(row["role"] == "replica" and row["fresh_as_of"] not in (None, "", 0)
+                             for row in s.admin("SHOW NODES")) >= 2, 20, "the replicas to be fresh")
+        with s.connect() as c:
+            wait_for(lambda: "not known yet" not in explain(c, "SELECT unheard_of()")["Reason"], 10,
+                     "the catalog to be read")
+        return s
+
+    return start
+
+
+def explain(connection, sql, values=None, **more):
+    return dict(line.split(": ", 1) for line, in connection.execute(f"EXPLAIN (SLUICE) {sql}", values, **more))
+
+
+def route(s, sql):
+    row, = s.admin(f"ROUTE {sql}")
+    return row
+
+
+# --- lists of functions ---
+
+LISTED = [("SELECT lookup()", "primary", "calls a volatile function"),
+          ("SELECT app.lookup()", "replica", "reads only"),
+          ("SELECT noted()", "primary", "calls a function of write_functions"),
+          ("SELECT public.noted()", "primary", "calls a function of write_functions"),
+          ("SELECT app.noted()", "replica", "reads only"),
+          ("SELECT lower('A'), upper('A')", "primary", "calls a function of write_functions"),
+          ("SELECT lower('A')", "replica", "reads only"),
+          ("SELECT nextval('s')", "primary", "uses a sequence")]
+
+
+def test_functions_that_are_listed(routed):
+    s = routed(read_functions="app.lookup, nextval", write_functions="public.noted,upper")
+    with s.connect() as c:
+        for sql, role, reason in LISTED:
+            told = explain(c, sql)
+            assert (sql, told["Route"], told["Reason"]) == (sql, role, reason)
+            row = route(s, sql)
+            assert (sql, row["role"], row["reason"]) == (sql, role, reason)
+        s.write(options={"read_functions": "lookup", "write_functions": None})
+        s.reload()
+        wait_for(lambda: explain(c, "SELECT lookup()")["Route"] == "replica", 10, "the reload to count")
+        assert explain(c, "SELECT noted()")["Route"] == "replica"
+        for _ in range(50):
+            assert c.execute("SELECT lookup() AS run", prepare=False).fetchone() == (1,)
+    row, = [row for row in s.admin("SHOW STATEMENTS") if "as run" in row["statement"]]
+    assert row["on_replica"] > 40
+
+
+def test_functions_of_a_database(routed):
+    s = routed(databases={"other": "read_functions=lookup write_functions=noted"})
+    for name in ("shop", "other"):
+        with s.connect(dbname=name) as c:
+            wait_for(lambda: explain(c, "SELECT unheard_of()")["Route"] == "replica", 10, "the catalog to be read")
+    assert route(s, "shop: SELECT lookup()")["role"] == "primary"
+    assert route(s, "other: SELECT lookup()")["role"] == "replica"
+    assert route(s, "other: SELECT noted()")["role"] == "primary"
+
+
+# --- options of databases and users ---
+
+def test_read_routing_of_databases_and_users(routed):
+    s = routed(line="read_routing=primary", databases={"free": "", "mixed": "read_routing=any read_your_writes=off"},
+               users={"md5user": "read_routing=primary", "plainuser": "read_routing=replica"})
+
+    def told(dbname, user, password):
+        with s.connect(dbname=dbname, user=user, password=password) as c:
+            return explain(c, "SELECT 1 FROM items")
+
+    assert told("shop", "demo", "demo")["Reason"] == "read_routing says so"
+    assert told("free", "demo", "demo")["Route"] == "replica"
+    assert told("free", "md5user", "md5pass")["Reason"] == "read_routing says so"
+    assert told("shop", "plainuser", "plainpass")["Route"] == "replica", "a user's counts before a database's"
+    assert route(s, "shop: SELECT 1")["reason"] == "read_routing says so"
+    with s.connect(dbname="mixed") as c:
+        for _ in range(300):
+            c.execute("SELECT 'mixed'")
+    row, = [row for row in s.admin("SHOW STATEMENTS") if row["database"] == "mixed"]
+    assert row["on_primary"] > 50 and row["on_replica"] > 100
+
+
+def test_read_your_writes_of_a_database(routed, trio):
+    """Where replicas stand still, who need not see writes goes on reading from them."""
+    s = routed(databases={"careless": "read_your_writes=off", "patient": "freshness_wait=0 max_replica_lag=300"},
+               max_replica_lag=0)
+    for replica in trio[1]:
+        replica.query("SELECT pg_wal_replay_pause()")
+    try:
+        with s.connect() as c, s.connect(dbname="careless") as careless, s.connect(dbname="patient") as patient:
+            for conn in (c, careless):
+                conn.execute("UPDATE items SET qty = qty WHERE id = 1")
+            assert explain(c, "SELECT 1")["Reason"] == "no replica is fresh enough now"
+            assert explain(careless, "SELECT 1")["Route"] == "replica"
+            assert route(s, "careless: SELECT 1")["role"] == "replica"
+            assert route(s, "shop: SELECT 1")["role"] == "primary"
+            trio[0].query("UPDATE items SET qty = qty WHERE id = 2")
+            wait_for(lambda: explain(patient, "SELECT 1")["Route"] == "primary", 10, "max_replica_lag to be over")
+    finally:
+        for replica in trio[1]:
+            replica.query("SELECT pg_wal_replay_resume()")
+
+
+# --- who of several replicas ---
+
+def shares(s, count=300):
+    """How many of the reads each port has got."""
+    got = {}
+    with s.connect(prepare_threshold=None) as c:
+        for _ in range(count):
+            port, = c.execute("SELECT here()").fetchone()
+            got[port] = got.get(port, 0) + 1
+    return got
+
+
+@pytest.mark.parametrize(("line", "low", "high"), [
+    ("replica_balance=round_robin", 140, 160), ("replica_balance=random", 90, 210), ("", 60, 240),
+    ("replica_balance=round_robin weights=1,3,1", 200, 250), ("weights=1,1,0", 300, 300)])
+def test_reads_are_shared_out(routed, trio, line, low, high):
+    s = routed(line=f"{line} read_your_writes=off")
+    got = shares(s)
+    assert low <= got.get(trio[1][0].port, 0) <= high, (line, got)
+    assert trio[0].port not in got
+
+
+# --- ROUTE ---
+
+def test_route_on_the_console(routed, trio):
+    s = routed()
+    row = route(s, "SELECT * FROM items WHERE id = 7")
+    assert (row["database"], row["role"], row["reason"]) == ("shop", "replica", "reads only")
+    assert row["node"] in [f"127.0.0.1:{r.port}" for r in trio[1]]
+    assert row["statement"] == "select * from items where id = $"
+    row = route(s, "DELETE FROM items;")
+    assert (row["role"], row["node"], row["reason"]) == ("primary", f"127.0.0.1:{trio[0].port}", "writes rows")
+    assert route(s, "shop DELETE FROM items")["reason"] == "writes rows"
+    assert route(s, '"shop" : /* sluice: primary */ SELECT 1')["reason"] == "a hint says so"
+    assert route(s, "SELECT 1::int")["role"] == "replica"
+    assert route(s, "SELECT 'it''s'; SELECT 2")["role"] == "replica"
+    assert route(s, "SELEC 1")["reason"] == "the grammar refuses it"
+    with pytest.raises(psycopg.errors.InvalidCatalogName):
+        s.admin("ROUTE nowhere: SELECT 1")
+    with pytest.raises(psycopg.errors.SyntaxError):
+        s.admin("ROUTE")
+    with pytest.raises(psycopg.errors.SyntaxError):
+        s.admin("ROUTE shop:")
+    assert s.admin("ROUTE SELECT 1", user="stats")[0]["role"] == "replica"
+    assert trio[0].query("SELECT count(*) FROM items") == [(100,)]
+
+
+def test_route_of_several_databases(routed):
+    s = routed(databases={"other": "", "standby": "target=standby", "held": "pool_mode=session"})
+    with pytest.raises(psycopg.errors.SyntaxError, match="a database is required"):
+        s.admin("ROUTE SELECT 1")
+    assert route(s, "other SELECT 1")["database"] == "other"
+    assert route(s, "standby: DELETE FROM items")["reason"] == "target is standby"
+    assert route(s, "held: SELECT 1")["reason"] == "replicas are for transaction pooling"
+
+
+def test_route_knows_what_a_replica_has_refused(routed, trio):
+    trio[0].query("CREATE SEQUENCE told; GRANT ALL ON SEQUENCE told TO demo;"
+                  "CREATE FUNCTION lies() RETURNS bigint LANGUAGE sql STABLE AS $$SELECT nextval('told')$$")
+    s = routed()
+    with s.connect() as c:
+        wait_for(lambda: explain(c, "SELECT lies()")["Route"] == "replica", 10, "a replica to be fresh")
+        wait_for(lambda: (c.execute("SELECT lies()"), explain(c, "SELECT lies()"))[1]["Reason"].startswith("has been"),
+                 10, "a replica to refuse")
+    assert route(s, "SELECT lies()")["reason"] == "has been refused by a replica because it writes"
+
+
+# --- EXPLAIN (SLUICE) by the extended protocol ---
+
+def test_explain_with_parameters(routed):
+    s = routed()
+    with s.connect() as c:
+        time.sleep(0.1)
+        read = explain(c, "SELECT * FROM items WHERE id = %s AND name = %s", (7, "it's"))
+        assert (read["Route"], read["Reason"]) == ("replica", "reads only")
+        assert read["Statement"] == "select * from items where id = $1 and name = $2"
+        for _ in range(3):
+            wait_for(lambda: explain(c, "SELECT * FROM items WHERE id = %s", (7,), prepare=True)["Route"] == "replica",
+                     10, "a replica to be fresh")
+        write = explain(c, "UPDATE items SET name = E'a\\\\b' WHERE id = %s", (7,), binary=True)
+        assert (write["Route"], write["Reason"]) == ("primary", "writes rows")
+        with c.pipeline():
+            first = c.execute("SELECT 1 WHERE %s = 1", (1,))
+            told = c.execute("EXPLAIN (SLUICE) DELETE FROM items WHERE id = %s", (1,))
+            c.execute("UPDATE items SET qty = qty WHERE id = %s", (3,))
+        assert first.fetchone() == (1,)
+        assert told.fetchall()[0] == ("Route: primary",)
+        with c.transaction():
+            c.execute("SELECT 1 FROM items")
+            assert explain(c, "SELECT %s", (1,))["Reason"] == "the session holds this server"
+        assert c.execute("SELECT count(*) FROM items").fetchone() == (100,)
+
+
+def test_explain_message_by_message(routed):
+    s = routed(auth_type="plain")
+    with wire.Client(s.port) as c:
+        c.login("plainuser", "shop", "plainpass")
+        sql = "EXPLAIN (SLUICE) DELETE FROM items WHERE id = $1"
+        for name in ("", "told"):
+            got = c.ask(wire.parse(name, sql) + wire.describe("S", name) + wire.bind("", name, ("1",)) +
+                        wire.describe("P") + wire.execute() + wire.sync())
+            assert wire.types_of(got)[:4] == "1tT2"
+            assert wire.types_of(got).replace("D", "") == "1tT2TCZ"
+            assert wire.rows_of(got)[0] == ["Route: primary"]
+        got = c.ask(wire.bind("p", "told", ("1",)) + wire.execute("p", 1) + wire.execute("p", 100) + wire.sync())
+        assert wire.types_of(got).replace("D", "") == "2sCZ"
+        assert len(wire.rows_of(got)) == 4
+        got = c.ask(wire.parse("", "EXPLAIN (SLUICE) SELEC 'a\\\\b'") + wire.bind() + wire.execute() + wire.sync())
+        assert ["Reason: the grammar refuses it"] in wire.rows_of(got)
+
+
+# --- SET sluice.route ---
+
+def test_the_setting_at_startup(routed):
+    s = routed()
+    with s.connect(options="-c sluice.route=primary") as c:
+        assert explain(c, "SELECT 1")["Reason"] == "sluice.route says so"
+        wait_for(lambda: explain(c, "/* sluice: replica */ SELECT 1")["Route"] == "replica", 10,
+                 "a replica to be fresh")
+        assert explain(c, "DELETE FROM items")["Reason"] == "writes rows"
+        assert c.execute("SHOW sluice.route").fetchone() == ("primary",)
+        for _ in range(20):
+            c.execute("SELECT 'by setting'")
+    row, = [row for row in s.admin("SHOW STATEMENTS") if row["statement"] == "select $" and row["on_primary"] == 20]
+    assert row["on_replica"] == 0
+    with s.connect(options="-c sluice.route=replica") as c:
+        wait_for(lambda: explain(c, "SELECT lookup()")["Route"] == "replica", 10, "a replica to be fresh")
+        assert explain(c, "DELETE FROM items")["Route"] == "primary"
+        s.admin("SET hints = off")
+        wait_for(lambda: explain(c, "SELECT lookup()")["Route"] == "primary", 10, "hints = off to count")
+        s.admin("SET hints = set")
+        wait_for(lambda: explain(c, "SELECT lookup()")["Route"] == "replica", 10, "hints = set to count")
+        assert explain(c, "/* sluice: primary */ SELECT 1")["Route"] == "replica"
+    with s.connect(options="-c sluice.route=nonsense") as c:
+        wait_for(lambda: explain(c, "SELECT 1")["Route"] == "replica", 10, "a replica to be fresh")
