@@ -86,3 +86,27 @@ bool relation_speaks(const char *schema, const char *name)
             return true;
     return false;
 }
+
+static void each_row(const struct row *rows, size_t count, bool is_prefix, listed_call *call, void *arg)
+{
+    for (size_t i = 0; i < count; i++)
+        call(arg, &(struct listed_name){rows[i].name, rows[i].class, is_prefix});
+}
+
+static void each_name(const char *const *names, size_t count, bool is_prefix, listed_call *call, void *arg)
+{
+    for (size_t i = 0; i < count; i++)
+        call(arg, &(struct listed_name){names[i], CLASS_SESSION, is_prefix});
+}
+
+void functions_each(listed_call *call, void *arg)
+{
+    each_row(functions, ARRAY_LEN(functions), false, call, arg);
+    each_row(prefixes, ARRAY_LEN(prefixes), true, call, arg);
+}
+
+void relations_each(listed_call *call, void *arg)
+{
+    each_name(relations, ARRAY_LEN(relations), false, call, arg);
+    each_name(relation_prefixes, ARRAY_LEN(relation_prefixes), true, call, arg);
+}

@@ -15,4 +15,14 @@ enum stmt_class function_class(const char *schema, const char *name);
 /* True if a table or view of this name speaks of the server or the session. schema may be NULL. */
 bool relation_speaks(const char *schema, const char *name);
 
+/* A row of the tables, for whoever looks for such names elsewhere. */
+struct listed_name {
+    const char *name;
+    enum stmt_class class; /* of a relation: SESSION */
+    bool is_prefix;        /* all whose names begin so are meant */
+};
+typedef void listed_call(void *arg, const struct listed_name *n);
+void functions_each(listed_call *call, void *arg);
+void relations_each(listed_call *call, void *arg);
+
 #endif

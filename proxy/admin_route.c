@@ -61,9 +61,14 @@ static enum route_function function_of(void *arg, const char *schema, const char
     return listed != FUNCTION_UNKNOWN ? listed : catalog_function(q->db, name);
 }
 
+static enum route_relation relation_of(void *arg, const char *schema, const char *name)
+{
+    return catalog_relation(((const struct question *)arg)->db, schema, name);
+}
+
 static struct route decide(struct question *q, const struct reading *r, bool refused)
 {
-    struct route_facts facts = {.hint = r->hint, .function = function_of, .arg = q};
+    struct route_facts facts = {.hint = r->hint, .function = function_of, .relation = relation_of, .arg = q};
 
     if (r->list == NULL || !control_config()->opt.sql_aware)
         return (struct route){.why = r->list == NULL ? r->why_not : "is not read"};

@@ -4,7 +4,7 @@
  *   IDLE ──(outdated, or a minute old)──> ASKING: connect ─> ask ─> publish ──> IDLE
  *
  * Invariant: facts are immutable once published; old ones are freed when every worker has had a turn since.
- * Thread: control; catalog_function, catalog_generation: worker.
+ * Thread: control; what workers ask: worker.
  */
 #include "proxy/catalog.h"
 
@@ -13,14 +13,18 @@
 #include "proxy/control.h"
 #include "proxy/monitor.h"
 
+#include <stdio.h>
+
 #define ASK_AGAIN_USEC (60 * USEC_PER_SEC)
 #define RETRY_USEC (2 * USEC_PER_SEC)
+#define ANSWER_USEC (10 * USEC_PER_SEC) /* it has much to look at */
 
 struct catalog {
     uint64_t number;  /* even; another for each one that was published */
     uint64_t changes; /* of the catalog that command tags had told of when it was asked */
+    uint64_t meaning; /* ... of which these may have changed the facts */
     size_t count;
-    char **names; /* owned: of volatile functions, sorted by bytes */
+    char **names; /* owned: a letter (catalog_question) and a name, sorted by bytes */
 };
 
 /* A database whose catalog is asked. Never freed before the end. */
@@ -31,14 +35,13 @@ struct reader_of_catalog {
     struct watch *watch;
     usec_t deadline;
     usec_t next_at;
-    uint64_t changes; /* when it was asked */
+    uint64_t changes, meaning; /* when it was asked */
 };
 
 static struct list readers = {&readers, &readers};
 static uint64_t numbers;
 
-static const char question[] = "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' "
-                               "AND pronamespace <> 'pg_catalog'::pg_catalog.regnamespace ORDER BY proname";
+static char *question; /* owned */
 
 /* --- what workers ask --- */
 
@@ -49,12 +52,21 @@ static const struct catalog *facts_of(const struct database_state *db)
 
 static bool is_outdated(const struct catalog *facts, const struct database_state *db)
 {
-    return facts->changes != __atomic_load_n(&db->catalog, __ATOMIC_RELAXED);
+    return facts->meaning != __atomic_load_n(&db->meaning, __ATOMIC_RELAXED);
 }
 
 static int by_name(const void *name, const void *item)
 {
-    return strcmp(name, *(char *const *)item);
+    return strcmp(*(const char *const *)name, *(const char *const *)item);
+}
+
+static bool has_name(const struct catalog *facts, char letter, const char *schema, const char *name)
+{
+    char text[160];
+    const char *key = text;
+
+    snprintf(text, sizeof text, "%c%s%s%s", letter, schema == NULL ? "" : schema, schema == NULL ? "" : ".", name);
+    return bsearch(&key, facts->names, facts->count, sizeof *facts->names, by_name) != NULL;
 }
 
 enum route_function catalog_function(struct database_state *db, const char *name)
@@ -63,8 +75,18 @@ enum route_function catalog_function(struct database_state *db, const char *name
 
     if (facts == NULL || is_outdated(facts, db))
         return FUNCTION_UNKNOWN;
-    return bsearch(name, facts->names, facts->count, sizeof *facts->names, by_name) == NULL ? FUNCTION_READS
-                                                                                            : FUNCTION_VOLATILE;
+    return has_name(facts, 'v', NULL, name) ? FUNCTION_VOLATILE : FUNCTION_READS;
+}
+
+enum route_relation catalog_relation(struct database_state *db, const char *schema, const char *name)
+{
+    const struct catalog *facts = facts_of(db);
+
+    if (facts == NULL || is_outdated(facts, db))
+        return RELATION_UNKNOWN;
+    if (has_name(facts, 'w', schema, name))
+        return RELATION_WRITES;
+    return has_name(facts, 'p', schema, name) ? RELATION_PRIMARY : RELATION_READS;
 }
 
 uint64_t catalog_generation(const struct database_state *db)
@@ -72,6 +94,33 @@ uint64_t catalog_generation(const struct database_state *db)
     const struct catalog *facts = facts_of(db);
 
     return facts == NULL ? 1 : facts->number + is_outdated(facts, db);
+}
+
+/* --- changes --- */
+
+static bool is_one_of(const char *tag, const char *const *starts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(tag, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+enum ddl catalog_ddl(const char *tag)
+{
+    static const char *const ddl[] = {"CREATE ", "ALTER ", "DROP ", "SELECT INTO", "IMPORT "};
+    static const char *const plain[] = {"CREATE TABLE", "CREATE INDEX", "CREATE TYPE", "CREATE TRIGGER", "DROP "};
+
+    if (!is_one_of(tag, ddl, ARRAY_LEN(ddl)))
+        return DDL_NONE;
+    return is_one_of(tag, plain, ARRAY_LEN(plain)) ? DDL_PLAIN : DDL_FACTS;
+}
+
+void catalog_changed(struct database_state *db, enum ddl ddl)
+{
+    if (ddl == DDL_FACTS)
+        __atomic_add_fetch(&db->meaning, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&db->catalog, 1, __ATOMIC_SEQ_CST);
 }
 
 /* --- publishing --- */
@@ -90,7 +139,7 @@ static void facts_free(void *arg)
 
 static bool facts_equal(const struct catalog *a, const struct catalog *b)
 {
-    if (a == NULL || a->count != b->count || a->changes != b->changes)
+    if (a == NULL || a->count != b->count || a->changes != b->changes || a->meaning != b->meaning)
         return false;
     for (size_t i = 0; i < a->count; i++)
         if (strcmp(a->names[i], b->names[i]) != 0)
@@ -118,9 +167,11 @@ static struct catalog *take_names(const struct reader_of_catalog *r)
     size_t rows = probe_rows(r->probe);
 
     facts->changes = r->changes;
+    facts->meaning = r->meaning;
     facts->names = mem_zalloc((rows + 1) * sizeof *facts->names);
     for (size_t i = 0; i < rows; i++)
         facts->names[facts->count++] = mem_strdup(probe_value(r->probe, i, 0));
+    qsort(facts->names, facts->count, sizeof *facts->names, by_name);
     return facts;
 }
 
@@ -137,7 +188,7 @@ static void end(struct reader_of_catalog *r, usec_t again_after)
 
 static void failed(struct reader_of_catalog *r, const char *why)
 {
-    log_warn("database \"%s\": its functions could not be read: %s", r->db->name, why);
+    log_warn("database \"%s\": its catalog could not be read: %s", r->db->name, why);
     end(r, RETRY_USEC);
 }
 
@@ -161,7 +212,8 @@ static void go_on(struct reader_of_catalog *r)
             wait_for(r, true);
             return;
         case PROBE_READY:
-            r->changes = __atomic_load_n(&r->db->catalog, __ATOMIC_RELAXED);
+            r->changes = __atomic_load_n(&r->db->catalog, __ATOMIC_SEQ_CST);
+            r->meaning = __atomic_load_n(&r->db->meaning, __ATOMIC_SEQ_CST);
             probe_ask(r->probe, question, NULL);
             break;
         case PROBE_ANSWERED:
@@ -181,7 +233,7 @@ static void woken(void *arg, bool timed_out)
     struct reader_of_catalog *r = arg;
 
     if (timed_out)
-        failed(r, "no answer within probe_timeout");
+        failed(r, "no answer in time");
     else
         go_on(r);
 }
@@ -204,7 +256,8 @@ static void begin(struct reader_of_catalog *r, usec_t now)
         d = config->fallback;
     struct probe_target t = monitor_target(n, &a);
     t.dbname = d == NULL || d->dbname == NULL ? r->db->name : d->dbname;
-    r->deadline = now + MAX(config->opt.probe_timeout, USEC_PER_MSEC);
+    t.statement_timeout_ms = (int)(ANSWER_USEC / USEC_PER_MSEC);
+    r->deadline = now + ANSWER_USEC;
     r->probe = probe_open(&t);
     go_on(r);
 }
@@ -230,12 +283,15 @@ static void each_database(void *arg, struct database_state *db)
     if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)))
         return;
     struct reader_of_catalog *r = reader_of_database(db);
-    if (r->probe == NULL && (now >= r->next_at || (facts != NULL && is_outdated(facts, db))))
+    bool changed = facts != NULL && facts->changes != __atomic_load_n(&db->catalog, __ATOMIC_RELAXED);
+    if (r->probe == NULL && (now >= r->next_at || changed))
         begin(r, now);
 }
 
 void catalog_tick(usec_t now)
 {
+    if (question == NULL)
+        question = catalog_question();
     limits_each_database(each_database, &now);
 }
 
@@ -255,4 +311,6 @@ void catalog_free(void)
         free(r);
     }
     limits_each_database(free_facts_of, NULL);
+    free(question);
+    question = NULL;
 }

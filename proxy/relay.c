@@ -9,6 +9,7 @@
 #include "conf/log.h"
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "proxy/catalog.h"
 #include "proxy/effects.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
@@ -136,16 +137,6 @@ static enum verdict within(struct relay *r)
     return is_forwarded(r, expect_head(&r->s->expects)) ? RELAY_FORWARD : RELAY_DROP;
 }
 
-static bool is_ddl(const char *tag)
-{
-    static const char *const words[] = {"CREATE ", "ALTER ", "DROP ", "SELECT INTO", "IMPORT "};
-
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (strncmp(tag, words[i], strlen(words[i])) == 0)
-            return true;
-    return false;
-}
-
 static void forget_statements(struct server *s, struct client *c)
 {
     server_stmts_clear(&s->stmts);
@@ -184,8 +175,9 @@ static void heed_tag(struct server *s, struct client *c, const char *tag)
             effect_note_resets(s, "all\0");
     } else if (strcmp(tag, "DEALLOCATE ALL") == 0) {
         forget_statements(s, c);
-    } else if (is_ddl(tag)) {
-        __atomic_add_fetch(&s->pool->target->db->catalog, 1, __ATOMIC_RELAXED);
+    } else if (catalog_ddl(tag) != DDL_NONE) {
+        s->ddl = MAX(s->ddl, (uint8_t)catalog_ddl(tag));
+        catalog_changed(s->pool->target->db, catalog_ddl(tag));
     }
 }
 
@@ -453,6 +445,15 @@ static void count_query(struct client *c, const struct server *s)
     }
 }
 
+/* Others see what a transaction has made only when it ends. */
+static void settle_ddl(struct server *s)
+{
+    if (s->ddl == DDL_NONE || s->tx != 'I')
+        return;
+    catalog_changed(s->pool->target->db, (enum ddl)s->ddl);
+    s->ddl = DDL_NONE;
+}
+
 /* ReadyForQuery: everything up to the Sync, query or function call that it answers is over. */
 static enum verdict on_ready(struct relay *r, struct span body)
 {
@@ -464,6 +465,7 @@ static enum verdict on_ready(struct relay *r, struct span body)
         return violation(r, "unknown transaction status");
     if (expect_empty(&s->expects))
         return violation(r, "ReadyForQuery that nothing asked for");
+    settle_ddl(s);
     s->copy = COPY_NONE;
     s->copy_end_sent = false;
     while (!expect_empty(&s->expects)) {

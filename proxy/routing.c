@@ -21,6 +21,11 @@ static enum route_function function_of(void *arg, const char *schema, const char
     return listed != FUNCTION_UNKNOWN ? listed : catalog_function(c->db, name);
 }
 
+static enum route_relation relation_of(void *arg, const char *schema, const char *name)
+{
+    return catalog_relation(((struct client *)arg)->db, schema, name);
+}
+
 static struct route primary(const char *why, bool writes)
 {
     return (struct route){.role = ROUTE_PRIMARY, .writes = writes, .why = why};
@@ -40,7 +45,7 @@ static struct route verdict_of(struct client *c, const struct reading *reading, 
 
     if (v->generation == generation)
         return v->route;
-    struct route_facts facts = {.hint = hint, .function = function_of, .arg = c};
+    struct route_facts facts = {.hint = hint, .function = function_of, .relation = relation_of, .arg = c};
     v->route = route_of(reading->list, &facts);
     v->generation = generation;
     return v->route;

@@ -33,11 +33,32 @@ static struct route by_functions(const struct stmt *s, const struct route_facts 
     return to_replica;
 }
 
+static struct route by_relations(const struct stmt *s, const struct route_facts *facts)
+{
+    if (facts->hint == HINT_REPLICA)
+        return to_replica;
+    for (size_t i = 0; i < s->table_count; i++) {
+        switch (facts->relation(facts->arg, s->tables[i].schema, s->tables[i].name)) {
+        case RELATION_READS:
+            break;
+        case RELATION_PRIMARY:
+            return to_primary("reads a relation that replicas do not have as it is", false);
+        case RELATION_WRITES:
+            return to_primary("reads a view over a volatile function", true);
+        case RELATION_UNKNOWN:
+            return to_primary("reads a relation that is not known yet", true);
+        }
+    }
+    return to_replica;
+}
+
 static struct route of_one(const struct stmt *s, const struct route_facts *facts)
 {
     if (s->reasons != 0)
         return to_primary(stmt_reason_text(s->reasons), (s->reasons & ~(uint32_t)HARMLESS_REASONS) != 0);
     struct route r = by_functions(s, facts);
+    if (r.role == ROUTE_REPLICA)
+        r = by_relations(s, facts);
     if (r.role == ROUTE_REPLICA && s->body != NULL)
         return of_one(s->body, facts);
     return r;

@@ -28,10 +28,15 @@ enum route_function {
 /* What a comment of the statement, or its session, asks for. */
 enum route_hint { HINT_NONE, HINT_PRIMARY, HINT_REPLICA };
 
+/* What the catalog says of a table, view or sequence. */
+enum route_relation { RELATION_READS, RELATION_PRIMARY, RELATION_WRITES, RELATION_UNKNOWN };
+
 struct route_facts {
     enum route_hint hint;
     /* Of a call, whatever its arguments; schema may be NULL. */
     enum route_function (*function)(void *arg, const char *schema, const char *name);
+    /* schema may be NULL: whatever its schema. */
+    enum route_relation (*relation)(void *arg, const char *schema, const char *name);
     void *arg;
 };
 

@@ -20,9 +20,19 @@ static enum route_function by_prefix(void *arg, const char *schema, const char *
     return strncmp(name, "new", 3) == 0 ? FUNCTION_UNKNOWN : FUNCTION_READS;
 }
 
+static enum route_relation relation_by_prefix(void *arg, const char *schema, const char *name)
+{
+    (void)arg;
+    if (strncmp(name, "seq", 3) == 0)
+        return schema == NULL || strcmp(schema, "s") == 0 ? RELATION_PRIMARY : RELATION_READS;
+    if (strncmp(name, "new", 3) == 0)
+        return RELATION_UNKNOWN;
+    return strncmp(name, "vol", 3) == 0 ? RELATION_WRITES : RELATION_READS;
+}
+
 static struct route route_hinted(const char *sql, enum route_hint hint)
 {
-    struct route_facts facts = {.hint = hint, .function = by_prefix};
+    struct route_facts facts = {.hint = hint, .function = by_prefix, .relation = relation_by_prefix};
     struct pgtree_error error;
     struct stmt_list *list = pgtree_parse(sql, strlen(sql), &error);
 
@@ -48,6 +58,13 @@ static const struct {
     {"SELECT listed.vol_one(), vol_one()", ROUTE_PRIMARY, true, "calls a volatile function"},
     {"SELECT listed.vol_one(nextval('s'))", ROUTE_PRIMARY, true, "uses a sequence"},
     {"EXPLAIN ANALYZE SELECT vol_one()", ROUTE_PRIMARY, true, "calls a volatile function"},
+    {"SELECT last_value FROM seq", ROUTE_PRIMARY, false, "reads a relation that replicas do not have as it is"},
+    {"SELECT 1 WHERE 1 IN (SELECT 1 FROM s.seq)", ROUTE_PRIMARY, false,
+     "reads a relation that replicas do not have as it is"},
+    {"SELECT a FROM t.seq", ROUTE_REPLICA, false, "reads only"},
+    {"COPY vol_view TO STDOUT", ROUTE_PRIMARY, true, "reads a view over a volatile function"},
+    {"TABLE new_one", ROUTE_PRIMARY, true, "reads a relation that is not known yet"},
+    {"WITH new_one AS (SELECT 1) TABLE new_one", ROUTE_REPLICA, false, "reads only"},
     {"DELETE FROM t", ROUTE_PRIMARY, true, "writes rows"},
     {"SELECT 1; DELETE FROM t", ROUTE_PRIMARY, true, "writes rows"},
     {"BEGIN", ROUTE_PRIMARY, false, "controls the transaction"},

@@ -1,0 +1,114 @@
+/*
+ * catalog_question.c: what a database's catalog is asked for: the functions that are volatile, and the relations that
+ * are not a replica's to read, in one statement.
+ *
+ *   seeds     sequences (a replica's last_value is ahead), foreign and unlogged tables, what speaks of the server
+ *   views     over volatile functions, over functions that speak of the server, over other such relations
+ *   parents   of such tables, by inheritance or as partitions
+ *
+ * A view's functions are found in its rule: pg_depend does not tell of those that PostgreSQL brings along.
+ * Invariant: it waits for no lock; names in it are those of functions.def and relations.def, which need no quoting.
+ * Source: PostgreSQL, catalog.c (IsPinnedObject), outfuncs.c.
+ * Thread: control.
+ */
+#include "parser/functions.h"
+#include "proxy/catalog.h"
+
+#include <stdio.h>
+
+#define SYSTEM "'pg_catalog'::pg_catalog.regnamespace"
+
+struct names {
+    struct buf *sql;
+    const char *column;
+    bool (*wanted)(enum stmt_class class);
+};
+
+static bool is_session(enum stmt_class class)
+{
+    return class == CLASS_SESSION;
+}
+
+static bool is_more_than_session(enum stmt_class class)
+{
+    return class != CLASS_SESSION && class != CLASS_HARMLESS;
+}
+
+static void put(struct buf *sql, const char *text)
+{
+    buf_put(sql, text, strlen(text));
+}
+
+static void put_name(void *arg, const struct listed_name *n)
+{
+    const struct names *l = arg;
+    char text[256];
+
+    if (!l->wanted(n->class))
+        return;
+    if (n->is_prefix)
+        snprintf(text, sizeof text, " OR pg_catalog.left(%s, %zu) = '%s'", l->column, strlen(n->name), n->name);
+    else
+        snprintf(text, sizeof text, " OR %s = '%s'", l->column, n->name);
+    put(l->sql, text);
+}
+
+/* "... AND (false OR column = 'name' OR ...)" */
+static void put_names(struct buf *sql, const char *column, bool (*wanted)(enum stmt_class class),
+                      void (*each)(listed_call *call, void *arg))
+{
+    struct names l = {.sql = sql, .column = column, .wanted = wanted};
+
+    put(sql, "(false");
+    each(put_name, &l);
+    put(sql, ")");
+}
+
+/* Functions that bar a view: oid, and whether they may write. */
+static void put_functions(struct buf *sql)
+{
+    put(sql, "barring(oid, writes) AS (SELECT oid, true FROM pg_catalog.pg_proc WHERE provolatile = 'v' "
+             "AND pronamespace <> " SYSTEM " UNION ALL "
+             "SELECT oid, true FROM pg_catalog.pg_proc WHERE pronamespace = " SYSTEM " AND ");
+    put_names(sql, "proname", is_more_than_session, functions_each);
+    put(sql, " UNION ALL SELECT oid, false FROM pg_catalog.pg_proc WHERE pronamespace = " SYSTEM " AND ");
+    put_names(sql, "proname", is_session, functions_each);
+    put(sql, "), ");
+}
+
+/* Relations that are barred: oid, and whether reading them may write. */
+static void put_relations(struct buf *sql)
+{
+    put(sql, "barred(oid, writes) AS (SELECT oid, false FROM pg_catalog.pg_class WHERE relkind IN ('S', 'f') "
+             "OR (relpersistence = 'u' AND relkind IN ('r', 'p')) OR (relnamespace = " SYSTEM " AND ");
+    put_names(sql, "relname", is_session, relations_each);
+    put(sql, ") UNION SELECT m.view, b.writes FROM mentioned m JOIN barring b ON b.oid = m.oid WHERE m.what <> 'relid' "
+             "UNION SELECT o.above, b.writes FROM barred b JOIN stands_on o ON o.below = b.oid) ");
+}
+
+char *catalog_question(void)
+{
+    struct buf sql = {0};
+
+    put(&sql, "WITH RECURSIVE ");
+    put_functions(&sql);
+    put(&sql,
+        "views AS (SELECT r.oid AS rule, c.oid AS view, r.ev_action::text AS action FROM pg_catalog.pg_rewrite r "
+        "JOIN pg_catalog.pg_class c ON c.oid = r.ev_class WHERE c.relkind = 'v' AND r.rulename = '_RETURN' "
+        "AND c.oid >= 16384), "
+        "mentioned AS (SELECT view, found[1] AS what, found[2]::pg_catalog.oid AS oid FROM views, "
+        "pg_catalog.regexp_matches(action, ':(relid|funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS found), "
+        "stands_on(below, above) AS (SELECT oid, view FROM mentioned WHERE what = 'relid' UNION ALL "
+        "SELECT d.refobjid, v.view FROM pg_catalog.pg_depend d JOIN views v ON v.rule = d.objid "
+        "WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass "
+        "AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass UNION ALL "
+        "SELECT inhrelid, inhparent FROM pg_catalog.pg_inherits), ");
+    put_relations(&sql);
+    put(&sql, "SELECT 'v' || proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND pronamespace <> " SYSTEM
+              " UNION SELECT CASE WHEN b.writes THEN 'w' ELSE 'p' END || name FROM barred b "
+              "JOIN pg_catalog.pg_class c ON c.oid = b.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, "
+              "pg_catalog.unnest(ARRAY[c.relname::text, n.nspname || '.' || c.relname]) AS name "
+              "WHERE c.relnamespace <> " SYSTEM);
+    buf_put_u8(&sql, 0);
+    return (char *)sql.data;
+}
