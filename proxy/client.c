@@ -282,7 +282,7 @@ static void on_ended(struct conn *conn, int error, const char *why)
         session_eof(c);
     else if (c->state != CLIENT_LINGER)
         client_drop(c, "client unexpected eof");
-    else if (buf_used(&c->conn.out) == 0) /* else it may still read: what is left goes on (session_tick) */
+    else if (buf_used(&c->conn.out) == 0) /* else it may still read: what is left goes on (timeouts.c) */
         client_drop(c, NULL);
 }
 

@@ -159,7 +159,12 @@ void session_left_statement(struct client *c);
 /* Gives up the server: rolled back and cleaned where needed. */
 void session_detach(struct client *c);
 void session_server_lost(struct client *c, struct server *s);
-void session_tick(struct worker *w);
+/* The same, because its statement went on for too long. */
+void session_server_late(struct client *c, struct server *s);
+
+/* --- timeouts.c --- */
+/* Ten times a second: ends what has gone on for too long. */
+void timeouts_tick(struct worker *w);
 
 /* --- standby.c --- */
 /* By which rules a replica is chosen for this client's next read: the configuration's; any_age and flushed are the

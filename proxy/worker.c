@@ -267,7 +267,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     conn_loop_time(&w->loop);
     pools_tick(&w->pools);
-    session_tick(w);
+    timeouts_tick(w);
     clients_fast_close(w);
     cancel_tick(w);
 }
