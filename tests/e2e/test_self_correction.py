@@ -32,7 +32,7 @@ def ask(line, way, sql):
     """The first row of a statement with one condition `$1 = 1`, sent in that way."""
     if way == "simple":
         return line.ask(sql.replace("$1", "1"))[0]
-    return line.ask(sql, 1, name=f"n{sql}" if way == "prepared" else None)[0]
+    return line.ask(sql, 1, name=sql if way == "prepared" else None)[0]
 
 
 def plan(line, sql):
@@ -40,9 +40,13 @@ def plan(line, sql):
     return dict(row.split(": ", 1) for row, in line.ask(f"EXPLAIN (SLUICE) {sql}"))
 
 
-def await_replica(line, sql="SELECT 1"):
-    wait_for(lambda: plan(line, sql)["Route"] == "replica" and "Node" in plan(line, sql), 20,
-             f"a replica to be fresh for {sql}", every=0.01)
+def await_replica(s, line):
+    """Waits until this client's reads are a replica's; the next one is, too, if nobody writes."""
+    def served():
+        before = where(s, "as warm")[1]
+        line.ask("SELECT count(*) AS warm FROM items")
+        return where(s, "as warm")[1] > before
+    wait_for(served, 20, "a read on a replica", every=0.01)
 
 
 LIARS = """
@@ -55,47 +59,46 @@ CREATE UNLOGGED TABLE board (n int); INSERT INTO board VALUES (7); GRANT ALL ON 
 """
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_writes_against_its_word_is_run_once_and_remembered(own_pg, one, sluice, way):
+def test_what_writes_against_its_word_is_run_once_and_remembered(own_pg, one, sluice):
+    own_pg.psql(LIARS)
+    s = front(sluice, own_pg, one, workers=1)
+    await_fresh(s, one)
+    line = Direct(s.dsn())
+    drawn, shapes = [], []
+    for way in WAYS:
+        for source in ("(SELECT liar() AS ticket)", "drawn", "drawn_by_two"):
+            name = f"{way}_{source[-5:].strip(')')}"
+            sql = f"SELECT ticket AS {name} FROM {source} AS x WHERE $1 = 1"
+            await_replica(s, line)
+            for _ in range(3):
+                drawn.append(int(ask(line, way, sql)[0]))
+                await_replica(s, line)
+            shapes.append(name)
+    assert drawn == list(range(1, 28)), "each ran once"
+    assert {name: reruns(s, f"as {name} from") for name in shapes} == dict.fromkeys(shapes, 1)
+    assert plan(line, "SELECT ticket AS simple_drawn FROM drawn AS x WHERE 1 = 1")["Route"] == "primary"
+
+
+def test_an_unlogged_table_is_read_on_the_primary(own_pg, one, sluice):
     own_pg.psql(LIARS)
     s = front(sluice, own_pg, one)
     await_fresh(s, one)
     line = Direct(s.dsn())
-    statements = ["SELECT liar() WHERE $1 = 1", "SELECT ticket FROM drawn WHERE $1 = 1",
-                  "SELECT ticket + 0 FROM drawn_by_two WHERE $1 = 1"]
-    drawn = []
-    for sql in statements:
-        await_replica(line, sql.replace("$1", "1"))
-        for _ in range(4):
-            drawn.append(int(ask(line, way, sql)[0]))
-            await_replica(line)
-        assert plan(line, sql.replace("$1", "1"))["Route"] == "primary" or way != "simple"
-    assert drawn == list(range(1, 13)), "each ran once"
-    assert [reruns(s, text) for text in ("liar ()", "from drawn where", "from drawn_by_two")] == [1, 1, 1]
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_an_unlogged_table_is_read_on_the_primary(own_pg, one, sluice, way):
-    own_pg.psql(LIARS)
-    s = front(sluice, own_pg, one)
-    await_fresh(s, one)
-    line = Direct(s.dsn())
-    for _ in range(5):
-        await_replica(line)
+    for way in WAYS * 2:
+        await_replica(s, line)
         assert ask(line, way, "SELECT n FROM board WHERE $1 = 1") == ("7",)
     assert where(s, "from board")[1] == 0
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_sequences_value_is_the_primarys(own_pg, one, sluice, way):
+def test_a_sequences_value_is_the_primarys(own_pg, one, sluice):
     """On a replica it is up to 32 ahead."""
     own_pg.psql(LIARS + "CREATE VIEW state AS SELECT last_value FROM tickets; GRANT ALL ON state TO demo")
     s = front(sluice, own_pg, one)
     await_fresh(s, one)
     line = Direct(s.dsn())
-    for number in range(1, 6):
+    for number, way in enumerate(WAYS * 2, 1):
         assert line.ask("SELECT nextval('tickets')") == [(str(number),)]
-        await_replica(line)
+        await_replica(s, line)
         for relation in ("tickets", "public.tickets", "state"):
             assert ask(line, way, f"SELECT last_value FROM {relation} WHERE $1 = 1") == (str(number),)
         assert line.ask("SELECT last_value FROM pg_sequences WHERE sequencename = 'tickets'") == [(str(number),)]
@@ -134,7 +137,7 @@ def test_relations_that_are_not_a_replicas_are_known(own_pg, one, sluice):
     s = front(sluice, own_pg, one)
     await_fresh(s, one)
     line = Direct(s.dsn(user="postgres"))
-    await_replica(line, "SELECT id FROM items")
+    await_replica(s, line)
     assert {name: plan(line, f"SELECT * FROM {name}")["Reason"] for name in REASONS} == REASONS
     assert plan(line, "SELECT 1 WHERE EXISTS (TABLE board)")["Reason"] == NOT_A_REPLICAS
 
@@ -144,14 +147,156 @@ def test_a_view_is_not_trusted_before_its_transaction_has_ended(own_pg, one, slu
     s = front(sluice, own_pg, one)
     await_fresh(s, one)
     line, maker = (Direct(s.dsn(user="postgres")) for _ in range(2))
-    await_replica(line, "SELECT id FROM items")
+    await_replica(s, line)
     maker.ask("BEGIN")
     maker.ask("CREATE VIEW late AS SELECT draw()")
     assert plan(line, "SELECT id FROM items")["Reason"] == "reads a relation that is not known yet"
-    await_replica(line, "SELECT * FROM late")  # the catalog has been read, and does not have it
+    wait_for(lambda: "known" not in plan(line, "SELECT * FROM late")["Reason"], 20, "the catalog to be read")
     maker.ask("COMMIT")
     assert plan(line, "SELECT * FROM late")["Reason"] == "reads a relation that is not known yet"
     wait_for(lambda: plan(line, "SELECT * FROM late")["Reason"] == WRITES, 20, "the view to be known")
     maker.ask("CREATE TEMP TABLE passing (n int)")
     maker.ask("DROP TABLE passing")
     assert "known" not in plan(line, "SELECT id FROM items")["Reason"], "a table changes nothing that is known"
+
+
+# --- a replica that stops in the middle -------------------------------------------------------------------------------
+
+BIG = """
+CREATE TABLE big (n int, filler text) WITH (autovacuum_enabled = off); GRANT ALL ON big TO demo;
+INSERT INTO big SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i;
+"""
+SLOW = "SELECT count(*), count(pg_sleep(0.002)) FROM big WHERE $1 = 1 AND n <= 200"
+
+
+def begins(replica, sql, count=1):
+    """Waits until so many of these run on the replica."""
+    wait_for(lambda: len([row for row in replica.backends(state="active") if sql in row["query"]]) >= count, 20,
+             "the statement to run on the replica", every=0.005)
+
+
+def make_conflict(primary, replica, kind):
+    if kind == "snapshot":
+        primary.query("UPDATE big SET filler = 'y'")
+        primary.query("VACUUM big")
+    elif kind == "lock":
+        primary.query("BEGIN; LOCK TABLE big; COMMIT")
+    elif kind == "terminate":
+        replica.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
+    else:
+        replica.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
+
+
+def test_what_recovery_cancels_is_run_again(own_pg, sluice):
+    own_pg.psql(BIG)
+    replica = own_pg.replica(own_pg.folder.name + "-one", max_standby_streaming_delay="0", hot_standby_feedback="off")
+    s = front(sluice, own_pg, replica)
+    await_fresh(s, replica)
+    line = Direct(s.dsn())
+
+    def disturbed(kind, way, sql):
+        """True if the statement was run again; it may also have ended before the conflict came."""
+        done = []
+        await_replica(s, line)
+        thread = threading.Thread(target=lambda: done.append(ask(line, way, sql)), daemon=True)
+        thread.start()
+        begins(replica, f"{kind}_{way}")
+        make_conflict(own_pg, replica, kind)
+        thread.join(30 * SLOWER)
+        assert done == [("200", "200")], (kind, way)
+        return reruns(s, f"{kind}_{way}") == 1
+
+    for kind in ("snapshot", "lock", "terminate"):
+        for way in WAYS:
+            sql = SLOW.replace("count(*)", f"count(*) AS {kind}_{way}")
+            if way == "prepared":
+                line.prepare(sql, sql)
+            assert any(disturbed(kind, way, sql) for _ in range(5)), (kind, way)
+    assert s.admin("SHOW STATS")[0]["total_error_count"] == 0
+
+
+def test_what_a_user_cancels_on_a_replica_stays_cancelled(own_pg, one, sluice):
+    own_pg.psql(BIG)
+    s = front(sluice, own_pg, one)
+    await_fresh(s, one)
+    line, errors = Direct(s.dsn()), []
+    await_replica(s, line)
+
+    def run():
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            ask(line, "simple", SLOW)
+        errors.append(57014)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    begins(one, "pg_sleep")
+    make_conflict(own_pg, one, "cancel")
+    thread.join(30 * SLOWER)
+    assert errors == [57014] and reruns(s, "pg_sleep") == 0
+
+
+def stop_hard(replica, how):
+    if how == "kill9":
+        replica.kill9()
+    elif how == "one backend":  # PostgreSQL ends all others and starts anew by itself
+        pids = replica.query("SELECT pid FROM pg_stat_activity WHERE usename = 'demo' LIMIT 1")
+        os.kill(pids[0][0] if pids else random.choice(proc_children(replica.process.pid)), signal.SIGKILL)
+    else:
+        replica.stop(how)
+
+
+@pytest.mark.limit(180)
+def test_replicas_die_again_and_again_and_nobody_sees_it(own_pg, one, two, sluice):
+    own_pg.psql(BIG)
+    s = front(sluice, own_pg, one, two, default_pool_size=10)
+    await_fresh(s, one, two)
+    over = threading.Event()
+    reads = [0] * 6
+
+    def read(i):
+        line = Direct(s.dsn())
+        for turn in itertools.count(i):
+            if over.is_set():
+                return
+            way = WAYS[turn % 3]
+            assert ask(line, way, "SELECT count(*) FROM items WHERE $1 = 1") == ("100",)
+            assert ask(line, way, SLOW.replace("200", "5")) == ("5", "5")
+            reads[i] += 1
+
+    def kill():
+        try:
+            for turn, how in enumerate(("kill9", "one backend", "immediate", "kill9", "fast", "one backend")):
+                replica = (one, two)[turn % 2]
+                before = list(reads)
+                wait_for(lambda: all(now > then + 5 for now, then in zip(reads, before)), 60, "everybody to read")
+                errors = node(s, replica)["errors"]
+                stop_hard(replica, how)
+                wait_for(lambda: node(s, replica)["errors"] > errors, 20, "Sluice to see it", every=0.01)
+                if replica.process.poll() is not None:
+                    replica.start()
+                assert replica.await_ready()
+                await_fresh(s, replica)
+        finally:
+            over.set()
+
+    # Not in a thread: a server ends with the thread that has started it.
+    readers = threading.Thread(target=in_threads, args=(6, read, 150), daemon=True)
+    failed = []
+    readers.run = lambda run=readers.run: failed.append(outcome(run))
+    readers.start()
+    kill()
+    readers.join(60 * SLOWER)
+    assert failed == [None]
+    assert s.admin("SHOW STATS")[0]["total_error_count"] == 0
+    on_primary, on_replica = where(s, "from")
+    print(f"{sum(reads)} rounds, {on_primary} statements on the primary, {on_replica} on replicas, "
+          f"{reruns(s, 'from')} run again")
+    assert on_replica > on_primary / 20
+
+
+def outcome(work):
+    """What work() raises, or None."""
+    try:
+        work()
+    except BaseException as error:
+        return error
+    return None

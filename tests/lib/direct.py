@@ -47,22 +47,40 @@ class Direct:
     def ask(self, sql, *values, name=None):
         """Runs it; its rows as tuples of text (None: NULL). Raises the error that psycopg would raise."""
         values = [None if value is None else str(value).encode() for value in values]
-        if name is None and not values:
-            return self._rows(self._conn.exec_(sql.encode()))
-        if name is None:
-            return self._rows(self._conn.exec_params(sql.encode(), values))
-        if name not in self._names:
-            self._rows(self._conn.prepare(name.encode(), sql.encode()))
-            self._names.add(name)
-        return self._rows(self._conn.exec_prepared(name.encode(), values))
+        if name is not None:
+            self.prepare(name, sql)
+            self._conn.send_query_prepared(name.encode(), values)
+        elif values:
+            self._conn.send_query_params(sql.encode(), values)
+        else:
+            self._conn.send_query(sql.encode())
+        return self._rows()
 
-    def _rows(self, result):
-        if result.status == pq.ExecStatus.TUPLES_OK:
-            return [tuple(None if (value := result.get_value(row, column)) is None else value.decode()
-                          for column in range(result.nfields)) for row in range(result.ntuples)]
-        if result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY):
-            return []
-        raise _error_of(result)
+    def prepare(self, name, sql):
+        """Prepares it, unless there is one of that name."""
+        if name not in self._names:
+            self._conn.send_prepare(name.encode(), sql.encode())
+            self._rows()
+            self._names.add(name)
+
+    def _rows(self):
+        """Of the last statement; of several errors the first counts: where the server ends, libpq adds its own."""
+        rows, error = [], None
+        while (result := self._conn.get_result()) is not None:
+            if result.status == pq.ExecStatus.TUPLES_OK:
+                rows = _rows_of(result)
+            elif result.status == pq.ExecStatus.COMMAND_OK:
+                rows = []
+            elif error is None and result.status == pq.ExecStatus.FATAL_ERROR:
+                error = _error_of(result)
+        if error is not None:
+            raise error
+        return rows
+
+
+def _rows_of(result):
+    return [tuple(None if (value := result.get_value(row, column)) is None else value.decode()
+                  for column in range(result.nfields)) for row in range(result.ntuples)]
 
 
 def _error_of(result):
