@@ -50,6 +50,8 @@ enum expect_effect {
                              one; malloc'ed */
     EFFECT_FORGETS,       /* the client's statements may go away: what names one waits */
     EFFECT_REFUSAL,       /* arg: struct refusal_text: what an error that was provoked says to the client; malloc'ed */
+    EFFECT_CARRIED,       /* a statement of SQL's PREPARE, put ahead of what uses it: its error is nobody's */
+    EFFECT_ASK,           /* arg: struct ask: what the session has left on the server; owned */
     EFFECT_CLEANUP        /* a step of making a server ready for its next client */
 };
 

@@ -74,6 +74,8 @@ void pools_free(struct pools *set)
         pools_reap(set);
         for (unsigned i = 0; i < POOL_RECENT_VARS; i++)
             vars_unref(p->recent[i]);
+        suspects_free(p->suspects);
+        vars_unref(p->placeholders);
         free(p->replicas);
         list_del(&p->node);
         free(p);

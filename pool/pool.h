@@ -19,8 +19,10 @@
 #include "pool/conn.h"
 #include "pool/expect.h"
 #include "pool/limits.h"
+#include "pool/prepares.h"
 #include "pool/resolve.h"
 #include "pool/stmts.h"
+#include "pool/suspects.h"
 #include "pool/vars.h"
 
 enum server_state {
@@ -78,9 +80,11 @@ struct server {
     uint64_t login_sample;   /* samples up to this number say nothing of it: it logged in after them */
     int address_index;       /* which of the addresses of the host's name */
     uint64_t id;
-    uint64_t reconnect;      /* the database's number when it was opened */
-    uint64_t settings_owner; /* id of the client whose SET may have left something here; 0: none */
-    uint64_t prepares_owner; /* id of the client that made prepared statements by SQL's PREPARE here; 0: none */
+    uint64_t reconnect;       /* the database's number when it was opened */
+    uint64_t settings_owner;  /* id of the client whose SET may have left something here; 0: none */
+    uint64_t prepares_owner;  /* id of the client that made prepared statements by SQL's PREPARE here that are not yet
+                                among ...; 0: none */
+    struct prepares prepares; /* ... what is known of them */
     uint64_t unnamed_asked; /* number of the unnamed statement that will stand here (a client's); 0: none, or unknown */
     uint64_t unnamed_told;  /* ... that stands here by what was answered */
     uint64_t batch;         /* number of the batch that was sent last */
@@ -130,6 +134,9 @@ struct pool {
     int count[SERVER_STATES];
     struct vars *recent[POOL_RECENT_VARS]; /* settings of clients that came lately, counted: equal ones are shared */
     unsigned recent_next;
+    struct suspects *suspects;   /* owned; NULL: not asked yet */
+    struct vars *placeholders;   /* owned: names that statements have given to settings of their own ("app.user"): the
+                                    server lists them nowhere */
     struct pool **replicas;      /* owned, by node of replicas_of: found before; NULL: none yet */
     struct cluster *replicas_of; /* NULL: of none yet */
 };

@@ -101,6 +101,7 @@ void server_free(struct server *s)
     list_del(&s->node);
     expect_free(&s->expects);
     server_stmts_free(&s->stmts);
+    prepares_free(&s->prepares);
     vars_unref(s->vars);
     vars_unref(s->login_vars);
     vars_unref(s->asked_vars);

@@ -211,8 +211,7 @@ static void put_text(struct buf *sql, const char *text)
     buf_put(sql, text, strlen(text));
 }
 
-/* A literal that reads the same under either value of standard_conforming_strings. */
-static void put_literal(struct buf *sql, const char *value)
+void vars_put_literal(struct buf *sql, const char *value)
 {
     if (strchr(value, '\\') != NULL)
         put_text(sql, " E");
@@ -256,39 +255,92 @@ static void put_set(struct buf *sql, const struct var *var)
 {
     if (is_quoted_list(var->name)) {
         put_text(sql, "SELECT pg_catalog.set_config(");
-        put_literal(sql, var->name);
+        vars_put_literal(sql, var->name);
         buf_put_u8(sql, ',');
-        put_literal(sql, var->value);
+        vars_put_literal(sql, var->value);
         put_text(sql, ",false);");
         return;
     }
     put_text(sql, "SET ");
     put_name(sql, var->name);
     put_text(sql, " TO ");
-    put_literal(sql, var->value);
+    vars_put_literal(sql, var->value);
     buf_put_u8(sql, ';');
 }
 
-unsigned vars_difference(const struct vars *have, const struct vars *want, struct buf *sql)
+/* Who the session acts as. PostgreSQL reports session_authorization and is_superuser; the role has to be asked. */
+static bool is_identity(const char *name)
+{
+    return strcasecmp(name, "session_authorization") == 0 || strcasecmp(name, "is_superuser") == 0 ||
+           strcasecmp(name, "role") == 0;
+}
+
+static bool same_value(const struct vars *a, const struct vars *b, const char *name)
+{
+    const char *one = vars_get(a, name), *other = vars_get(b, name);
+
+    return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
+}
+
+static bool is_set(const struct vars *have, const struct var *var)
+{
+    const char *old = vars_get(have, var->name);
+
+    return old != NULL && strcmp(old, var->value) == 0;
+}
+
+static unsigned put_settings(const struct vars *have, const struct vars *want, struct buf *sql)
 {
     unsigned count = 0;
 
     for (size_t i = 0; i < have->count; i++) {
-        if (have->v[i].reported || vars_find(want, have->v[i].name) != NULL)
+        const struct var *v = &have->v[i];
+        if (v->reported || is_identity(v->name) || vars_find(want, v->name) != NULL)
             continue;
         put_text(sql, "RESET ");
-        put_name(sql, have->v[i].name);
+        put_name(sql, v->name);
         buf_put_u8(sql, ';');
         count++;
     }
     for (size_t i = 0; i < want->count; i++) {
-        const char *old = vars_get(have, want->v[i].name);
-        if ((old != NULL && strcmp(old, want->v[i].value) == 0) || !var_settable(want->v[i].name))
+        const struct var *v = &want->v[i];
+        if (is_set(have, v) || !var_settable(v->name) || is_identity(v->name))
             continue;
-        put_set(sql, &want->v[i]);
+        put_set(sql, v);
         count++;
     }
     return count;
+}
+
+static void put_identity(struct buf *sql, const char *what, const char *name)
+{
+    put_text(sql, what);
+    vars_put_literal(sql, name);
+    buf_put_u8(sql, ';');
+}
+
+/* Settings are made as who logged in: the role may not be allowed to. */
+unsigned vars_difference(const struct vars *have, const struct vars *want, struct buf *sql)
+{
+    const char *authorization = vars_get(want, "session_authorization");
+    const char *role = vars_get(want, "role");
+    bool other_authorization = authorization != NULL && !same_value(have, want, "session_authorization");
+    bool other_role = other_authorization || !same_value(have, want, "role");
+    struct buf settings = {0};
+    unsigned count = put_settings(have, want, &settings);
+
+    if (other_authorization)
+        put_text(sql, "RESET SESSION AUTHORIZATION;");
+    else if (vars_get(have, "role") != NULL && (count > 0 || other_role))
+        put_text(sql, "RESET ROLE;");
+    if (count > 0)
+        buf_put(sql, buf_head(&settings), buf_used(&settings));
+    if (other_authorization)
+        put_identity(sql, "SET SESSION AUTHORIZATION ", authorization);
+    if (role != NULL && (count > 0 || other_role))
+        put_identity(sql, "SET ROLE ", role);
+    buf_free(&settings);
+    return count + other_authorization + other_role;
 }
 
 struct vars *vars_after_difference(const struct vars *have, struct vars *want)
@@ -300,7 +352,8 @@ struct vars *vars_after_difference(const struct vars *have, struct vars *want)
             made = vars_with(made, want->v[i].name, NULL, false);
     for (size_t i = 0; i < have->count; i++) {
         const struct var *old = &have->v[i];
-        if (!var_settable(old->name) || (old->reported && vars_find(want, old->name) == NULL))
+        bool stays = !var_settable(old->name) && !(is_identity(old->name) && vars_find(want, old->name) != NULL);
+        if (stays || (old->reported && vars_find(want, old->name) == NULL))
             made = vars_with(made, old->name, old->value, old->reported);
     }
     return made;

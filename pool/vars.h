@@ -50,6 +50,8 @@ uint64_t vars_parse_hash(const struct vars *v);
 /* Appends to sql the SET and RESET commands that bring a server that has `have` to what `want` says; returns how many.
  * A setting that only `have` names is RESET if it is not a reported one. */
 unsigned vars_difference(const struct vars *have, const struct vars *want, struct buf *sql);
+/* Appends a literal that reads the same under either value of standard_conforming_strings. */
+void vars_put_literal(struct buf *sql, const char *value);
 /* What have becomes by that. */
 struct vars *vars_after_difference(const struct vars *have, struct vars *want);
 

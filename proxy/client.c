@@ -182,6 +182,7 @@ void client_free(struct client *c)
     vars_unref(c->vars);
     vars_unref(c->login_vars);
     rules_free(&c->rules);
+    prepares_free(&c->prepares);
     buf_free(&c->literal);
     buf_free(&c->again);
     buf_free(&c->replay);

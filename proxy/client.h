@@ -7,6 +7,7 @@
 
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "pool/traces.h"
 #include "proxy/rules.h"
 #include "proxy/worker.h"
 
@@ -56,6 +57,7 @@ struct client {
     struct vars *vars;       /* what it was told and wants; counted */
     struct vars *login_vars; /* what RESET ALL returns to; counted */
     struct client_stmts stmts;
+    struct prepares prepares;          /* by SQL's PREPARE */
     struct unnamed_stmt *unnamed;      /* counted: once all that was sent succeeds; NULL: there is none */
     struct unnamed_stmt *unnamed_told; /* counted: by what was answered */
     uint64_t unnamed_batch;            /* number of the batch that changed it last */
@@ -88,7 +90,9 @@ struct client {
     bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */
     bool cancel_sent;   /* for a time limit */
     bool slow_noted;
-    const char *pin;    /* why it keeps its server between transactions; NULL: it does not */
+    uint32_t traces;    /* TRACE_ bits: what the statements of this transaction may leave on the server */
+    uint32_t asking;    /* ... what the server is being asked for (ask.h) */
+    uint32_t pins;      /* ... what keeps its server with it between transactions */
     struct buf literal; /* the last Query as it was sent, where log_statement_text asks for it */
     struct buf replay;  /* the batch, while it may have to be run again */
     unsigned pretended; /* ParseCompletes of that batch that were made here and have gone on */
@@ -127,6 +131,11 @@ void client_free(struct client *c);
 void clients_fast_close(struct worker *w);
 /* What a client is, for the log: "C-12: db/user@address:port". */
 const char *client_name(const struct client *c, char *out, size_t size);
+/* Why it keeps its server between transactions; NULL: it does not. Static. */
+static inline const char *client_pin(const struct client *c)
+{
+    return traces_pin(c->pins);
+}
 const char *client_state_name(const struct client *c); /* PgBouncer's words */
 
 /* --- login.c --- */
@@ -141,6 +150,8 @@ void login_attached(struct client *c, struct server *s);
 void login_settings(struct client *c, struct server *s, const struct msg_error *failed);
 void login_refused(struct client *c, const struct refusal *why);
 void login_free(struct client *c);
+/* The set with the lower of the client's own statement_timeout and the configured one. Consumes v. */
+struct vars *login_limit_statements(const struct client *c, struct vars *v);
 
 /* --- session.c --- */
 size_t session_input(struct client *c, const uint8_t *p, size_t len);

@@ -6,6 +6,7 @@
 
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "proxy/ask.h"
 #include "proxy/sending.h"
 
 static struct worker *worker_of(const struct server *s)
@@ -133,6 +134,7 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_SETTINGS:
     case EFFECT_FAILED_BLOCK:
     case EFFECT_CLEANUP:
+    case EFFECT_CARRIED:
         break;
     case EFFECT_FORGETS:
         if (c != NULL)
@@ -162,6 +164,9 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
         unnamed_stmt_set(&u, NULL);
         break;
     }
+    case EFFECT_ASK:
+        ask_answered(s, c, e->arg, done);
+        break;
     case EFFECT_RESET:
         if (done)
             effect_note_resets(s, e->arg);

@@ -65,7 +65,7 @@ static void explain_for(struct client *c, const struct shape *shape, struct expl
     const char *barred = routing_bar(c);
     bool may = route.role == ROUTE_REPLICA && barred == NULL;
 
-    if (c->server != NULL && (c->server->tx != 'I' || c->mode == POOL_SESSION || c->pin != NULL))
+    if (c->server != NULL && (c->server->tx != 'I' || c->mode == POOL_SESSION || c->pins != 0))
         explain_held(x, c->server);
     else if (c->standby)
         explain_of(x, limits_cluster(c->target), &explain_standby, c->standby_node, NULL);

@@ -10,6 +10,8 @@
  * Thread: worker.
  */
 #include "parser/verb.h"
+#include "proxy/ask.h"
+#include "proxy/carry.h"
 #include "proxy/explain.h"
 #include "proxy/sending.h"
 
@@ -167,6 +169,11 @@ static void note_bound(const struct sending *m, const struct msg_bind *bind, str
     m->c->bound_portal = portal_number(bind->portal);
 }
 
+static const char *unnamed_text(const struct client *c)
+{
+    return (const char *)c->unnamed->body + 1; /* behind its empty name */
+}
+
 /* The text that a portal was bound to in this batch; NULL: not known. */
 static const char *bound_text(const struct client *c, const char *portal)
 {
@@ -174,7 +181,7 @@ static const char *bound_text(const struct client *c, const char *portal)
         return NULL;
     if (c->bound != NULL)
         return c->bound->asked == NULL ? NULL : stmt_text_sql(c->bound->asked);
-    return c->unnamed == NULL ? NULL : (const char *)c->unnamed->body + 1; /* behind its empty name */
+    return c->unnamed == NULL ? NULL : unnamed_text(c);
 }
 
 /* The shape of that text, which bound_text has given. */
@@ -277,6 +284,15 @@ static enum send_result parse_duplicate(const struct sending *m, const char *nam
     return SEND_OK;
 }
 
+/* The same for a name that SQL's PREPARE has given. */
+static enum send_result parse_duplicate_of_sql(const struct sending *m, const char *name)
+{
+    carry_name(m, name, true);
+    sending_raw(m);
+    sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
+    return SEND_OK;
+}
+
 static enum send_result parse_named(const struct sending *m, const struct msg_parse *parse)
 {
     struct client *c = m->c;
@@ -286,6 +302,8 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
         return parse_duplicate(m, parse->name);
     if (wait)
         return SEND_WAIT;
+    if (UNLIKELY(prepares_find(&c->prepares, parse->name) != NULL))
+        return parse_duplicate_of_sql(m, parse->name);
     struct stmt_text *text = stmt_text_intern(parse->text, parse->types, parse_environment(c));
     struct server_stmt *on_server = use_on_server(m, text);
     bool fake = on_server != NULL && is_on_server(on_server) && m->s->tx != 'E';
@@ -395,7 +413,7 @@ static enum send_result parse_long(const struct sending *m)
 {
     struct client *c = m->c;
 
-    c->pin = "long prepared statement";
+    c->pins |= TRACE_LONG_PARSE;
     unnamed_stmt_set(&c->unnamed, NULL);
     m->s->unnamed_asked = m->s->unnamed_told = 0;
     m->s->close_needed = true; /* nobody else may meet that name */
@@ -429,7 +447,7 @@ static void ensure_unnamed(const struct sending *m)
     struct client *c = m->c;
     struct server *s = m->s;
 
-    if (c->pin != NULL && c->unnamed == NULL)
+    if (c->pins != 0 && c->unnamed == NULL)
         return;
     if (c->unnamed == NULL) {
         msg_named(&s->conn.out, 'C', 'S', ""); /* so that nobody else's is taken for it */
@@ -449,6 +467,11 @@ static void bind_explained(const struct sending *m, const struct msg_bind *bind,
     m->s->unnamed_asked = 0;
     sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
     send_renamed(m, span_of(bind->portal, strlen(bind->portal) + 1), "", bind->rest);
+}
+
+static struct shape *shape_of_unnamed(struct client *c)
+{
+    return statement_read(c, unnamed_text(c), strlen(unnamed_text(c)));
 }
 
 static bool unnamed_is_certain(const struct sending *m)
@@ -471,6 +494,8 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
             return SEND_WAIT;
         forget_replay(m->c);
         ensure_unnamed(m);
+        if (UNLIKELY(carry_may(m)) && m->c->unnamed != NULL)
+            carry_for(m, shape_of_unnamed(m->c), true);
         return SEND_OK;
     }
     st = known_name(m, name, &wait);
@@ -478,8 +503,13 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
         return SEND_WAIT;
     if (st == NULL || st->about.described || st->about.shape != 0)
         forget_replay(m->c); /* it was told the row shape: PostgreSQL's own error is due */
-    if (st == NULL)
+    if (st == NULL) {
+        if (UNLIKELY(carry_may(m)))
+            carry_name(m, name, true);
         return SEND_OK;
+    }
+    if (UNLIKELY(carry_may(m)))
+        carry_for(m, statement_of_text(m->c, st->asked), true);
     if (make_ready(m, st) == SEND_WAIT)
         return SEND_WAIT;
     *found = st;
@@ -596,12 +626,14 @@ enum send_result prepare_execute(const struct sending *m)
         msg_empty(&m->s->conn.out, 'H'); /* what follows in this batch may wait for the answer */
         conn_touch(&m->s->conn);
         sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_FORGETS, NULL);
+        ask_note_unread(c);
         return SEND_OK;
     }
     resets = searched ? sending_resets(sql) : NULL;
     sending_raw(m);
     sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
     statement_sent(c, m->s, shape);
+    ask_note(c, shape, sql);
     c->quiet = c->quiet || resets != NULL;
     return SEND_OK;
 }
@@ -627,6 +659,10 @@ enum send_result prepare_close(const struct sending *m)
         if (named.name[0] == '\0')
             return close_unnamed(m);
         st = known_name(m, named.name, &wait);
+        if (!wait && prepares_find(&m->c->prepares, named.name) != NULL) {
+            carry_name(m, named.name, true);
+            m->c->traces |= TRACE_STATEMENT;
+        }
     }
     if (wait)
         return SEND_WAIT;

@@ -9,6 +9,7 @@
 #include "conf/log.h"
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "proxy/ask.h"
 #include "proxy/catalog.h"
 #include "proxy/effects.h"
 #include "proxy/routing.h"
@@ -140,9 +141,12 @@ static enum verdict within(struct relay *r)
 static void forget_statements(struct server *s, struct client *c)
 {
     server_stmts_clear(&s->stmts);
+    prepares_free(&s->prepares);
     s->prepares_owner = 0;
-    if (c != NULL)
-        client_stmts_clear(&c->stmts);
+    if (c == NULL)
+        return;
+    client_stmts_clear(&c->stmts);
+    prepares_free(&c->prepares);
 }
 
 /* The server has what it had after its login, but for what it reports by itself. */
@@ -327,11 +331,18 @@ static bool run_on_primary(struct relay *r, const struct msg_error *e)
     return true;
 }
 
+/* What was sent is our own, and so is its error. */
+static bool is_our_own(const struct expect *e)
+{
+    return e->effect == EFFECT_SETTINGS || e->effect == EFFECT_FAILED_BLOCK || e->effect == EFFECT_CARRIED ||
+           e->effect == EFFECT_ASK || e->effect == EFFECT_CLEANUP;
+}
+
 /* Whether the client sees this error: also that of a Parse that was put before its Bind. */
 static bool error_is_clients(const struct relay *r, const struct expect *head)
 {
-    return r->c != NULL && head != NULL && head->client_id == r->c->id && head->effect != EFFECT_SETTINGS &&
-           head->effect != EFFECT_FAILED_BLOCK && head->effect != EFFECT_CLEANUP && !r->c->replaying && !r->c->again_on;
+    return r->c != NULL && head != NULL && head->client_id == r->c->id && !is_our_own(head) && !r->c->replaying &&
+           !r->c->again_on;
 }
 
 /* An ErrorResponse in which a server's name for a statement becomes the client's. */
@@ -549,6 +560,9 @@ static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
     case 'I':
     case 's':
         return on_execute_end(r);
+    case 'D':
+        ask_row(r->s, body);
+        return RELAY_DROP;
     case 'E':
         return on_error(r, body);
     case 'S':
@@ -642,6 +656,14 @@ static bool whole(struct relay *r, const struct frame *f)
     return r->s->state != SERVER_DEAD && r->s->state != SERVER_CLOSING;
 }
 
+/* What we have asked ourselves is read. */
+static bool is_answer_row(const struct server *s, const struct frame *f)
+{
+    const struct expect *head = expect_head(&s->expects);
+
+    return f->type == 'D' && head != NULL && head->effect == EFFECT_ASK;
+}
+
 size_t relay_input(struct server *s, const uint8_t *p, size_t len)
 {
     struct relay r = {.s = s, .c = holder(s), .run = NULL, .at = p};
@@ -664,7 +686,7 @@ size_t relay_input(struct server *s, const uint8_t *p, size_t len)
             violation(&r, why);
             return len;
         }
-        if (f.flow == FLOW_STREAM) {
+        if (f.flow == FLOW_STREAM && !is_answer_row(s, &f)) {
             s->stream_left = f.total;
             s->stream_forward = within(&r) == RELAY_FORWARD;
             if (s->stream_forward)

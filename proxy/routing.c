@@ -163,7 +163,7 @@ static bool batch_reads(struct client *c, const uint8_t *batch, size_t extent)
 
 static bool may_use_replica(struct client *c, const struct cluster *cluster, uint8_t last)
 {
-    return !c->to_primary && c->mode == POOL_TRANSACTION && !c->replication && c->pin == NULL && !c->failed_block &&
+    return !c->to_primary && c->mode == POOL_TRANSACTION && !c->replication && c->pins == 0 && !c->failed_block &&
            (last == 'Q' || last == 'S') && cluster_watched(cluster) && rules_bar(rules_of(c)) == NULL;
 }
 

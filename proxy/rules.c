@@ -30,14 +30,15 @@ void rules_of_database(struct rules *r, const struct config *config, const struc
     r->heeds_setting = o->hints != HINTS_OFF;
 }
 
+/* vars NULL: it is logging in. */
 static void take_session(struct rules *r, struct vars *vars)
 {
-    const char *isolation = vars_get(vars, "default_transaction_isolation");
-    const char *read_only = vars_get(vars, "default_transaction_read_only");
-    const char *route = r->heeds_setting ? vars_get(vars, "sluice.route") : NULL;
+    const char *isolation = vars == NULL ? NULL : vars_get(vars, "default_transaction_isolation");
+    const char *read_only = vars == NULL ? NULL : vars_get(vars, "default_transaction_read_only");
+    const char *route = vars == NULL || !r->heeds_setting ? NULL : vars_get(vars, "sluice.route");
 
     vars_unref(r->vars);
-    r->vars = vars_ref(vars);
+    r->vars = vars == NULL ? NULL : vars_ref(vars);
     r->serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
     r->reads_only = read_only != NULL && strcasecmp(read_only, "on") == 0;
     r->hint = route == NULL ? HINT_NONE : route_hint_of(route, strlen(route));

@@ -7,6 +7,8 @@
  * Thread: worker.
  */
 #include "parser/verb.h"
+#include "proxy/ask.h"
+#include "proxy/carry.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
 
@@ -19,6 +21,8 @@ void sending_raw(const struct sending *m)
 
 /* --- what goes ahead of a batch --- */
 
+#define CARRIED_MAX 500 /* statements of SQL's PREPARE that are kept on a server */
+
 /* What another client has left on the server. */
 struct leftovers {
     bool settings;
@@ -28,7 +32,8 @@ struct leftovers {
 static struct leftovers leftovers_of(const struct client *c, const struct server *s)
 {
     return (struct leftovers){.settings = s->settings_owner != 0 && s->settings_owner != c->id,
-                              .statements = s->prepares_owner != 0 && s->prepares_owner != c->id};
+                              .statements = (s->prepares_owner != 0 && s->prepares_owner != c->id) ||
+                                            s->prepares.count > CARRIED_MAX};
 }
 
 static void put_text(struct buf *sql, const char *text)
@@ -51,6 +56,7 @@ static void send_settings(struct client *c, struct server *s, const struct lefto
     if (left->statements) {
         put_text(&sql, "DEALLOCATE ALL;");
         server_stmts_clear(&s->stmts);
+        prepares_free(&s->prepares);
     }
     if (left->settings)
         put_text(&sql, "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;");
@@ -228,11 +234,14 @@ static enum send_result query_text(const struct sending *m)
 
     if (searched && query_deallocate(m, &result))
         return result;
+    if (UNLIKELY(carry_may(m)))
+        carry_for(m, shape, false);
     resets = searched ? sending_resets(sql) : NULL;
     m->c->quiet = m->c->quiet || resets != NULL;
     sending_raw(m);
     sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
     statement_sent(m->c, m->s, shape);
+    ask_note(m->c, shape, sql);
     note_literal(m->c, sql, len);
     return SEND_OK;
 }
@@ -243,6 +252,7 @@ static enum send_result query_unread(const struct sending *m)
     sending_raw(m);
     sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, EFFECT_NONE, NULL);
     m->c->writes = true; /* for all that we know */
+    ask_note_unread(m->c);
     return SEND_OK;
 }
 
@@ -303,6 +313,7 @@ static enum send_result translate(const struct sending *m)
     case 'F':
         sending_raw(m);
         sending_expect(m, EXPECT_FUNCTION, EXPECT_FORWARD, EFFECT_NONE, NULL);
+        ask_note_unread(m->c);
         m->c->in_batch = false;
         m->c->writes = true; /* for all that we know */
         return SEND_OK;

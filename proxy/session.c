@@ -12,6 +12,7 @@
  * Thread: worker.
  */
 #include "conf/log.h"
+#include "proxy/ask.h"
 #include "proxy/cancel.h"
 #include "proxy/explain.h"
 #include "proxy/fate.h"
@@ -480,8 +481,8 @@ void session_settled(struct client *c, struct server *s)
         return;
     }
     buf_free(&c->replay);
-    if (expect_empty(&s->expects) && s->tx == 'I' && c->mode != POOL_SESSION && c->pin == NULL && !c->in_batch &&
-        c->stream_left == 0 && !c->replication)
+    if (expect_empty(&s->expects) && s->tx == 'I' && c->mode != POOL_SESSION && !c->in_batch && c->stream_left == 0 &&
+        !c->replication && !ask_server(c, s) && c->pins == 0)
         give_back(c);
     if (s->tx == 'I' && c->server == NULL)
         c->writes = false;
@@ -498,12 +499,15 @@ void session_detach(struct client *c)
 {
     struct server *s = c->server;
     bool wrote_settings = c->mode == POOL_SESSION || c->worker->config->opt.server_reset_query_always;
+    const char *reset = wrote_settings ? c->worker->config->opt.server_reset_query : ask_farewell(c);
 
     if (s == NULL)
         return;
     c->server = NULL;
     s->stuck_message = s->stuck_message || (c->stream_left > 0 && !c->stream_drop);
-    server_clean(s, wrote_settings ? c->worker->config->opt.server_reset_query : NULL);
+    s->close_needed = s->close_needed || (c->pins & TRACE_FOR_GOOD);
+    c->traces = c->asking = c->pins = 0;
+    server_clean(s, reset);
 }
 
 /* --- ends that are not the client's doing --- */
@@ -575,7 +579,8 @@ static void lose_server(struct client *c, struct server *s, bool timed_out)
         client_drop(c, "server was lost in the middle of a message"); /* no error could be told apart from data */
         return;
     }
-    if ((s->tx != 'I' && !c->failed_block) || c->mode == POOL_SESSION || c->pin != NULL || c->replication) {
+    if ((s->tx != 'I' && !c->failed_block) || c->mode == POOL_SESSION || c->pins != 0 || (c->asking & TRACE_CERTAIN) ||
+        c->replication) {
         fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
         return;
     }

@@ -191,7 +191,7 @@ static void client_row(struct show *s, struct worker *w, const struct client *c,
                         .replication = replication_name(c),
                         .state = client_state_name(c),
                         .application = application_of(c->vars),
-                        .pin = c->pin,
+                        .pin = client_pin(c),
                         .target = c->standby ? "standby" : "primary",
                         .conn = &c->conn,
                         .connected_at = c->connected_at,
@@ -274,7 +274,7 @@ static void server_row(struct show *s, struct worker *w, const struct server *sv
     if (sv->owner != NULL) {
         const struct client *c = client_of_waiter(sv->owner);
         print_client_ptr(c, row.link, sizeof row.link);
-        row.pin = c->pin;
+        row.pin = client_pin(c);
     }
     put_row(s, w, &row, now, sockets);
 }

@@ -67,6 +67,8 @@ struct reading {
     enum route_hint hint;
     struct reading_route verdict; /* with its own hint */
     struct reading_route eased;   /* with the session's, for a replica, where it has none */
+    uint32_t traces;              /* what its statements may leave in a session, by what was suspected then ... */
+    uint64_t traced;              /* ... which is this number (ask.c); 0: not yet asked */
     const char *why_not;          /* why nobody has read it: static; NULL: it was read */
     const struct database_state *db;
     const struct user_state *user; /* the client's */

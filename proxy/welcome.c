@@ -125,22 +125,27 @@ static char *clean_application_name(const struct client *c)
     return name;
 }
 
-/* The lower of the client's own and the configured limit. */
-static struct vars *limit_statements(struct client *c, struct vars *v)
+static usec_t statement_limit(const struct client *c)
 {
     const struct config *cfg = c->worker->config;
     const struct config_database *d = login_database(c);
     const struct config_user *u = config_user_find(cfg, c->user->name);
     usec_t limit = cfg->opt.statement_timeout;
-    const char *own_text = vars_get(v, "statement_timeout");
-    usec_t own = own_text == NULL ? 0 : vars_time_usec(own_text);
-    char text[32];
 
     if (d->statement_timeout != UNSET_USEC)
         limit = d->statement_timeout;
     if (u != NULL && u->statement_timeout != UNSET_USEC)
         limit = u->statement_timeout;
-    c->statement_limit = limit;
+    return limit;
+}
+
+struct vars *login_limit_statements(const struct client *c, struct vars *v)
+{
+    usec_t limit = c->statement_limit;
+    const char *own_text = vars_get(v, "statement_timeout");
+    usec_t own = own_text == NULL ? 0 : vars_time_usec(own_text);
+    char text[32];
+
     if (limit <= 0 || (own > 0 && own <= limit))
         return v;
     snprintf(text, sizeof text, "%lldms", (long long)MAX(limit / USEC_PER_MSEC, 1));
@@ -173,7 +178,8 @@ static void enter(struct client *c, struct vars *answer)
     if (application_name != NULL)
         answer = vars_with(answer, "application_name", application_name, true);
     free(application_name);
-    answer = pool_share_vars(c->pool, limit_statements(c, answer));
+    c->statement_limit = statement_limit(c);
+    answer = pool_share_vars(c->pool, login_limit_statements(c, answer));
     vars_unref(c->vars);
     c->vars = answer;
     c->login_vars = vars_ref(answer);

@@ -1,0 +1,31 @@
+/*
+ * prepares.h: statements that SQL's PREPARE has made, by their names: those of a session, and those that stand on a
+ * server. The protocol's own are stmts.h's.
+ * Thread: worker (each set has one owner).
+ */
+#ifndef SLUICE_PREPARES_H
+#define SLUICE_PREPARES_H
+
+#include "parser/bytes.h"
+
+struct prepare {
+    char *name;     /* owned */
+    char *text;     /* owned: of the whole PREPARE command */
+    uint64_t owner; /* on a server: id of the client whose it is; 0: of one that has left */
+};
+
+struct prepares {
+    struct prepare *v; /* owned */
+    size_t count;
+    size_t size;
+};
+
+/* The statement, borrowed until the set changes; NULL: there is none of that name. */
+const struct prepare *prepares_find(const struct prepares *p, const char *name);
+/* Adds it, or puts it in the place of one of that name. Copies name and text. */
+void prepares_put(struct prepares *p, const char *name, const char *text, uint64_t owner);
+/* Takes it out, if it is there. */
+void prepares_drop(struct prepares *p, const char *name);
+void prepares_free(struct prepares *p);
+
+#endif

@@ -1,0 +1,366 @@
+/*
+ * ask.c: see ask.h.
+ * Source: SEMANTICS D2, D5.
+ * Thread: worker.
+ */
+#include "proxy/ask.h"
+
+#include "parser/lex.h"
+#include "parser/msgin.h"
+#include "parser/pgtree.h"
+#include "parser/settings.h"
+#include "proxy/login.h"
+#include "proxy/routing.h"
+
+/* The question that is under way. Owned by its expect entry. */
+struct ask {
+    uint32_t asked; /* TRACE_ bits */
+    uint32_t found;
+    struct vars *settings;     /* owned: set in this session */
+    struct suspects *suspects; /* owned; NULL: not asked for */
+    struct prepares statements;
+};
+
+/* --- what a statement may leave --- */
+
+static bool suspects_are_known(const struct client *c)
+{
+    const struct suspects *s = c->pool->suspects;
+    const struct database_state *db = c->db;
+
+    return s != NULL && !suspects_outdated(s, __atomic_load_n(&db->meaning, __ATOMIC_RELAXED),
+                                           __atomic_load_n(&db->catalog, __ATOMIC_RELAXED), c->worker->loop.now);
+}
+
+/* known: what is suspected is up to date. */
+static uint32_t traces_of_list(const struct stmt_list *list, const struct suspects *known)
+{
+    uint32_t traces = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        uint32_t said = traces_of(list->stmts[i]);
+        traces |= said == 0 ? 0 : said | TRACE_CERTAIN;
+        if (suspects_stmt(known, list->stmts[i]))
+            traces |= known == NULL ? TRACE_ANY | TRACE_CODE : TRACE_ANY;
+    }
+    return traces;
+}
+
+/* A verdict is remembered with the number of what was suspected. */
+static uint32_t traces_of_shape(const struct client *c, const struct shape *shape)
+{
+    struct reading *r = shape == NULL ? NULL : reading_of(shape);
+    const struct suspects *known = suspects_are_known(c) ? c->pool->suspects : NULL;
+    uint64_t number = known == NULL ? 1 : known->number + 1;
+
+    if (r == NULL || r->list == NULL)
+        return TRACE_ANY;
+    if (r->traced != number) {
+        r->traces = traces_of_list(r->list, known);
+        r->traced = number;
+    }
+    return r->traces;
+}
+
+/* Where the reset query runs after every transaction, nothing is to outlive one. */
+static bool follows_session(const struct client *c)
+{
+    const struct options *o = &c->worker->config->opt;
+
+    return o->sql_aware && !o->server_reset_query_always && c->mode != POOL_SESSION && !c->replication;
+}
+
+/* A setting with a name of two parts. Who makes up ever new names is asked for the first ones only. */
+#define PLACEHOLDERS_MAX 100
+
+static void note_placeholder(void *arg, struct span name)
+{
+    struct pool *p = arg;
+    char *copy = mem_strndup((const char *)name.ptr, name.len);
+
+    if (p->placeholders == NULL)
+        p->placeholders = vars_new();
+    if (strchr(copy, '.') != NULL && p->placeholders->count < PLACEHOLDERS_MAX)
+        p->placeholders = vars_with(p->placeholders, copy, "", false);
+    free(copy);
+}
+
+static void note_placeholders(struct client *c, const struct reading *r, const char *sql)
+{
+    bool calls = false;
+
+    for (size_t i = 0; i < r->list->count; i++) {
+        const struct stmt *s = r->list->stmts[i];
+        if (s->kind == STMT_SET && s->name != NULL)
+            note_placeholder(c->pool, span_of(s->name, strlen(s->name)));
+        calls = calls || (s->kind != STMT_SET && (s->effects & EFFECT_SETTING));
+    }
+    if (calls && sql != NULL)
+        settings_of_text(sql, strlen(sql), c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0, note_placeholder,
+                         c->pool);
+}
+
+/* What the statement may put an end to. */
+static uint32_t traces_ended(const struct client *c, const struct shape *shape)
+{
+    bool drops = shape == NULL || (reading_of(shape)->reasons & REASON_DDL);
+
+    return c->pins & TRACE_UNKNOWN ? TRACE_ANY : drops ? c->pins & TRACE_TEMP : 0;
+}
+
+void ask_note(struct client *c, const struct shape *shape, const char *sql)
+{
+    uint32_t traces;
+
+    if (!follows_session(c))
+        return;
+    traces = traces_of_shape(c, shape);
+    if (UNLIKELY(c->pins != 0))
+        traces |= traces_ended(c, shape);
+    c->traces |= traces;
+    c->quiet = c->quiet || (traces & TRACE_SETTING); /* what comes next may read otherwise */
+    if (shape != NULL && (reading_of(shape)->effects & EFFECT_SETTING) && reading_of(shape)->list != NULL)
+        note_placeholders(c, reading_of(shape), sql);
+}
+
+void ask_note_unread(struct client *c)
+{
+    if (follows_session(c))
+        c->traces |= TRACE_ANY;
+}
+
+/* --- asking --- */
+
+static struct suspects *suspects_now(const struct client *c)
+{
+    struct suspects *s = suspects_new();
+
+    s->asked_at = c->worker->loop.now;
+    s->meaning = __atomic_load_n(&c->db->meaning, __ATOMIC_RELAXED);
+    s->catalog = __atomic_load_n(&c->db->catalog, __ATOMIC_RELAXED);
+    return s;
+}
+
+static void put_placeholders(const struct vars *v, struct buf *sql)
+{
+    for (size_t i = 0; v != NULL && i < v->count; i++)
+        if (strchr(v->v[i].name, '.') != NULL)
+            traces_question_setting(v->v[i].name, sql);
+}
+
+bool ask_server(struct client *c, struct server *s)
+{
+    struct buf sql = {0};
+    struct ask *ask;
+
+    c->pins |= c->traces & TRACE_FOR_GOOD;
+    if (!(c->traces & (TRACE_ANY | TRACE_CODE))) {
+        c->traces = 0; /* nothing that can be asked */
+        if (follows_session(c) && s->settings_owner == c->id)
+            s->settings_owner = 0; /* whatever it SET was local */
+        return false;
+    }
+    ask = mem_zalloc(sizeof *ask);
+    ask->asked = c->asking = c->traces;
+    ask->settings = vars_new();
+    if (c->traces & TRACE_CODE)
+        ask->suspects = suspects_now(c);
+    c->traces = 0;
+    traces_question(ask->asked, &sql);
+    if (ask->asked & TRACE_SETTING) {
+        put_placeholders(c->vars, &sql);
+        put_placeholders(c->pool->placeholders, &sql);
+    }
+    buf_put_u8(&sql, 0);
+    msg_query(&s->conn.out, (const char *)buf_head(&sql));
+    conn_touch(&s->conn);
+    buf_free(&sql);
+    s->unnamed_asked = 0; /* every Query takes it away */
+    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_ASK, c->id, ask);
+    return true;
+}
+
+/* --- the answer --- */
+
+/* The next column of a DataRow; of NULL, nothing. */
+static struct span next_column(struct reader *r)
+{
+    uint32_t len = reader_u32(r);
+
+    return len == UINT32_MAX ? span_of(NULL, 0) : reader_bytes(r, len);
+}
+
+static void take_setting(struct ask *ask, struct span name, struct span value)
+{
+    char *of = mem_strndup((const char *)name.ptr, name.len);
+    char *is = mem_strndup((const char *)value.ptr, value.len);
+
+    ask->settings = vars_with(ask->settings, of, is, false);
+    free(of);
+    free(is);
+}
+
+/* PostgreSQL tells the whole text in which PREPARE stood. */
+static char *prepare_in(const char *text, const char *name)
+{
+    struct pgtree_error error;
+    struct stmt_list *list = pgtree_parse(text, strlen(text), &error);
+    char *found = NULL;
+
+    for (size_t i = 0; list != NULL && i < list->count && list->count > 1; i++) {
+        const struct stmt *s = list->stmts[i];
+        if (s->kind == STMT_PREPARE && strcmp(s->name, name) == 0)
+            found = mem_strndup(text + s->start, s->len);
+    }
+    stmt_list_free(list);
+    return found == NULL ? mem_strdup(text) : found;
+}
+
+static void take_statement(struct ask *ask, struct span name, struct span text)
+{
+    char *of = mem_strndup((const char *)name.ptr, name.len);
+    char *whole = mem_strndup((const char *)text.ptr, text.len);
+    char *piece = prepare_in(whole, of);
+
+    prepares_put(&ask->statements, of, piece, 0);
+    free(piece);
+    free(whole);
+    free(of);
+}
+
+static void take_suspect(struct pool *p, struct ask *ask, struct span name, struct span value)
+{
+    if (value.len == 1 && value.ptr[0] == 's')
+        note_placeholder(p, name);
+    else
+        suspects_add(ask->suspects, name, value);
+}
+
+void ask_row(struct server *s, struct span body)
+{
+    struct ask *ask = expect_head(&s->expects)->arg;
+    struct reader r = reader_of(body.ptr, body.len);
+    bool three = reader_u16(&r) == 3;
+    uint32_t kind = traces_of_row(next_column(&r));
+    struct span name = next_column(&r);
+    struct span value = next_column(&r);
+
+    if (!three || r.bad)
+        return;
+    ask->found |= kind;
+    if (kind == TRACE_SETTING)
+        take_setting(ask, name, value);
+    else if (kind == TRACE_STATEMENT)
+        take_statement(ask, name, value);
+    else if (kind == TRACE_CODE && ask->suspects != NULL)
+        take_suspect(s->pool, ask, name, value);
+}
+
+/* A placeholder that is empty may only have been defined by another session; it is a value where this one had one. */
+static bool is_value(const struct vars *old, const struct var *set)
+{
+    return !vars_is_reported(old, set->name) &&
+           (set->value[0] != '\0' || strchr(set->name, '.') == NULL || vars_get(old, set->name) != NULL);
+}
+
+/* A set like v in which the settings that nobody reports are those. */
+static struct vars *with_settings(struct vars *v, const struct vars *settings)
+{
+    struct vars *old = vars_ref(v);
+
+    for (size_t i = 0; i < old->count; i++)
+        if (!old->v[i].reported)
+            v = vars_with(v, old->v[i].name, NULL, false);
+    for (size_t i = 0; i < settings->count; i++)
+        if (is_value(old, &settings->v[i]))
+            v = vars_with(v, settings->v[i].name, settings->v[i].value, false);
+    vars_unref(old);
+    return v;
+}
+
+/* What a client asked for at its start is what it has where nothing was set since. */
+static struct vars *with_login(struct vars *v, const struct vars *login)
+{
+    for (size_t i = 0; i < login->count; i++)
+        if (!login->v[i].reported && vars_get(v, login->v[i].name) == NULL)
+            v = vars_with(v, login->v[i].name, login->v[i].value, false);
+    return v;
+}
+
+static void settings_answered(struct server *s, struct client *c, const struct ask *ask)
+{
+    s->settings_owner = 0;
+    s->vars = with_settings(s->vars, ask->settings);
+    if (c == NULL)
+        return;
+    c->vars = with_login(with_settings(c->vars, ask->settings), c->login_vars);
+    c->vars = pool_share_vars(c->pool, login_limit_statements(c, c->vars));
+    if (s->vars != c->vars && vars_equal(s->vars, c->vars)) {
+        vars_unref(s->vars);
+        s->vars = vars_ref(c->vars);
+    }
+}
+
+static void code_answered(struct client *c, struct ask *ask)
+{
+    suspects_seal(ask->suspects);
+    suspects_free(c->pool->suspects);
+    c->pool->suspects = ask->suspects;
+    ask->suspects = NULL;
+}
+
+/* A statement that stood here as another session's is still that one's; all others are this session's. What it had and
+ * does not stand here any more was deallocated, unless it never came here. */
+static void statements_answered(struct server *s, struct client *c, struct ask *ask)
+{
+    struct prepares before = s->prepares;
+    uint64_t owner = c == NULL ? 0 : c->id;
+
+    s->prepares_owner = 0;
+    s->prepares = ask->statements;
+    ask->statements = (struct prepares){0};
+    for (size_t i = 0; i < s->prepares.count; i++) {
+        struct prepare *p = &s->prepares.v[i];
+        const struct prepare *old = prepares_find(&before, p->name);
+        p->owner = old != NULL && old->owner != owner ? old->owner : owner;
+        if (c != NULL && p->owner == owner)
+            prepares_put(&c->prepares, p->name, p->text, 0);
+    }
+    for (size_t i = 0; c != NULL && i < before.count; i++)
+        if (before.v[i].owner == owner && prepares_find(&s->prepares, before.v[i].name) == NULL)
+            prepares_drop(&c->prepares, before.v[i].name);
+    prepares_free(&before);
+}
+
+static void ask_free(struct ask *ask)
+{
+    vars_unref(ask->settings);
+    prepares_free(&ask->statements);
+    suspects_free(ask->suspects);
+    free(ask);
+}
+
+void ask_answered(struct server *s, struct client *c, struct ask *ask, bool done)
+{
+    if (done && (ask->asked & TRACE_SETTING))
+        settings_answered(s, c, ask);
+    if (done && (ask->asked & TRACE_STATEMENT))
+        statements_answered(s, c, ask);
+    if (c != NULL && done) {
+        if (ask->suspects != NULL)
+            code_answered(c, ask);
+        c->pins = (c->pins & ~ask->asked & ~(uint32_t)TRACE_UNKNOWN) | (ask->found & ~(uint32_t)TRACES_CARRIED);
+    } else if (c != NULL && c->server == s) {
+        c->pins |= TRACE_UNKNOWN;
+    }
+    if (c != NULL)
+        c->asking = 0;
+    ask_free(ask);
+}
+
+const char *ask_farewell(const struct client *c)
+{
+    uint32_t left = c->pins | c->traces | c->asking;
+
+    return left & ~(uint32_t)TRACES_CARRIED ? "DISCARD ALL" : NULL;
+}

@@ -1,0 +1,159 @@
+/*
+ * carry.c: see carry.h. What is put ahead is answered to nobody: where the server refuses a PREPARE now, the client's
+ * own statement finds none of that name.
+ * Thread: worker.
+ */
+#include "proxy/carry.h"
+
+#define CARRIED "sluice_carried"
+
+/* A command of our own by the extended protocol: a batch of it may be under way. */
+static void put_extended(const struct sending *m, const char *sql)
+{
+    static const enum expect_type replies[] = {EXPECT_PARSE, EXPECT_BIND, EXPECT_EXECUTE, EXPECT_CLOSE, EXPECT_CLOSE};
+    struct buf *out = &m->s->conn.out;
+    size_t mark;
+
+    msg_parse(out, CARRIED, sql, span_of(NULL, 0));
+    mark = msg_begin(out, 'B');
+    buf_put_cstr(out, CARRIED);
+    buf_put_cstr(out, CARRIED);
+    buf_put(out, "\0\0\0\0\0\0", 6); /* no formats, parameters and results */
+    msg_end(out, mark);
+    mark = msg_begin(out, 'E');
+    buf_put_cstr(out, CARRIED);
+    buf_put_u32(out, 0);
+    msg_end(out, mark);
+    msg_named(out, 'C', 'P', CARRIED);
+    msg_named(out, 'C', 'S', CARRIED);
+    for (size_t i = 0; i < ARRAY_LEN(replies); i++)
+        sending_expect(m, replies[i], EXPECT_SKIP, EFFECT_NONE, NULL);
+}
+
+static void put_command(const struct sending *m, const char *sql, bool extended)
+{
+    if (extended) {
+        put_extended(m, sql);
+    } else {
+        msg_query(&m->s->conn.out, sql);
+        m->s->unnamed_asked = 0; /* every Query takes it away */
+        sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CARRIED, NULL);
+    }
+    conn_touch(&m->s->conn);
+}
+
+static void put_name(struct buf *sql, const char *name)
+{
+    buf_put_u8(sql, '"');
+    for (; *name != '\0'; name++) {
+        if (*name == '"')
+            buf_put_u8(sql, '"');
+        buf_put_u8(sql, (uint8_t)*name);
+    }
+    buf_put_u8(sql, '"');
+}
+
+static void take_away(const struct sending *m, const char *name, bool extended)
+{
+    struct buf sql = {0};
+
+    buf_put(&sql, "DEALLOCATE ", strlen("DEALLOCATE "));
+    put_name(&sql, name);
+    buf_put_u8(&sql, 0);
+    put_command(m, (const char *)buf_head(&sql), extended);
+    buf_free(&sql);
+    prepares_drop(&m->s->prepares, name);
+}
+
+/* The protocol's statement, for SQL to find. Ahead of a Query in a batch of its own: an error must not make the server
+ * pass over that. */
+static bool lend(const struct sending *m, const char *name, bool extended)
+{
+    enum expect_effect effect = extended ? EFFECT_NONE : EFFECT_CARRIED;
+    struct client_stmt *st = client_stmts_find(&m->c->stmts, name);
+
+    if (st == NULL || st->told == NULL)
+        return false;
+    msg_named(&m->s->conn.out, 'C', 'S', name); /* it may be lent already */
+    sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, effect, NULL);
+    msg_parse(&m->s->conn.out, name, stmt_text_sql(st->told), stmt_text_types(st->told));
+    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, effect, NULL);
+    if (!extended) {
+        msg_empty(&m->s->conn.out, 'S');
+        sending_expect(m, EXPECT_SYNC, EXPECT_SKIP, effect, NULL);
+    }
+    conn_touch(&m->s->conn);
+    buf_put_cstr(&m->s->close_names, name);
+    return true;
+}
+
+/* What stands on the server is what the session has. */
+static bool is_same(const struct prepare *there, const struct prepare *mine, uint64_t id)
+{
+    return mine != NULL && there->owner == id && strcmp(there->text, mine->text) == 0;
+}
+
+bool carry_name(const struct sending *m, const char *name, bool extended)
+{
+    const struct prepare *mine = prepares_find(&m->c->prepares, name);
+    const struct prepare *there = prepares_find(&m->s->prepares, name);
+    bool strange = there != NULL && !is_same(there, mine, m->c->id);
+
+    if (m->s->tx == 'E')
+        return mine != NULL;
+    if (strange)
+        take_away(m, name, extended);
+    if (mine != NULL && (there == NULL || strange)) {
+        put_command(m, mine->text, extended);
+        prepares_put(&m->s->prepares, name, mine->text, m->c->id);
+        m->c->traces |= TRACE_STATEMENT; /* to hear whether it went well */
+    }
+    return mine != NULL || lend(m, name, extended);
+}
+
+/* All that the session has, and nothing else: the statement can see them. */
+static void carry_all(const struct sending *m, bool extended)
+{
+    struct prepares *there = &m->s->prepares;
+
+    if (m->s->tx == 'E')
+        return;
+    for (size_t i = there->count; i-- > 0;)
+        if (there->v[i].owner != m->c->id)
+            take_away(m, there->v[i].name, extended);
+    for (size_t i = 0; i < m->c->prepares.count; i++)
+        carry_name(m, m->c->prepares.v[i].name, extended);
+}
+
+static bool sees_all(const struct stmt *s)
+{
+    if (s->effects & (EFFECT_CODE | EFFECT_DISCARD))
+        return true;
+    for (size_t i = 0; i < s->table_count; i++)
+        if (strcmp(s->tables[i].name, "pg_prepared_statements") == 0)
+            return true;
+    for (size_t i = 0; i < s->function_count; i++)
+        if (strcmp(s->functions[i].name, "pg_prepared_statement") == 0)
+            return true;
+    return false;
+}
+
+static const char *name_used(const struct stmt *s)
+{
+    if (s->kind == STMT_EXECUTE || s->kind == STMT_PREPARE || s->kind == STMT_DEALLOCATE)
+        return s->name;
+    return s->body == NULL ? NULL : name_used(s->body);
+}
+
+void carry_for(const struct sending *m, const struct shape *shape, bool extended)
+{
+    const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+
+    for (size_t i = 0; list != NULL && i < list->count; i++) {
+        const char *name = name_used(list->stmts[i]);
+        if (sees_all(list->stmts[i]))
+            carry_all(m, extended);
+        else if (name != NULL)
+            carry_name(m, name, extended);
+    }
+}

@@ -1,0 +1,293 @@
+"""What SQL leaves in a session follows its client in transaction pooling, or keeps the server with it."""
+
+import os
+import socket
+
+import psycopg
+import pytest
+from lib import wire
+from lib.util import wait_for
+from lib.wire import Client
+
+
+def pinned(s, client):
+    """Why a client keeps its server, as SHOW CLIENTS says it; "" if it does not."""
+    port = client.pgconn.socket and socket.socket(fileno=os.dup(client.pgconn.socket)).getsockname()[1]
+    return [row["pin"] for row in s.admin("SHOW CLIENTS") if row["port"] == port][0] or ""
+
+
+def seen(client, name):
+    """The setting's value and the server that said it."""
+    return client.execute("SELECT current_setting(%s, true), pg_backend_pid()", (name,)).fetchone()
+
+
+@pytest.fixture
+def shuffled(sluice):
+    """Three servers, and a session never gets the one that it had last."""
+    s = sluice(options={"default_pool_size": 3, "pool_shuffle": 1, "auth_type": "trust"}, workers=1)
+    openers = [s.connect() for _ in range(3)]
+    for opener in openers:
+        opener.execute("BEGIN")
+    for opener in openers:
+        opener.execute("COMMIT")
+    return s
+
+
+# name, statements that set it, its value after them
+SETTINGS = {
+    "a list": ("search_path", ["SET search_path = pg_catalog, \"A b\""], 'pg_catalog, "A b"'),
+    "with a unit": ("work_mem", ["SET work_mem = '3MB'"], "3MB"),
+    "a number": ("lock_timeout", ["SET SESSION lock_timeout TO 77"], "77ms"),
+    "set_config": ("work_mem", ["SELECT set_config('work_mem', '5MB', false)"], "5MB"),
+    "of a program": ("app.user", ["SET app.\"user\" = 'it''s \\ me'"], "it's \\ me"),
+    "in a block": ("work_mem", ["BEGIN", "SET work_mem = '3MB'", "COMMIT"], "3MB"),
+    "behind a savepoint": ("work_mem", ["BEGIN", "SAVEPOINT a", "SET work_mem = '3MB'", "RELEASE a", "COMMIT"], "3MB"),
+    "half rolled back": ("work_mem", ["BEGIN", "SET work_mem = '3MB'", "SAVEPOINT a", "SET work_mem = '9MB'",
+                                      "ROLLBACK TO a", "COMMIT"], "3MB"),
+    "twice": ("work_mem", ["SET work_mem = '3MB'", "SET work_mem = '4MB'"], "4MB"),
+    "in a DO": ("work_mem", ["DO $$BEGIN SET work_mem = '6MB'; END$$"], "6MB"),
+    "in a function": ("work_mem", ["SELECT leave_work_mem('7MB')"], "7MB"),
+    "in a trigger": ("work_mem", ["INSERT INTO left_behind VALUES ('8MB')"], "8MB"),
+    "in a view": ("work_mem", ["SELECT * FROM leaving"], "9MB"),
+    "role": ("role", ["SET ROLE till"], "till"),
+    "role in a block": ("role", ["BEGIN; SET ROLE till; COMMIT"], "till"),
+}
+# name, statements after which it is as before
+NOTHING = {
+    "local": ("work_mem", ["BEGIN", "SET LOCAL work_mem = '3MB'", "COMMIT"]),
+    "rolled back": ("work_mem", ["BEGIN", "SET work_mem = '3MB'", "ROLLBACK"]),
+    "failed": ("work_mem", ["BEGIN; SET work_mem = '3MB'; SAVEPOINT a", "COMMIT; ROLLBACK; SET work_mem = DEFAULT"]),
+    "reset": ("work_mem", ["SET work_mem = '3MB'", "RESET work_mem"]),
+    "to default": ("search_path", ["SET search_path = pg_catalog", "SET search_path TO DEFAULT"]),
+    "reset all": ("work_mem", ["SET work_mem = '3MB'", "RESET ALL"]),
+    "reset in a block": ("work_mem", ["SET work_mem = '3MB'", "BEGIN", "RESET work_mem", "COMMIT"]),
+    "discard all": ("search_path", ["SET search_path = pg_catalog", "DISCARD ALL"]),
+    "by a function's own SET": ("work_mem", ["SELECT with_work_mem()"]),
+    "role none": ("role", ["SET ROLE till", "SET ROLE NONE"]),
+    "reset role": ("role", ["SET ROLE till", "RESET ROLE"]),
+}
+
+
+@pytest.fixture(scope="module")
+def leaving(pg):
+    pg.psql("""
+        CREATE ROLE till; GRANT till TO demo; GRANT SELECT ON ALL TABLES IN SCHEMA public TO till;
+        CREATE FUNCTION leave_work_mem(text) RETURNS text LANGUAGE sql AS $$SELECT set_config('work_mem', $1, false)$$;
+        CREATE FUNCTION with_work_mem() RETURNS text LANGUAGE sql SET work_mem = '3MB' AS
+            $$SELECT current_setting('work_mem')$$;
+        CREATE FUNCTION leave_by_trigger() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN PERFORM leave_work_mem(NEW.value); RETURN NEW; END$$;
+        CREATE TABLE left_behind (value text);
+        CREATE TRIGGER leave BEFORE INSERT ON left_behind FOR EACH ROW EXECUTE FUNCTION leave_by_trigger();
+        CREATE VIEW leaving AS SELECT leave_work_mem('9MB') AS value;
+        GRANT ALL ON left_behind, leaving TO demo""", "shop")
+    yield pg
+    pg.psql("""DROP VIEW leaving; DROP TABLE left_behind; DROP FUNCTION leave_by_trigger, leave_work_mem, with_work_mem;
+               DROP OWNED BY till; DROP ROLE till""", "shop")
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+@pytest.mark.parametrize("prepare", [False, True])
+def test_a_setting_follows_its_client(leaving, shuffled, case, prepare):
+    name, statements, value = SETTINGS[case]
+    one, two = shuffled.connect(), shuffled.connect()
+    before = seen(two, name)[0]
+    for statement in statements:
+        one.execute(statement, prepare=prepare and ";" not in statement.replace("END$$", "")[:-1])
+    pids = set()
+    for _ in range(6):
+        value_now, pid = seen(one, name)
+        assert value_now == value
+        pids.add(pid)
+        assert seen(two, name)[0] in (before, "" if name == "app.user" else before)
+    assert len(pids) > 1, "it has been on other servers"
+    assert pinned(shuffled, one) == ""
+
+
+@pytest.mark.parametrize("case", NOTHING)
+def test_a_setting_that_is_taken_back(leaving, shuffled, case):
+    name, statements = NOTHING[case]
+    one, two = shuffled.connect(), shuffled.connect()
+    before = seen(two, name)[0]
+    for statement in statements:
+        one.execute(statement)
+    for _ in range(4):
+        assert seen(one, name)[0] == seen(two, name)[0] == before
+
+
+# statements that leave it, what SHOW CLIENTS says, what ends it; what it is good for meanwhile
+PINS = {
+    "temporary table": ("CREATE TEMP TABLE t (a int)", "temporary object", "DROP TABLE t", "SELECT * FROM t"),
+    "by its schema": ("CREATE TABLE pg_temp.t (a int)", "temporary object", "DISCARD TEMP", "SELECT * FROM t"),
+    "select into": ("SELECT 1 AS a INTO TEMP t", "temporary object", "DISCARD ALL", "SELECT * FROM t"),
+    "temporary view": ("CREATE TEMP VIEW t AS SELECT 1", "temporary object", "DROP VIEW t", "SELECT * FROM t"),
+    "temporary function": ("CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "temporary object",
+                           "DROP FUNCTION pg_temp.f()", "SELECT pg_temp.f()"),
+    "in a DO": ("DO $$BEGIN CREATE TEMP TABLE t (a int); END$$", "temporary object",
+                "DO $$BEGIN DROP TABLE t; END$$", "SELECT * FROM t"),
+    "cursor": ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT", "WITH HOLD cursor", "CLOSE c",
+               "FETCH 0 FROM c"),
+    "all cursors": ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT", "WITH HOLD cursor", "CLOSE ALL",
+                    "FETCH 0 FROM c"),
+    "advisory lock": ("SELECT pg_advisory_lock(7)", "advisory lock", "SELECT pg_advisory_unlock(7)", "SELECT 1"),
+    "shared": ("SELECT pg_try_advisory_lock_shared(7)", "advisory lock", "SELECT pg_advisory_unlock_all()", "SELECT 1"),
+    "listen": ("LISTEN news", "LISTEN", "UNLISTEN news", "SELECT 1"),
+    "all channels": ("LISTEN news", "LISTEN", "UNLISTEN *", "SELECT 1"),
+}
+FOR_GOOD = {"setseed": ("SELECT setseed(0.5)", "setseed"), "load": ("LOAD 'auto_explain'", "LOAD")}
+NO_PIN = {
+    "rolled back": ["BEGIN", "CREATE TEMP TABLE t (a int)", "ROLLBACK"],
+    "on commit drop": ["BEGIN", "CREATE TEMP TABLE t (a int) ON COMMIT DROP", "COMMIT"],
+    "dropped at once": ["BEGIN", "CREATE TEMP TABLE t (a int)", "DROP TABLE t", "COMMIT"],
+    "a cursor of the transaction": ["BEGIN", "DECLARE c CURSOR FOR SELECT 1", "COMMIT"],
+    "a lock of the transaction": ["SELECT pg_advisory_xact_lock(7)"],
+    "taken and returned": ["SELECT pg_advisory_lock(7)", "SELECT pg_advisory_unlock(7)"],
+    "a failed statement": ["LISTEN x; ROLLBACK; SELECT 1", "UNLISTEN *"],
+}
+
+
+@pytest.mark.parametrize("case", PINS)
+@pytest.mark.parametrize("prepare", [False, True])
+def test_what_cannot_travel_keeps_the_server(shuffled, case, prepare):
+    begins, reason, ends, use = PINS[case]
+    prepare = prepare and not begins.startswith("BEGIN")
+    one, two = shuffled.connect(), shuffled.connect()
+    one.execute(begins, prepare=prepare)
+    pids = {one.execute("SELECT pg_backend_pid()").fetchone()[0] for _ in range(4)}
+    one.execute(use, prepare=prepare and "FETCH" not in use)
+    assert len(pids) == 1
+    assert pinned(shuffled, one) == reason
+    assert two.execute("SELECT pg_backend_pid()").fetchone()[0] not in pids
+    one.execute(ends, prepare=prepare)
+    wait_for(lambda: pinned(shuffled, one) == "", 20, "the pin to end")
+    later = {(one.execute("SELECT pg_backend_pid()").fetchone()[0], two.execute("SELECT 1").fetchone()[0])[0]
+             for _ in range(4)}
+    assert len(later) > 1
+
+
+@pytest.mark.parametrize("case", FOR_GOOD)
+def test_what_never_ends_keeps_the_server_to_the_end(shuffled, case):
+    begins, reason = FOR_GOOD[case]
+    one = shuffled.connect(user="postgres")
+    one.execute(begins)
+    pid = one.execute("SELECT pg_backend_pid()").fetchone()[0]
+    one.execute("DISCARD ALL")
+    assert {one.execute("SELECT pg_backend_pid()").fetchone()[0] for _ in range(4)} == {pid}
+    assert pinned(shuffled, one) == reason
+    one.close()
+    two = shuffled.connect(user="postgres")
+    assert pid not in {two.execute("SELECT pg_backend_pid()").fetchone()[0] for _ in range(6)}, "it was closed"
+
+
+@pytest.mark.parametrize("case", NO_PIN)
+def test_what_is_gone_with_its_transaction_pins_nothing(shuffled, case):
+    one = shuffled.connect()
+    for statement in NO_PIN[case]:
+        one.execute(statement)
+    wait_for(lambda: pinned(shuffled, one) == "", 20, "the answer that there is no pin")
+    assert len({one.execute("SELECT pg_backend_pid()").fetchone()[0] for _ in range(4)}) > 1
+
+
+@pytest.mark.parametrize("case", PINS)
+@pytest.mark.parametrize("in_block", [False, True])
+def test_a_client_that_leaves_a_pin_behind_leaves_a_clean_server(pg, sluice, case, in_block):
+    s = sluice(options={"default_pool_size": 1})
+    one, two = s.connect(), s.connect()
+    pid = one.execute("SELECT pg_backend_pid()").fetchone()[0]
+    one.execute(PINS[case][0])
+    if in_block:
+        one.execute("BEGIN")
+    one.close()
+    rows = two.execute("""SELECT pg_backend_pid(), (SELECT count(*) FROM pg_depend WHERE refclassid =
+        'pg_namespace'::regclass AND refobjid = pg_my_temp_schema()),
+        (SELECT count(*) FROM pg_cursors WHERE is_holdable),
+        (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), (SELECT count(*) FROM pg_listening_channels())""")
+    assert rows.fetchone() == (pid, 0, 0, 0, 0)
+
+
+def test_notifications_come_to_the_client_that_listens(sluice):
+    s = sluice(options={"default_pool_size": 2})
+    one, two = s.connect(), s.connect()
+    one.execute("LISTEN news")
+    two.execute("NOTIFY news, 'first'")
+    assert next(one.notifies()).payload == "first"
+
+
+def execute(client, name="p"):
+    return client.execute(f"EXECUTE {name}").fetchall()
+
+
+def test_a_prepared_statement_of_sql_follows_its_client(shuffled):
+    one, two = shuffled.connect(), shuffled.connect()
+    one.execute("PREPARE p AS SELECT 'one'")
+    two.execute("PREPARE p AS SELECT 'two'")
+    for _ in range(6):
+        assert execute(one) == [("one",)]
+        assert execute(two) == [("two",)]
+    assert pinned(shuffled, one) == pinned(shuffled, two) == ""
+    one.execute("DEALLOCATE p")
+    for _ in range(3):
+        with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+            execute(one)
+        assert execute(two) == [("two",)]
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_what_uses_a_prepared_statement_of_sql(shuffled, prepare):
+    one, two = shuffled.connect(), shuffled.connect()
+    one.execute("PREPARE \"a.b\"\"c\" (int) AS SELECT $1 + 1 AS n", prepare=prepare)
+    two.execute("SELECT 1; SELECT 2")
+    for _ in range(3):
+        assert one.execute("EXECUTE \"a.b\"\"c\" (1)", prepare=prepare).fetchall() == [(2,)]
+        assert len(one.execute("EXPLAIN EXECUTE \"a.b\"\"c\" (1)", prepare=prepare).fetchall()) == 1
+        assert one.execute("SELECT name, statement FROM pg_prepared_statements WHERE from_sql",
+                           prepare=False).fetchall() == [("a.b\"c", "PREPARE \"a.b\"\"c\" (int) AS SELECT $1 + 1 AS n")]
+        assert two.execute("SELECT count(*) FROM pg_prepared_statements WHERE from_sql").fetchone() == (0,)
+    with pytest.raises(psycopg.errors.DuplicatePreparedStatement):
+        one.execute("PREPARE \"a.b\"\"c\" AS SELECT 1", prepare=prepare)
+
+
+def test_prepared_statements_among_others(shuffled):
+    """In blocks, in texts of several statements, rolled back or not: PREPARE does not heed transactions."""
+    one, two = shuffled.connect(), shuffled.connect()
+    one.execute("SELECT ';'; PREPARE p AS SELECT 'one'; PREPARE q AS SELECT 2; SELECT 1")
+    one.execute("BEGIN; PREPARE r AS SELECT 3; ROLLBACK")
+    one.execute("BEGIN; DEALLOCATE q; ROLLBACK")
+    for _ in range(4):
+        assert execute(one) == [("one",)] and execute(one, "r") == [(3,)]
+        two.execute("SELECT 1")
+        with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+            execute(one, "q")
+    one.execute("BEGIN")
+    assert execute(one) == [("one",)]
+    two.execute("SELECT 1")
+    assert execute(one, "r") == [(3,)]
+    one.execute("COMMIT")
+
+
+@pytest.mark.parametrize("how", ["DEALLOCATE ALL", "DISCARD ALL"])
+def test_all_prepared_statements_go_away(shuffled, how):
+    one, two = shuffled.connect(), shuffled.connect()
+    one.execute("PREPARE p AS SELECT 'one'")
+    two.execute("PREPARE p AS SELECT 'two'")
+    one.execute(how)
+    for _ in range(4):
+        with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+            execute(one)
+        assert execute(two) == [("two",)]
+
+
+def test_sql_and_the_protocol_share_their_names(shuffled):
+    """What the protocol has prepared SQL can execute, and the other way round."""
+    with Client(shuffled.port).login("demo", "shop") as one:
+        one.ask(wire.parse("s", "SELECT 'by the protocol'") + wire.sync())
+        one.query("PREPARE q AS SELECT 'by SQL'")
+        for _ in range(4):
+            assert one.value("EXECUTE s") == "by the protocol"
+            answer = one.ask(wire.bind(name="q") + wire.execute() + wire.sync())
+            assert (wire.types_of(answer), wire.rows_of(answer)) == ("2DCZ", [["by SQL"]])
+        for sent in (wire.query("PREPARE s AS SELECT 1"), wire.parse("q", "SELECT 1") + wire.sync()):
+            assert wire.errors_of(one.ask(sent)) == ["42P05"]
+        one.ask(wire.close("S", "q") + wire.sync())
+        for _ in range(3):
+            assert wire.errors_of(one.query("EXECUTE q")) == ["26000"]
