@@ -354,7 +354,8 @@ static size_t put_pair(struct msg_pair_out *pairs, size_t count, const char *nam
     return count + 1;
 }
 
-/* The settings of the client that the server is opened for, as far as they are not the server's own. */
+/* The settings of the client that the server is opened for, as far as they are not the server's own. Only those that
+ * PostgreSQL reports, unless it stays that client's: what RESET returns to must be known for all who come later. */
 static size_t put_settings(struct server *s, struct msg_pair_out *pairs, size_t count)
 {
     if (s->asked_vars == NULL)
@@ -363,7 +364,7 @@ static size_t put_settings(struct server *s, struct msg_pair_out *pairs, size_t 
     for (size_t i = 0; i < s->asked_vars->count; i++) {
         const struct var *v = &s->asked_vars->v[i];
         const char *plain = base == NULL ? NULL : vars_get(base, v->name);
-        if (var_settable(v->name) && (plain == NULL || strcmp(plain, v->value) != 0))
+        if ((v->reported || s->replication) && var_settable(v->name) && (plain == NULL || strcmp(plain, v->value) != 0))
             count = put_pair(pairs, count, v->name, v->value);
     }
     vars_unref(base);
@@ -468,7 +469,7 @@ static void login_error(struct server *s, struct span body)
 /* What RESET returns to: the login's settings, before connect_query. */
 static void keep_login_vars(struct server *s)
 {
-    for (size_t i = 0; s->asked_vars != NULL && i < s->asked_vars->count; i++)
+    for (size_t i = 0; s->replication && s->asked_vars != NULL && i < s->asked_vars->count; i++)
         if (!s->asked_vars->v[i].reported)
             s->vars = vars_with(s->vars, s->asked_vars->v[i].name, s->asked_vars->v[i].value, false);
     vars_unref(s->login_vars);

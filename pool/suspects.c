@@ -20,6 +20,7 @@ void suspects_free(struct suspects *s)
     for (size_t i = 0; i < s->count; i++)
         free(s->names[i]);
     free(s->names);
+    free(s->defaults);
     free(s);
 }
 
@@ -28,6 +29,8 @@ void suspects_add(struct suspects *s, struct span name, struct span value)
     char what = value.len == 1 ? (char)value.ptr[0] : '\0';
 
     s->writes = s->writes || what == 'w';
+    if (what == 'd' && s->defaults == NULL)
+        s->defaults = mem_strndup((const char *)name.ptr, name.len);
     if (what != 'f' && what != 'r')
         return;
     if (s->count == s->size) {

@@ -21,12 +21,14 @@ struct suspects {
     bool writes;      /* a write may run suspected code */
     size_t count;     /* functions and relations, sorted by bytes */
     size_t size;
-    char **names; /* owned: "f" or "r" and the name */
+    char *defaults; /* owned: a digest of what ALTER ROLE and ALTER DATABASE have set; NULL: not told */
+    char **names;   /* owned: "f" or "r" and the name */
 };
 
 struct suspects *suspects_new(void);
 void suspects_free(struct suspects *s); /* NULL is nothing */
-/* A row of the answer: value is "f" (a function), "r" (a relation) or "w" (writes); another is passed over. */
+/* A row of the answer: value is "f" (a function), "r" (a relation), "w" (writes) or "d" (defaults); another is passed
+ * over. */
 void suspects_add(struct suspects *s, struct span name, struct span value);
 /* All rows are there. */
 void suspects_seal(struct suspects *s);
@@ -57,6 +59,8 @@ bool suspects_stmt(const struct suspects *s, const struct stmt *stmt);
     "UNION SELECT m[1], 's' FROM pg_catalog.pg_proc p, pg_catalog.regexp_matches(p.prosrc, "                           \
     "'set_config[[:space:]]*[(][[:space:]]*''([^'']+[.][^'']+)''', 'gi') m "                                           \
     "WHERE p.prosrc OPERATOR(pg_catalog.~~*) '%set_config%' "                                                          \
+    "UNION ALL SELECT coalesce(pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(' ', setdatabase, setrole, "  \
+    "setconfig), ',' ORDER BY setdatabase, setrole)), ''), 'd' FROM pg_catalog.pg_db_role_setting "                    \
     "UNION SELECT '', 'w' FROM used WHERE classid OPERATOR(pg_catalog.<>) "                                            \
     "'pg_catalog.pg_rewrite'::pg_catalog.regclass) AS s"
 

@@ -48,6 +48,8 @@ static uint32_t of_effects(const struct stmt *s)
         traces |= s->flags & FACT_LOCAL ? 0 : TRACE_SETTING;
     if (s->effects & EFFECT_PREPARED)
         traces |= TRACE_STATEMENT;
+    if (s->kind == STMT_EXECUTE)
+        traces |= TRACE_EXECUTE;
     if (s->effects & EFFECT_TEMP)
         traces |= s->flags & FACT_ON_COMMIT_DROP ? 0 : TRACE_TEMP;
     if (s->kind == STMT_CLOSE || (s->kind == STMT_DECLARE && (s->cursor_options & CURSOR_HOLD)))

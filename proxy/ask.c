@@ -9,6 +9,7 @@
 #include "parser/msgin.h"
 #include "parser/pgtree.h"
 #include "parser/settings.h"
+#include "proxy/catalog.h"
 #include "proxy/login.h"
 #include "proxy/routing.h"
 
@@ -100,6 +101,19 @@ static void note_placeholders(struct client *c, const struct reading *r, const c
                          c->pool);
 }
 
+/* What it may leave that PREPARE makes. */
+static uint32_t traces_of_prepared(const struct client *c, const struct shape *shape)
+{
+    const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+    uint32_t traces = list == NULL ? TRACE_ANY : 0;
+
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        if (list->stmts[i]->kind == STMT_PREPARE)
+            traces |= traces_of(list->stmts[i]->body) |
+                      (suspects_stmt(c->pool->suspects, list->stmts[i]->body) ? TRACE_ANY : 0);
+    return traces;
+}
+
 /* What the statement may put an end to. */
 static uint32_t traces_ended(const struct client *c, const struct shape *shape)
 {
@@ -115,6 +129,10 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
     if (!follows_session(c))
         return;
     traces = traces_of_shape(c, shape);
+    if (traces & TRACE_EXECUTE)
+        traces = (traces & ~(uint32_t)TRACE_EXECUTE) | c->executes;
+    if (traces & TRACE_STATEMENT)
+        c->executes |= traces_of_prepared(c, shape);
     if (UNLIKELY(c->pins != 0))
         traces |= traces_ended(c, shape);
     c->traces |= traces;
@@ -301,9 +319,16 @@ static void settings_answered(struct server *s, struct client *c, const struct a
     }
 }
 
+static bool defaults_differ(const struct suspects *a, const struct suspects *b)
+{
+    return a != NULL && a->defaults != NULL && b->defaults != NULL && strcmp(a->defaults, b->defaults) != 0;
+}
+
 static void code_answered(struct client *c, struct ask *ask)
 {
     suspects_seal(ask->suspects);
+    if (defaults_differ(c->pool->suspects, ask->suspects))
+        catalog_retire_sessions(c->db);
     suspects_free(c->pool->suspects);
     c->pool->suspects = ask->suspects;
     ask->suspects = NULL;

@@ -110,17 +110,32 @@ enum ddl catalog_ddl(const char *tag)
 {
     static const char *const ddl[] = {"CREATE ", "ALTER ", "DROP ", "SELECT INTO", "IMPORT "};
     static const char *const plain[] = {"CREATE TABLE", "CREATE INDEX", "CREATE TYPE", "CREATE TRIGGER", "DROP "};
+    static const char *const defaults[] = {"ALTER ROLE", "ALTER DATABASE"};
 
     if (!is_one_of(tag, ddl, ARRAY_LEN(ddl)))
         return DDL_NONE;
+    if (is_one_of(tag, defaults, ARRAY_LEN(defaults)))
+        return DDL_DEFAULTS;
     return is_one_of(tag, plain, ARRAY_LEN(plain)) ? DDL_PLAIN : DDL_FACTS;
 }
 
 void catalog_changed(struct database_state *db, enum ddl ddl)
 {
+    if (ddl == DDL_DEFAULTS)
+        catalog_retire_sessions(NULL);
     if (ddl == DDL_FACTS)
         __atomic_add_fetch(&db->meaning, 1, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&db->catalog, 1, __ATOMIC_SEQ_CST);
+}
+
+void catalog_retire_sessions(const struct database_state *db)
+{
+    for (struct target *t = limits_targets(); t != NULL; t = t->next) {
+        if (db != NULL && t->db != db)
+            continue;
+        __atomic_add_fetch(&t->db->reconnect, 1, __ATOMIC_RELAXED);
+        limits_welcome_clear(t);
+    }
 }
 
 /* --- publishing --- */

@@ -22,10 +22,13 @@ uint64_t catalog_generation(const struct database_state *db);
 
 /* What a command tag tells. PLAIN: what it has made, or taken away, is nothing that there are facts of: a new table is
  * read like any other. */
-enum ddl { DDL_NONE, DDL_PLAIN, DDL_FACTS };
+enum ddl { DDL_NONE, DDL_PLAIN, DDL_FACTS, DDL_DEFAULTS /* settings with which sessions begin */ };
 enum ddl catalog_ddl(const char *tag);
 /* That is what was done in this database: now, or in the transaction that ends now. */
 void catalog_changed(struct database_state *db, enum ddl ddl);
+/* Sessions of a database (NULL: of any) begin with other settings now: servers whose sessions began before are replaced
+ * when they are free, and what logins are told is asked anew. */
+void catalog_retire_sessions(const struct database_state *db);
 
 /* Once a second. */
 void catalog_tick(usec_t now);

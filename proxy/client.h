@@ -91,6 +91,7 @@ struct client {
     bool cancel_sent;   /* for a time limit */
     bool slow_noted;
     uint32_t traces;    /* TRACE_ bits: what the statements of this transaction may leave on the server */
+    uint32_t executes;  /* ... and those that it has made by PREPARE, when they are executed */
     uint32_t asking;    /* ... what the server is being asked for (ask.h) */
     uint32_t pins;      /* ... what keeps its server with it between transactions */
     struct buf literal; /* the last Query as it was sent, where log_statement_text asks for it */

@@ -18,7 +18,7 @@ def pinned(s, client):
 
 def seen(client, name):
     """The setting's value and the server that said it."""
-    return client.execute("SELECT current_setting(%s, true), pg_backend_pid()", (name,)).fetchone()
+    return client.execute("SELECT current_setting(%s, true), pg_backend_pid()", (name,), prepare=False).fetchone()
 
 
 @pytest.fixture
@@ -49,6 +49,8 @@ SETTINGS = {
     "in a function": ("work_mem", ["SELECT leave_work_mem('7MB')"], "7MB"),
     "in a trigger": ("work_mem", ["INSERT INTO left_behind VALUES ('8MB')"], "8MB"),
     "in a view": ("work_mem", ["SELECT * FROM leaving"], "9MB"),
+    "prepared": ("work_mem", ["PREPARE p AS SELECT set_config('work_mem', '9MB', false)", "EXECUTE p"], "9MB"),
+    "in a prepared function": ("work_mem", ["PREPARE p AS SELECT leave_work_mem('9MB')", "EXECUTE p"], "9MB"),
     "role": ("role", ["SET ROLE till"], "till"),
     "role in a block": ("role", ["BEGIN; SET ROLE till; COMMIT"], "till"),
 }
@@ -291,3 +293,29 @@ def test_sql_and_the_protocol_share_their_names(shuffled):
         one.ask(wire.close("S", "q") + wire.sync())
         for _ in range(3):
             assert wire.errors_of(one.query("EXECUTE q")) == ["26000"]
+
+
+def test_a_server_that_was_opened_for_other_settings(sluice):
+    """Whoever comes first, RESET on a server is what it says for everyone who comes later."""
+    s = sluice(options={"default_pool_size": 1}, workers=1)
+    plain, asking = s.connect(), s.connect(options="-c search_path=pg_catalog -c work_mem=3MB")
+    before = [seen(plain, name)[0] for name in ("search_path", "work_mem")]
+    s.admin("RECONNECT shop")
+    assert [seen(asking, name)[0] for name in ("search_path", "work_mem")] == ["pg_catalog", "3MB"]
+    for statement in ("SELECT 1", "RESET search_path", "RESET ALL", "DISCARD ALL"):
+        plain.execute(statement)
+        assert [seen(plain, name)[0] for name in ("search_path", "work_mem")] == before
+        asking.execute(statement)
+        assert [seen(asking, name)[0] for name in ("search_path", "work_mem")] == ["pg_catalog", "3MB"]
+
+
+def test_a_role_s_and_a_database_s_defaults(sluice):
+    """ALTER ROLE ... SET is what new sessions begin with; servers whose sessions began before it are replaced."""
+    s = sluice(options={"default_pool_size": 1, "auth_type": "trust"}, workers=1)
+    admin, before = s.connect(user="postgres"), seen(s.connect(), "work_mem")[0]
+    for change, value in (("ALTER ROLE demo SET work_mem = '7MB'", "7MB"),
+                          ("ALTER ROLE demo IN DATABASE shop SET work_mem = '8MB'", "8MB"),
+                          ("ALTER ROLE demo IN DATABASE shop RESET work_mem", "7MB"),
+                          ("ALTER ROLE demo RESET work_mem", before)):
+        admin.execute(change)
+        wait_for(lambda value=value: seen(s.connect(), "work_mem")[0] == value, 20, change)
