@@ -136,8 +136,7 @@ struct shape *cache_get(struct cache *c, const struct cache_key *key, void *arg)
 
     if (UNLIKELY(s == NULL))
         return add(c, key, hash, arg);
-    s->used = true;
-    s->hits++;
+    cache_use(s);
     return s;
 }
 

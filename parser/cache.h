@@ -72,6 +72,13 @@ struct shape *cache_get(struct cache *c, const struct cache_key *key, void *arg)
 /* The shape if it is known, and NULL otherwise. Not counted as use. */
 struct shape *cache_peek(const struct cache *c, const struct cache_key *key);
 
+/* It was found by another way than cache_get. */
+static inline void cache_use(struct shape *s)
+{
+    s->used = true;
+    s->hits++;
+}
+
 /* As often as it is held, it must be released. */
 void cache_hold(struct shape *s);
 void cache_release(struct cache *c, struct shape *s);

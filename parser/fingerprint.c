@@ -98,7 +98,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static uint64_t hash_bytes(const uint8_t *p, size_t len, uint64_t seed)
+uint64_t fingerprint_hash(const uint8_t *p, size_t len, uint64_t seed)
 {
     uint64_t key = mix(seed ^ UINT64_C(0xa0761d6478bd642f), UINT64_C(0xe7037ed1a0b428db));
     uint64_t hash = mix(key ^ len, UINT64_C(0x589965cc75374cc3)); /* never a plain number, which the text could undo */
@@ -560,7 +560,7 @@ void fingerprint_read(struct fingerprint *f, const char *sql, size_t len, unsign
     }
     f->tokens += tokens;
     f->text.len = (size_t)(r.out - f->text.data);
-    f->hash = hash_bytes(f->text.data, f->text.len, seed);
+    f->hash = fingerprint_hash(f->text.data, f->text.len, seed);
 }
 
 void fingerprint_free(struct fingerprint *f)

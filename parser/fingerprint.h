@@ -74,6 +74,9 @@ struct fingerprint {
     uint32_t hint_len;
 };
 
+/* A hash of any bytes. The seed should not be known outside. */
+uint64_t fingerprint_hash(const uint8_t *p, size_t len, uint64_t seed);
+
 /* Reads a text, len <= LEX_TEXT_MAX / 4. flags: LEX_STANDARD_STRINGS, FINGERPRINT_KEEP_HINTS. The seed should not be
  * known outside: it keeps a stranger from making texts of equal hash. */
 void fingerprint_read(struct fingerprint *f, const char *sql, size_t len, unsigned flags, uint64_t seed);

@@ -189,7 +189,7 @@ static struct shape *bound_shape(struct client *c, const char *sql)
 {
     if (sql == NULL)
         return NULL;
-    return c->bound != NULL ? statement_of_text(c, c->bound->asked) : statement_read(c, sql, strlen(sql));
+    return c->bound != NULL ? statement_of_text(c, c->bound->asked) : statement_recall(c, sql, strlen(sql));
 }
 
 /* --- DEALLOCATE of a client's name --- */

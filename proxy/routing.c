@@ -79,7 +79,7 @@ static bool query_reads(struct client *c, const struct frame *f, const uint8_t *
 {
     if (p[f->total - 1] != '\0')
         return false;
-    return shape_reads(c, statement_read(c, (const char *)p + FRAME_HEADER, f->total - FRAME_HEADER - 1));
+    return shape_reads(c, statement_recall(c, (const char *)p + FRAME_HEADER, f->total - FRAME_HEADER - 1));
 }
 
 /* What of an extended batch was understood so far. */
@@ -97,7 +97,7 @@ static bool parse_reads(struct client *c, struct walk *w, struct span body)
     if (msgin_parse(body, &parse) != PARSE_OK || parse.name[0] != '\0')
         return false;
     w->unnamed_here = true;
-    w->unnamed_reads = shape_reads(c, statement_read(c, parse.text, strlen(parse.text)));
+    w->unnamed_reads = shape_reads(c, statement_recall(c, parse.text, strlen(parse.text)));
     return w->unnamed_reads;
 }
 
@@ -115,7 +115,7 @@ static bool bind_reads(struct client *c, struct walk *w, struct span body)
         return w->unnamed_reads;
     if (name[0] == '\0') {
         const char *text = c->unnamed == NULL ? NULL : (const char *)c->unnamed->body + 1;
-        return text != NULL && shape_reads(c, statement_read(c, text, strlen(text)));
+        return text != NULL && shape_reads(c, statement_recall(c, text, strlen(text)));
     }
     st = client_stmts_find(&c->stmts, name);
     return st != NULL && st->asked != NULL && client_stmt_certain(st, 0) &&

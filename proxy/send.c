@@ -222,12 +222,18 @@ static void note_literal(struct client *c, const char *sql, size_t len)
     buf_put(&c->literal, sql, len);
 }
 
+/* Where there are replicas, the route may have read the text already. Else it most likely is one with new values. */
+static struct shape *query_shape(struct client *c, const char *sql, size_t len)
+{
+    return cluster_watched(limits_cluster(c->target)) ? statement_recall(c, sql, len) : statement_read(c, sql, len);
+}
+
 /* A text that is there whole. */
 static enum send_result query_text(const struct sending *m)
 {
     const char *sql = (const char *)m->p + FRAME_HEADER;
     size_t len = m->have - FRAME_HEADER - 1;
-    struct shape *shape = statement_read(m->c, sql, len);
+    struct shape *shape = query_shape(m->c, sql, len);
     bool searched = shape_may(shape, SENDING_VERB_EFFECTS);
     enum send_result result;
     char *resets;

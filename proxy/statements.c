@@ -119,6 +119,7 @@ static void memo_clear(struct statements *s)
 void statements_free(struct statements *s)
 {
     memo_clear(s);
+    recent_clear(&s->recent, &s->cache);
     cache_free(&s->cache);
     fingerprint_free(&s->fingerprint);
 }
@@ -134,27 +135,56 @@ static unsigned flags_of(const struct options *o, bool standard_strings)
     return (standard_strings ? LEX_STANDARD_STRINGS : 0) | (o->hints == HINTS_COMMENT ? FINGERPRINT_KEEP_HINTS : 0);
 }
 
-struct shape *statement_read(struct client *c, const char *sql, size_t len)
+static bool may_read(const struct client *c, size_t len)
 {
     const struct options *o = &c->worker->config->opt;
+
+    return o->sql_aware && c->vars->lexable && len <= o->max_inspect;
+}
+
+/* Of a text in either form, with its hash. */
+static struct cache_key key_of(const struct client *c, struct span text, uint64_t hash)
+{
+    return (struct cache_key){.text = text,
+                              .hash = hash,
+                              .database = c->db->index,
+                              .user = c->user->index,
+                              .flags = flags_of(&c->worker->config->opt, c->vars->standard_strings)};
+}
+
+struct shape *statement_read(struct client *c, const char *sql, size_t len)
+{
     struct statements *s = &c->worker->statements;
+    struct fingerprint *f = &s->fingerprint;
     bool standard = c->vars->standard_strings;
 
-    if (!o->sql_aware || !c->vars->lexable || len > o->max_inspect)
+    if (!may_read(c, len))
         return NULL;
-    struct fingerprint *f = &s->fingerprint;
-    unsigned flags = flags_of(o, standard);
-    fingerprint_read(f, sql, len, flags, s->seed);
+    fingerprint_read(f, sql, len, flags_of(&c->worker->config->opt, standard), s->seed);
     if (f->flags & FINGERPRINT_UNREADABLE)
         return NULL; /* each would be a shape of its own */
     struct make make = {
         .db = c->db, .user = c->user, .fingerprint = f, .sql = sql, .len = len, .standard_strings = standard};
-    struct cache_key key = {.text = span_of(buf_head(&f->text), buf_used(&f->text)),
-                            .hash = f->hash,
-                            .database = c->db->index,
-                            .user = c->user->index,
-                            .flags = flags};
+    struct cache_key key = key_of(c, span_of(buf_head(&f->text), buf_used(&f->text)), f->hash);
     return cache_get(&s->cache, &key, &make);
+}
+
+struct shape *statement_recall(struct client *c, const char *sql, size_t len)
+{
+    struct statements *s = &c->worker->statements;
+
+    if (!may_read(c, len))
+        return NULL;
+    if (len > RECENT_TEXT_MAX)
+        return statement_read(c, sql, len);
+    struct cache_key key = key_of(c, span_of(sql, len), fingerprint_hash((const uint8_t *)sql, len, s->seed));
+    struct shape *shape = recent_find(&s->recent, &key);
+    if (shape != NULL)
+        return shape;
+    shape = statement_read(c, sql, len);
+    if (shape != NULL)
+        recent_put(&s->recent, &s->cache, &key, shape);
+    return shape;
 }
 
 struct shape *statement_of_text(struct client *c, const struct stmt_text *text)

@@ -14,6 +14,7 @@
 #include "conf/clock.h"
 #include "parser/cache.h"
 #include "parser/fingerprint.h"
+#include "parser/recent.h"
 #include "parser/stmt.h"
 #include "pool/stmts.h"
 #include "shard/route.h"
@@ -83,6 +84,7 @@ struct reading {
 struct statements {
     struct fingerprint fingerprint;
     struct cache cache;
+    struct recent recent;
     uint64_t seed;
     struct memo {
         uint64_t key[2];
@@ -99,6 +101,8 @@ void statements_configure(struct statements *s, const struct options *o);
 /* The shape of a text that client c sends. NULL: statements are not read (sql_aware = 0), or this one cannot be.
  * Borrowed until the next call, unless it is held. */
 struct shape *statement_read(struct client *c, const char *sql, size_t len);
+/* The same for a text that is likely to come again to the byte. */
+struct shape *statement_recall(struct client *c, const char *sql, size_t len);
 /* The same for a text that is shared between clients. */
 struct shape *statement_of_text(struct client *c, const struct stmt_text *text);
 

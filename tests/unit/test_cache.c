@@ -1,8 +1,9 @@
 /*
- * test_cache.c: the table of shapes: what is found, what is made, what goes when there is no room, and who frees it.
+ * test_cache.c: the table of shapes, and that of texts read lately: what is found, what is made, what goes when there is no
+ * room, and who frees it.
  * Thread: one.
  */
-#include "parser/cache.h"
+#include "parser/recent.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -289,6 +290,53 @@ static void test_forget(void **state)
     cache_free(&c);
 }
 
+/* --- texts that were read lately --- */
+
+/* Found by all of its key, whatever else has its hash; and not once its shape was dropped. */
+static void test_recent(void **state)
+{
+    static struct recent r;
+    struct cache c;
+
+    (void)state;
+    cache_init(&c, calls, 1, 1000);
+    struct shape *s = get(&c, "select $");
+    struct cache_key key = key_of("select 1", 5, 3, 2);
+    recent_put(&r, &c, &key, s);
+    assert_ptr_equal(recent_find(&r, &key), s);
+    assert_int_equal(s->hits, 1);
+    struct cache_key others[] = {key_of("select 2", 5, 3, 2), key_of("select", 5, 3, 2),   key_of("select 1", 6, 3, 2),
+                                 key_of("select 1", 5, 4, 2), key_of("select 1", 5, 3, 1), key_of("", 5, 3, 2)};
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_null(recent_find(&r, &others[i]));
+    get(&c, "insert");
+    assert_true(s->dropped);
+    assert_null(recent_find(&r, &key));
+    recent_clear(&r, &c);
+    cache_free(&c);
+}
+
+/* The newer of two texts in one slot stays; the other's shape is let go. */
+static void test_recent_slot(void **state)
+{
+    static struct recent r;
+    struct cache c;
+
+    (void)state;
+    cache_init(&c, calls, 10, 1000);
+    struct cache_key one = key_of("select 1", 7, 0, 0), two = key_of("select 22", 7 + RECENT_SLOTS, 0, 0);
+    struct shape *first = get(&c, "select $"), *second = get(&c, "insert");
+    recent_put(&r, &c, &one, first);
+    recent_put(&r, &c, &two, second);
+    assert_null(recent_find(&r, &one));
+    assert_ptr_equal(recent_find(&r, &two), second);
+    assert_int_equal(first->holders, 0);
+    assert_int_equal(second->holders, 1);
+    recent_clear(&r, &c);
+    assert_int_equal(second->holders, 0);
+    cache_free(&c);
+}
+
 /* Many turns of use, with holders that come and go: what is known is right, and all is freed. */
 static void test_many(void **state)
 {
@@ -338,6 +386,8 @@ int main(void)
         TEST(test_held_lives_on),
         TEST(test_released_stays_known),
         TEST(test_forget),
+        TEST(test_recent),
+        TEST(test_recent_slot),
         TEST(test_many),
     };
 
