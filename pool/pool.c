@@ -74,6 +74,7 @@ void pools_free(struct pools *set)
         pools_reap(set);
         for (unsigned i = 0; i < POOL_RECENT_VARS; i++)
             vars_unref(p->recent[i]);
+        greetings_free(&p->greetings);
         suspects_free(p->suspects);
         vars_unref(p->placeholders);
         free(p->replicas);

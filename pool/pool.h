@@ -18,6 +18,7 @@
 #include "pool/auth.h"
 #include "pool/conn.h"
 #include "pool/expect.h"
+#include "pool/greeting.h"
 #include "pool/limits.h"
 #include "pool/prepares.h"
 #include "pool/resolve.h"
@@ -134,6 +135,7 @@ struct pool {
     int count[SERVER_STATES];
     struct vars *recent[POOL_RECENT_VARS]; /* settings of clients that came lately, counted: equal ones are shared */
     unsigned recent_next;
+    struct greetings greetings;  /* of clients that came lately */
     struct suspects *suspects;   /* owned; NULL: not asked yet */
     struct vars *placeholders;   /* owned: names that statements have given to settings of their own ("app.user"): the
                                     server lists them nowhere */

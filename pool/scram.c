@@ -23,13 +23,34 @@
 
 /* --- random bytes, comparison, base64 --- */
 
-void random_bytes(void *out, size_t len)
+static void random_draw(void *out, size_t len)
 {
     /* Without randomness every nonce and key could be guessed: there is no way to go on. */
     if (RAND_bytes(out, (int)len) != 1) {
         fputs("sluice: no random bytes to be had from OpenSSL\n", stderr);
         abort();
     }
+}
+
+/* OpenSSL asks much for a draw and little for its length. What was given out is wiped. */
+void random_bytes(void *out, size_t len)
+{
+    static _Thread_local struct {
+        uint8_t bytes[512];
+        size_t left;
+    } stock;
+
+    if (len > sizeof stock.bytes / 8) {
+        random_draw(out, len);
+        return;
+    }
+    if (stock.left < len) {
+        random_draw(stock.bytes, sizeof stock.bytes);
+        stock.left = sizeof stock.bytes;
+    }
+    stock.left -= len;
+    memcpy(out, stock.bytes + stock.left, len);
+    explicit_bzero(stock.bytes + stock.left, len);
 }
 
 bool bytes_equal_const_time(const void *a, const void *b, size_t len)

@@ -152,17 +152,15 @@ struct vars *login_limit_statements(const struct client *c, struct vars *v)
     return vars_with(v, "statement_timeout", text, false);
 }
 
-static void send_welcome(struct client *c)
+static void send_welcome(struct client *c, const struct buf *settings)
 {
     struct buf *out = &c->conn.out;
 
     msg_auth(out, 0, NULL, 0);
-    for (size_t i = 0; i < c->vars->count; i++)
-        if (c->vars->v[i].reported)
-            msg_param_status(out, c->vars->v[i].name, c->vars->v[i].value);
+    buf_put(out, buf_head(settings), buf_used(settings));
     c->cancel_pid = cancel_pid_of(c->worker->index, client_id_slot(c->id));
     c->cancel_key_len = c->login->minor >= 2 ? CANCEL_KEY_LONG : CANCEL_KEY_SHORT;
-    random_bytes(c->cancel_key, sizeof c->cancel_key);
+    random_bytes(c->cancel_key, c->cancel_key_len);
     msg_key_data(out, c->cancel_pid, c->cancel_key, c->cancel_key_len);
     if (c->worker->config->opt.login_notify_message[0] != '\0')
         msg_notice(out, "NOTICE", "00000", c->worker->config->opt.login_notify_message, NULL, NULL);
@@ -170,21 +168,33 @@ static void send_welcome(struct client *c)
     conn_touch(&c->conn);
 }
 
-/* Takes over the reference to answer: all that the client is told, and has. */
-static void enter(struct client *c, struct vars *answer)
+/* Settings and messages of a client to whose like a server says `base`. */
+static const struct greeting *make_greeting(struct client *c, const struct greeting_key *key)
+{
+    struct vars *v = vars_ref(key->base);
+
+    if (key->application_name != NULL)
+        v = vars_with(v, "application_name", key->application_name, true);
+    return greetings_add(&c->pool->greetings, key, pool_share_vars(c->pool, login_limit_statements(c, v)));
+}
+
+/* Takes over the reference to base: what a server says to a client that asked for the same. */
+static void enter(struct client *c, struct vars *base)
 {
     char *application_name = clean_application_name(c);
 
-    if (application_name != NULL)
-        answer = vars_with(answer, "application_name", application_name, true);
-    free(application_name);
     c->statement_limit = statement_limit(c);
-    answer = pool_share_vars(c->pool, login_limit_statements(c, answer));
+    struct greeting_key key = {base, application_name, c->statement_limit};
+    const struct greeting *greeting = greetings_find(&c->pool->greetings, &key);
+    if (greeting == NULL)
+        greeting = make_greeting(c, &key);
+    free(application_name);
+    vars_unref(base);
     vars_unref(c->vars);
-    c->vars = answer;
-    c->login_vars = vars_ref(answer);
+    c->vars = vars_ref(greeting->vars);
+    c->login_vars = vars_ref(greeting->vars);
     c->waiter.vars = NULL;
-    send_welcome(c);
+    send_welcome(c, &greeting->told);
     stat_add(&worker_stats(c->worker, c->db)->client_login_count, 1);
     if (c->worker->config->opt.log_connections) {
         char name[200];

@@ -1,6 +1,6 @@
 /*
- * test_cache.c: the table of shapes, and that of texts read lately: what is found, what is made, what goes when there is no
- * room, and who frees it.
+ * test_cache.c: the table of shapes, and that of texts read lately: what is found, what is made, what goes when there
+ * is no room, and who frees it.
  * Thread: one.
  */
 #include "parser/recent.h"
