@@ -59,6 +59,7 @@ enum expect_effect {
 struct refusal_text {
     char sqlstate[6];
     char message[250];
+    char hint[200]; /* "": none */
 };
 
 struct expect {

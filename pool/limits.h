@@ -30,6 +30,7 @@ struct database_state {
     uint64_t generation;     /* mutex: of the configuration that its numbers are of */
     struct cluster *cluster; /* atomic: its nodes; NULL: not configured */
     uint64_t horizon;        /* atomic: number of the newest sample when a write was answered last (pool/cluster.h) */
+    int sequences_seen;      /* atomic bool: a statement has called currval or lastval */
     struct catalog *facts;   /* atomic: proxy/catalog.h; NULL: not read yet */
     uint64_t catalog;        /* atomic: changes with every DDL command tag; part of prepared statements' keys */
     uint64_t meaning;        /* atomic: ... with those that may change the facts; before that one */

@@ -83,6 +83,7 @@ struct server {
     uint64_t id;
     uint64_t reconnect;       /* the database's number when it was opened */
     uint64_t settings_owner;  /* id of the client whose SET may have left something here; 0: none */
+    uint64_t sequence_owner;  /* id of the client that took a value of a sequence here last, for all we know; 0: none */
     uint64_t prepares_owner;  /* id of the client that made prepared statements by SQL's PREPARE here that are not yet
                                 among ...; 0: none */
     struct prepares prepares; /* ... what is known of them */

@@ -33,6 +33,8 @@ static uint32_t of_function(const struct stmt *s, const struct stmt_function *f)
     case CLASS_ADVISORY_UNLOCK:
     case CLASS_ADVISORY_UNLOCK_ALL:
         return TRACE_LOCK;
+    case CLASS_SEQUENCE:
+        return TRACE_SEQUENCE;
     case CLASS_CODE:
         return TRACE_ANY;
     default:
@@ -48,6 +50,8 @@ static uint32_t of_effects(const struct stmt *s)
         traces |= s->flags & FACT_LOCAL ? 0 : TRACE_SETTING;
     if (s->effects & EFFECT_PREPARED)
         traces |= TRACE_STATEMENT;
+    if (s->kind == STMT_INSERT || s->kind == STMT_COPY_FROM || s->kind == STMT_MERGE || (s->effects & EFFECT_CODE))
+        traces |= TRACE_SEQUENCE;
     if (s->kind == STMT_EXECUTE)
         traces |= TRACE_EXECUTE;
     if (s->effects & EFFECT_TEMP)

@@ -27,10 +27,13 @@ enum trace {
 
 /* All that can be asked. */
 #define TRACE_ANY (TRACE_SETTING | TRACE_STATEMENT | TRACE_TEMP | TRACE_CURSOR | TRACE_LOCK | TRACE_LISTEN)
+/* What pins = refuse refuses. */
+#define TRACES_REFUSED                                                                                                 \
+    (TRACE_TEMP | TRACE_CURSOR | TRACE_LOCK | TRACE_LISTEN | TRACE_SEQUENCE | TRACE_SEED | TRACE_LOAD)
 /* What pins nothing. */
 #define TRACES_CARRIED (TRACE_SETTING | TRACE_STATEMENT | TRACE_CODE | TRACE_EXECUTE | TRACE_CERTAIN)
 /* Kept to the end of the session, and its server is then closed. */
-#define TRACE_FOR_GOOD (TRACE_SEQUENCE | TRACE_SEED | TRACE_LOAD | TRACE_LONG_PARSE)
+#define TRACE_FOR_GOOD (TRACE_SEED | TRACE_LOAD | TRACE_LONG_PARSE)
 
 /* What a statement may leave or take away, as far as its text tells. */
 uint32_t traces_of(const struct stmt *s);

@@ -40,7 +40,7 @@ static uint32_t traces_of_list(const struct stmt_list *list, const struct suspec
 
     for (size_t i = 0; i < list->count; i++) {
         uint32_t said = traces_of(list->stmts[i]);
-        traces |= said == 0 ? 0 : said | TRACE_CERTAIN;
+        traces |= (said & ~(uint32_t)TRACE_SEQUENCE) == 0 ? said : said | TRACE_CERTAIN;
         if (suspects_stmt(known, list->stmts[i]))
             traces |= known == NULL ? TRACE_ANY | TRACE_CODE : TRACE_ANY;
     }
@@ -122,6 +122,15 @@ static uint32_t traces_ended(const struct client *c, const struct shape *shape)
     return c->pins & TRACE_UNKNOWN ? TRACE_ANY : drops ? c->pins & TRACE_TEMP : 0;
 }
 
+/* A value of a sequence may be taken: its server is where currval and lastval are right for this session, which keeps
+ * it if anybody in this database has ever asked for them. */
+static uint32_t note_sequence(struct client *c, uint32_t traces)
+{
+    c->server->sequence_owner = c->id;
+    c->sequence_server = c->server->id;
+    return __atomic_load_n(&c->db->sequences_seen, __ATOMIC_RELAXED) ? traces : traces & ~(uint32_t)TRACE_SEQUENCE;
+}
+
 void ask_note(struct client *c, const struct shape *shape, const char *sql)
 {
     uint32_t traces;
@@ -135,6 +144,8 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
         c->executes |= traces_of_prepared(c, shape);
     if (UNLIKELY(c->pins != 0))
         traces |= traces_ended(c, shape);
+    if (traces & TRACE_SEQUENCE)
+        traces = note_sequence(c, traces);
     c->traces |= traces;
     c->quiet = c->quiet || (traces & TRACE_SETTING); /* what comes next may read otherwise */
     if (shape != NULL && (reading_of(shape)->effects & EFFECT_SETTING) && reading_of(shape)->list != NULL)
@@ -144,7 +155,7 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
 void ask_note_unread(struct client *c)
 {
     if (follows_session(c))
-        c->traces |= TRACE_ANY;
+        c->traces |= note_sequence(c, TRACE_ANY | TRACE_SEQUENCE);
 }
 
 /* --- asking --- */
@@ -171,7 +182,7 @@ bool ask_server(struct client *c, struct server *s)
     struct buf sql = {0};
     struct ask *ask;
 
-    c->pins |= c->traces & TRACE_FOR_GOOD;
+    c->pins |= c->traces & (TRACE_FOR_GOOD | TRACE_SEQUENCE);
     if (!(c->traces & (TRACE_ANY | TRACE_CODE))) {
         c->traces = 0; /* nothing that can be asked */
         if (follows_session(c) && s->settings_owner == c->id)

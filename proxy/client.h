@@ -90,13 +90,14 @@ struct client {
     bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */
     bool cancel_sent;   /* for a time limit */
     bool slow_noted;
-    uint32_t traces;    /* TRACE_ bits: what the statements of this transaction may leave on the server */
-    uint32_t executes;  /* ... and those that it has made by PREPARE, when they are executed */
-    uint32_t asking;    /* ... what the server is being asked for (ask.h) */
-    uint32_t pins;      /* ... what keeps its server with it between transactions */
-    struct buf literal; /* the last Query as it was sent, where log_statement_text asks for it */
-    struct buf replay;  /* the batch, while it may have to be run again */
-    unsigned pretended; /* ParseCompletes of that batch that were made here and have gone on */
+    uint64_t sequence_server; /* id of the server where it took a value of a sequence last; 0: nowhere */
+    uint32_t traces;          /* TRACE_ bits: what the statements of this transaction may leave on the server */
+    uint32_t executes;        /* ... and those that it has made by PREPARE, when they are executed */
+    uint32_t asking;          /* ... what the server is being asked for (ask.h) */
+    uint32_t pins;            /* ... what keeps its server with it between transactions */
+    struct buf literal;       /* the last Query as it was sent, where log_statement_text asks for it */
+    struct buf replay;        /* the batch, while it may have to be run again */
+    unsigned pretended;       /* ParseCompletes of that batch that were made here and have gone on */
     bool replaying;
 
     /* times */

@@ -13,6 +13,7 @@
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/explain.h"
+#include "proxy/refusal.h"
 #include "proxy/sending.h"
 
 #include <stdio.h>
@@ -217,17 +218,9 @@ static struct client_stmt *departing(const struct sending *m, const struct verb 
 
 /* --- row shapes --- */
 
-/* The server fails in the statement's place, and its error gets these words. */
-static enum send_result refuse(const struct sending *m, const char *sqlstate, const char *message)
+static enum send_result refuse_outdated(const struct sending *m)
 {
-    struct refusal_text *text = mem_zalloc(sizeof *text);
-
-    snprintf(text->sqlstate, sizeof text->sqlstate, "%s", sqlstate);
-    snprintf(text->message, sizeof text->message, "%s", message);
-    msg_parse(&m->s->conn.out, "", "refused by the pooler", span_of(NULL, 0));
-    conn_touch(&m->s->conn);
-    m->s->unnamed_asked = 0;
-    sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_REFUSAL, text);
+    refusal_send(m, refusal_new("0A000", "cached plan must not change result type", NULL), true);
     return SEND_OK;
 }
 
@@ -529,7 +522,7 @@ enum send_result prepare_bind(const struct sending *m)
         stat_add(&worker_stats(m->c->worker, m->c->db)->bind_count, 1);
     }
     if (st != NULL && st->about.outdated)
-        return refuse(m, "0A000", "cached plan must not change result type");
+        return refuse_outdated(m);
     if (UNLIKELY(st != NULL && explain_statement(stmt_text_sql(st->asked)) != NULL))
         bind_explained(m, &bind, st->asked);
     else if (st != NULL)
@@ -568,7 +561,7 @@ enum send_result prepare_describe(const struct sending *m)
             return SEND_WAIT;
     }
     if (st != NULL && named.kind == 'S' && st->about.outdated)
-        return refuse(m, "0A000", "cached plan must not change result type");
+        return refuse_outdated(m);
     if (st != NULL && named.kind == 'S')
         send_renamed(m, span_of("S", 1), st->asked->name, span_of(NULL, 0));
     else
@@ -602,6 +595,14 @@ static enum send_result execute_departing(const struct sending *m, const char *p
     return SEND_OK;
 }
 
+/* resets: for EFFECT_RESET, or NULL. */
+static void execute_as_it_is(const struct sending *m, char *resets)
+{
+    sending_raw(m);
+    sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
+    m->c->quiet = m->c->quiet || resets != NULL;
+}
+
 enum send_result prepare_execute(const struct sending *m)
 {
     struct client *c = m->c;
@@ -612,12 +613,17 @@ enum send_result prepare_execute(const struct sending *m)
     bool searched = sql != NULL && shape_may(shape, SENDING_VERB_EFFECTS);
     struct verb verb = verb_of(searched ? sql : "");
     struct client_stmt *st;
-    char *resets;
+    struct refusal_text *refused;
     bool wait;
 
     st = departing(m, &verb, &wait);
     if (wait)
         return SEND_WAIT;
+    refused = refusal_of(c, m->s, shape);
+    if (UNLIKELY(refused != NULL)) {
+        refusal_send(m, refused, true);
+        return SEND_OK;
+    }
     c->quiet = c->quiet || verb.kind == VERB_DISCARD || verb.kind == VERB_DEALLOCATE;
     if (st != NULL)
         return execute_departing(m, portal, st);
@@ -629,12 +635,9 @@ enum send_result prepare_execute(const struct sending *m)
         ask_note_unread(c);
         return SEND_OK;
     }
-    resets = searched ? sending_resets(sql) : NULL;
-    sending_raw(m);
-    sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
+    execute_as_it_is(m, searched ? sending_resets(sql) : NULL);
     statement_sent(c, m->s, shape);
     ask_note(c, shape, sql);
-    c->quiet = c->quiet || resets != NULL;
     return SEND_OK;
 }
 

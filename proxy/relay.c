@@ -149,6 +149,15 @@ static void forget_statements(struct server *s, struct client *c)
     prepares_free(&c->prepares);
 }
 
+static void forget_sequences(struct server *s, struct client *c)
+{
+    s->sequence_owner = 0;
+    if (c == NULL)
+        return;
+    c->pins &= ~(uint32_t)TRACE_SEQUENCE;
+    c->sequence_server = 0;
+}
+
 /* The server has what it had after its login, but for what it reports by itself. */
 static void back_to_login(struct server *s)
 {
@@ -177,6 +186,9 @@ static void heed_tag(struct server *s, struct client *c, const char *tag)
         back_to_login(s);
         if (c != NULL)
             effect_note_resets(s, "all\0");
+        forget_sequences(s, c);
+    } else if (strcmp(tag, "DISCARD SEQUENCES") == 0) {
+        forget_sequences(s, c);
     } else if (strcmp(tag, "DEALLOCATE ALL") == 0) {
         forget_statements(s, c);
     } else if (catalog_ddl(tag) != DDL_NONE) {
@@ -370,7 +382,8 @@ static bool reword(struct relay *r, const struct expect *head, struct span body)
     run_flush(r);
     if (head->effect == EFFECT_REFUSAL) {
         const struct refusal_text *text = head->arg;
-        msg_error(&c->conn.out, "ERROR", text->sqlstate, text->message, NULL, NULL);
+        msg_error(&c->conn.out, "ERROR", text->sqlstate, text->message, NULL,
+                  text->hint[0] == '\0' ? NULL : text->hint);
     } else {
         const struct client_stmt *st = head->arg;
         put_renamed(&c->conn.out, body, st->asked == NULL ? st->name : st->asked->name, st->name);

@@ -9,6 +9,7 @@
 #include "parser/verb.h"
 #include "proxy/ask.h"
 #include "proxy/carry.h"
+#include "proxy/refusal.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
 
@@ -236,10 +237,16 @@ static enum send_result query_text(const struct sending *m)
     struct shape *shape = query_shape(m->c, sql, len);
     bool searched = shape_may(shape, SENDING_VERB_EFFECTS);
     enum send_result result;
+    struct refusal_text *refused;
     char *resets;
 
     if (searched && query_deallocate(m, &result))
         return result;
+    refused = refusal_of(m->c, m->s, shape);
+    if (UNLIKELY(refused != NULL)) {
+        refusal_send(m, refused, false);
+        return SEND_OK;
+    }
     if (UNLIKELY(carry_may(m)))
         carry_for(m, shape, false);
     resets = searched ? sending_resets(sql) : NULL;

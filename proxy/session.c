@@ -467,6 +467,15 @@ static void leave_replica(struct client *c)
     try_primary(c);
 }
 
+/* Nothing is under way, and what its session has left on the server is known. */
+static void end_of_transaction(struct client *c)
+{
+    if (c->pins == 0)
+        give_back(c);
+    else if (UNLIKELY(c->worker->config->opt.pins == PINS_REFUSE) && (c->pins & TRACES_REFUSED))
+        fate_meet(c, FATE_PIN_REFUSED, traces_pin(c->pins)); /* it was hidden in code */
+}
+
 void session_settled(struct client *c, struct server *s)
 {
     if (c->again_on) {
@@ -482,8 +491,10 @@ void session_settled(struct client *c, struct server *s)
     }
     buf_free(&c->replay);
     if (expect_empty(&s->expects) && s->tx == 'I' && c->mode != POOL_SESSION && !c->in_batch && c->stream_left == 0 &&
-        !c->replication && !ask_server(c, s) && c->pins == 0)
-        give_back(c);
+        !c->replication && !ask_server(c, s))
+        end_of_transaction(c);
+    if (c->state == CLIENT_DEAD)
+        return;
     if (s->tx == 'I' && c->server == NULL)
         c->writes = false;
     if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused)

@@ -319,3 +319,59 @@ def test_a_role_s_and_a_database_s_defaults(sluice):
                           ("ALTER ROLE demo RESET work_mem", before)):
         admin.execute(change)
         wait_for(lambda value=value: seen(s.connect(), "work_mem")[0] == value, 20, change)
+
+
+@pytest.mark.parametrize("case", [*PINS, *FOR_GOOD])
+@pytest.mark.parametrize("prepare", [False, True])
+def test_pins_may_be_refused(sluice, case, prepare):
+    """By an error that takes its turn: in a block it fails the block. What hides in code ends the client."""
+    s = sluice(options={"default_pool_size": 1, "pins": "refuse", "auth_type": "trust"})
+    one, two = s.connect(user="postgres"), s.connect(user="postgres")
+    statement = {**PINS, **FOR_GOOD}[case][0]
+    if "DO" in statement:
+        with pytest.raises(psycopg.Error) as caught:
+            one.execute(statement)
+            one.execute("SELECT 1")
+        assert caught.value.sqlstate == "0A000" or "temporary object" in str(caught.value)
+    else:
+        with pytest.raises(psycopg.errors.FeatureNotSupported) as caught:
+            one.execute(statement, prepare=prepare and ";" not in statement)
+        assert "pins = refuse" in caught.value.diag.message_hint
+        one.execute("ROLLBACK")
+        one.execute("BEGIN")
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            one.execute(statement.removeprefix("BEGIN; ").removesuffix("; COMMIT"))
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            one.execute("SELECT 1")
+        one.execute("ROLLBACK")
+        assert one.execute("SELECT 1").fetchone() == (1,)
+    rows = two.execute("""SELECT (SELECT count(*) FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass
+        AND refobjid = pg_my_temp_schema()), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')""")
+    assert rows.fetchone() == (0, 0)
+
+
+def test_values_of_sequences(pg, shuffled):
+    """lastval and currval tell this session's own value, or that there is none; never another session's."""
+    one, two = shuffled.connect(), shuffled.connect()
+    one.execute("CREATE SEQUENCE numbers")
+    try:
+        for client in (one, two, one, two):
+            client.execute("SELECT nextval('numbers')")
+        refused = 0
+        for _ in range(20):
+            for client in (one, two):
+                number = client.execute("SELECT nextval('numbers')").fetchone()
+                try:
+                    assert client.execute("SELECT currval('numbers')").fetchone() == number
+                    assert client.execute("SELECT lastval()").fetchone() == number
+                except psycopg.errors.ObjectNotInPrerequisiteState:
+                    refused += 1
+        assert refused <= 2, "from the first refusal on, sessions keep their servers"
+        assert pinned(shuffled, one) == "sequence"
+        one.execute("DISCARD SEQUENCES")
+        wait_for(lambda: pinned(shuffled, one) == "", 20, "the pin to end")
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+            one.execute("SELECT lastval()")
+        assert one.execute("SELECT nextval('numbers') = currval('numbers')").fetchone() == (True,)
+    finally:
+        pg.psql("DROP SEQUENCE numbers")

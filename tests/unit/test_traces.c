@@ -20,7 +20,7 @@ static const struct {
     uint32_t pinning;
 } rows[] = {
     {"SELECT 1", 0, 0},
-    {"INSERT INTO t VALUES (1)", 0, 0},
+    {"INSERT INTO t VALUES (1)", TRACE_SEQUENCE, 0},
     {"SET work_mem = '1MB'", TRACE_SETTING, 0},
     {"SET LOCAL work_mem = '1MB'", 0, 0},
     {"SET ROLE other", TRACE_SETTING, 0},
@@ -56,8 +56,10 @@ static const struct {
     {"NOTIFY a", 0, 0},
     {"LOAD 'x'", TRACE_LOAD, TRACE_LOAD},
     {"SELECT setseed(0)", TRACE_SEED, TRACE_SEED},
-    {"DO 'BEGIN END'", TRACE_ANY, 0},
-    {"CALL p()", TRACE_ANY, 0},
+    {"DO 'BEGIN END'", TRACE_ANY | TRACE_SEQUENCE, 0},
+    {"CALL p()", TRACE_ANY | TRACE_SEQUENCE, 0},
+    {"SELECT nextval('s')", TRACE_SEQUENCE, 0},
+    {"SELECT lastval()", 0, 0},
     {"DISCARD ALL", TRACE_ANY, 0},
 };
 
