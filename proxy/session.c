@@ -573,6 +573,7 @@ static void answer_lost_batches(struct client *c, const struct server *s)
 
 static void lose_server(struct client *c, struct server *s, bool timed_out)
 {
+    routing_answered(c, s); /* what it was about to answer may be done */
     c->server = NULL;
     s->owner = NULL;
     if (c->state == CLIENT_WELCOME) {

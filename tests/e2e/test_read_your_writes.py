@@ -1,8 +1,10 @@
 """Nobody reads an older value than was acknowledged, and nobody's reads go back in time: over replicas that are slow,
 that pause, that are started anew and promoted, whatever the clients' synchronous_commit."""
 
+import contextlib
 import itertools
 import random
+import socket
 import threading
 import time
 
@@ -10,7 +12,7 @@ import psycopg
 import pytest
 from lib import wire
 from lib.direct import Direct
-from lib.nodes import await_fresh, await_role, follow, front, where
+from lib.nodes import OPTIONS, await_fresh, await_replica, await_role, follow, front, where
 from lib.util import SANITIZER, SLOWER, wait_for
 
 ROUNDS = 10000 if not SANITIZER else 2000
@@ -133,9 +135,9 @@ class Game:
             if self._over.wait(0.04 if turn % 8 else 0.4):  # a long one, so that it is enough on a slow machine, too
                 return
 
-    def _count(self, row, writer, other, rounds):
-        n, done = 0, 0
-        while done < rounds and not self._over.is_set():
+    def _count(self, row, writer, other):
+        n = 0
+        while not self._over.is_set():
             if not self._flood.is_set():
                 writer.read(row)
                 other.read(row)
@@ -145,7 +147,6 @@ class Game:
                 self.acknowledged[row] = n
                 for line in (writer, other):
                     line.read(row)
-                done += 1
                 self.rounds += 1
             else:  # nobody knows whether it was done, but the primary does
                 found = wait_for(lambda: (writer.find_out(row),), 60, "the primary", 0.01)[0]
@@ -169,9 +170,9 @@ class Game:
         return thread
 
     def play(self, rounds, watchers=1, during=lambda: None):
-        """All clients, until so many rounds are done; meanwhile during() runs."""
-        counts = [(row, Line(self, options=f"-c synchronous_commit={'off' if row % 2 else 'on'}"), Line(self),
-                   rounds // ROWS) for row in range(ROWS)]
+        """All clients, until so many rounds are done and during() is, too."""
+        counts = [(row, Line(self, options=f"-c synchronous_commit={'off' if row % 2 else 'on'}"), Line(self))
+                  for row in range(ROWS)]
         threads = [self._start(self._tide), *(self._start(self._watch, Line(self)) for _ in range(watchers)),
                    *(self._start(self._count, *count) for count in counts)]
         try:
@@ -233,8 +234,7 @@ def test_without_the_promise_reads_are_stale(trio, sluice):
     await_fresh(s, late, two)
     game = Game(s)
     with Pauser(two):
-        game.play(400, watchers=2)
-    assert game.stale and game.back
+        game.play(100, watchers=2, during=lambda: wait_for(lambda: game.stale and game.back, 30, "stale reads"))
 
 
 # --- every way to write -----------------------------------------------------------------------------------------------
@@ -312,3 +312,61 @@ def test_whatever_way_it_was_written_others_read_it(own_pg, sluice):
         assert (number, count()) == (number, before + 1)
         replica.query("SELECT pg_wal_replay_resume()")
     assert where(s, "select count (*) from marks") [1] >= len(BY_TEXT), "what was there before"
+
+
+class Cutter:
+    """Passes connections on to a server, and cuts those on which a text was sent, instead of bringing the answer."""
+
+    def __init__(self, port):
+        self.port, self.cut_at, self.cuts = port, None, 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.listens_at = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self._listener.accept()[0]
+                server = socket.create_connection(("127.0.0.1", self.port))
+                asked = threading.Event()
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(source, target, asked), daemon=True).start()
+
+    def _pump(self, source, target, asked):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if asked.is_set():
+                    target.shutdown(socket.SHUT_RDWR)
+                    self.cuts += 1
+                    return
+                if self.cut_at is not None and self.cut_at in data:
+                    asked.set()
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self._listener.close()
+
+
+def test_a_write_whose_answer_was_lost_is_read_or_never_was(own_pg, sluice):
+    """Who finds that it was not done may do it again: so what is read after it must not be older."""
+    own_pg.psql(MARKS)
+    replica = own_pg.replica(own_pg.folder.name + "-one")
+    with Cutter(own_pg.port) as cutter:
+        s = sluice(databases={"shop": f"host=127.0.0.1,127.0.0.1 port={cutter.listens_at},{replica.port}"},
+                   options=OPTIONS)
+        await_fresh(s, replica)
+        writer, reader = s.connect(), s.connect()
+        for client in (writer, reader):
+            await_replica(s, lambda sql, client=client: client.execute(sql, prepare=False))
+        replica.query("SELECT pg_wal_replay_pause()")
+        cutter.cut_at = b"INSERT"
+        with pytest.raises(psycopg.OperationalError):
+            writer.execute("INSERT INTO marks VALUES ('lost?')")
+        assert cutter.cuts == 1
+        assert own_pg.query("SELECT count(*) FROM marks") == [(1,)]
+        for client in (writer, reader):
+            assert client.execute("SELECT count(*) FROM marks").fetchone() == (1,)
