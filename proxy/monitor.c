@@ -551,13 +551,18 @@ static void watcher_judge(struct watcher *w)
     struct cluster *c = w->cluster;
     int count = c->node_count, node;
     enum node_role *was = mem_alloc((size_t)count * sizeof *was);
+    bool forsaken = false;
 
     for (int i = 0; i < count; i++)
         was[i] = cluster_role(c, i);
     node = cluster_judge(c);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
         log_role(c, &c->nodes[i], was[i]);
+        forsaken |= was[i] == ROLE_REPLICA && cluster_role(c, i) == ROLE_DOWN;
+    }
     free(was);
+    if (forsaken)
+        workers_call(routing_forsake, nothing_more, NULL);
     change_primary(w, node);
 }
 

@@ -276,6 +276,46 @@ void routing_answered(struct client *c, const struct server *s)
         ;
 }
 
+/* --- a replica that says nothing more --- */
+
+static bool is_forsaken(const struct client *c)
+{
+    const struct server *s = c->server;
+
+    return s != NULL && routing_is_guest(c, s) && c->conn.held && s->at_node != NULL &&
+           __atomic_load_n(&s->at_node->role, __ATOMIC_RELAXED) == ROLE_DOWN;
+}
+
+/* It waits for a server of such a node. */
+static bool waits_in_vain(const struct client *c)
+{
+    const struct target *t = c->waiter.pool == NULL ? NULL : c->waiter.pool->target;
+    const struct cluster *cluster = limits_cluster(c->target);
+    int node = t == NULL || t->host == NULL || c->standby ? -1 : cluster_node_find(cluster, t->host, t->port);
+
+    return node >= 0 && cluster_role(cluster, node) == ROLE_DOWN;
+}
+
+void routing_forsake(struct worker *w, void *unused)
+{
+    (void)unused;
+    LIST_FOR_EACH_SAFE (it, &w->clients[CLIENT_WAITING]) {
+        struct client *c = LIST_ENTRY(it, struct client, node);
+        if (!waits_in_vain(c))
+            continue;
+        pool_abandon(&c->waiter);
+        session_refused(c, &(struct refusal){"57P03", "the node does not answer"});
+    }
+    LIST_FOR_EACH_SAFE (it, &w->clients[CLIENT_ACTIVE]) {
+        struct client *c = LIST_ENTRY(it, struct client, node);
+        struct server *s = c->server;
+        if (!is_forsaken(c))
+            continue;
+        session_server_lost(c, s);
+        server_kill(s, "its node does not answer");
+    }
+}
+
 /* --- a replica that refuses --- */
 
 /* Errors of the data and of user code are what the primary would say, too; everything else may come of its being a

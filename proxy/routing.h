@@ -48,6 +48,10 @@ bool routing_shows_enough(struct client *c, const struct server *s);
 /* Bytes of this server's answer have come to c: what c has seen now, it must go on seeing. */
 void routing_answered(struct client *c, const struct server *s);
 
+/* Nobody answers at some replica (control has said so): what was asked there, or waits to be, and of which nothing has
+ * come, is asked of the primary. For workers_call. */
+void routing_forsake(struct worker *w, void *unused);
+
 /* A replica's error that the primary is to answer for in its place. */
 bool routing_is_again(const char *sqlstate);
 /* A replica has refused what this batch does: remembered, where it was because it writes. */

@@ -11,7 +11,7 @@ import time
 import psycopg
 import pytest
 from lib.direct import Direct
-from lib.nodes import await_fresh, front, node, reruns, where
+from lib.nodes import await_fresh, await_replica, front, node, reruns, where
 from lib.util import SLOWER, in_threads, proc_children, wait_for
 
 WAYS = ["simple", "extended", "prepared"]
@@ -40,15 +40,6 @@ def plan(line, sql):
     return dict(row.split(": ", 1) for row, in line.ask(f"EXPLAIN (SLUICE) {sql}"))
 
 
-def await_replica(s, line):
-    """Waits until this client's reads are a replica's; the next one is, too, if nobody writes."""
-    def served():
-        before = where(s, "as warm")[1]
-        line.ask("SELECT count(*) AS warm FROM items")
-        return where(s, "as warm")[1] > before
-    wait_for(served, 20, "a read on a replica", every=0.01)
-
-
 LIARS = """
 CREATE SEQUENCE tickets; GRANT ALL ON SEQUENCE tickets TO demo;
 CREATE FUNCTION draw() RETURNS bigint LANGUAGE sql AS $$SELECT nextval('tickets')$$;
@@ -69,10 +60,10 @@ def test_what_writes_against_its_word_is_run_once_and_remembered(own_pg, one, sl
         for source in ("(SELECT liar() AS ticket)", "drawn", "drawn_by_two"):
             name = f"{way}_{source[-5:].strip(')')}"
             sql = f"SELECT ticket AS {name} FROM {source} AS x WHERE $1 = 1"
-            await_replica(s, line)
+            await_replica(s, line.ask)
             for _ in range(3):
                 drawn.append(int(ask(line, way, sql)[0]))
-                await_replica(s, line)
+                await_replica(s, line.ask)
             shapes.append(name)
     assert drawn == list(range(1, 28)), "each ran once"
     assert {name: reruns(s, f"as {name} from") for name in shapes} == dict.fromkeys(shapes, 1)
@@ -85,7 +76,7 @@ def test_an_unlogged_table_is_read_on_the_primary(own_pg, one, sluice):
     await_fresh(s, one)
     line = Direct(s.dsn())
     for way in WAYS * 2:
-        await_replica(s, line)
+        await_replica(s, line.ask)
         assert ask(line, way, "SELECT n FROM board WHERE $1 = 1") == ("7",)
     assert where(s, "from board")[1] == 0
 
@@ -98,7 +89,7 @@ def test_a_sequences_value_is_the_primarys(own_pg, one, sluice):
     line = Direct(s.dsn())
     for number, way in enumerate(WAYS * 2, 1):
         assert line.ask("SELECT nextval('tickets')") == [(str(number),)]
-        await_replica(s, line)
+        await_replica(s, line.ask)
         for relation in ("tickets", "public.tickets", "state"):
             assert ask(line, way, f"SELECT last_value FROM {relation} WHERE $1 = 1") == (str(number),)
         assert line.ask("SELECT last_value FROM pg_sequences WHERE sequencename = 'tickets'") == [(str(number),)]
@@ -137,7 +128,7 @@ def test_relations_that_are_not_a_replicas_are_known(own_pg, one, sluice):
     s = front(sluice, own_pg, one)
     await_fresh(s, one)
     line = Direct(s.dsn(user="postgres"))
-    await_replica(s, line)
+    await_replica(s, line.ask)
     assert {name: plan(line, f"SELECT * FROM {name}")["Reason"] for name in REASONS} == REASONS
     assert plan(line, "SELECT 1 WHERE EXISTS (TABLE board)")["Reason"] == NOT_A_REPLICAS
 
@@ -147,7 +138,7 @@ def test_a_view_is_not_trusted_before_its_transaction_has_ended(own_pg, one, slu
     s = front(sluice, own_pg, one)
     await_fresh(s, one)
     line, maker = (Direct(s.dsn(user="postgres")) for _ in range(2))
-    await_replica(s, line)
+    await_replica(s, line.ask)
     maker.ask("BEGIN")
     maker.ask("CREATE VIEW late AS SELECT draw()")
     assert plan(line, "SELECT id FROM items")["Reason"] == "reads a relation that is not known yet"
@@ -162,11 +153,16 @@ def test_a_view_is_not_trusted_before_its_transaction_has_ended(own_pg, one, slu
 
 # --- a replica that stops in the middle -------------------------------------------------------------------------------
 
+# nap() sleeps on a replica that was made with NAPPER, and nowhere else.
+NAPPER = {"work_mem": "5MB"}
 BIG = """
+CREATE FUNCTION nap() RETURNS int STABLE LANGUAGE plpgsql AS
+$$BEGIN IF current_setting('work_mem') = '5MB' THEN PERFORM pg_sleep(60); END IF; RETURN 1; END$$;
 CREATE TABLE big (n int, filler text) WITH (autovacuum_enabled = off); GRANT ALL ON big TO demo;
 INSERT INTO big SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i;
 """
-SLOW = "SELECT count(*), count(pg_sleep(0.002)) FROM big WHERE $1 = 1 AND n <= 200"
+SLOW = "SELECT count(*), max(nap()) FROM big WHERE $1 = 1 AND n <= 2"
+SHORT = "SELECT count(*), count(pg_sleep(0.002)) FROM big WHERE $1 = 1 AND n <= 5"
 
 
 def begins(replica, sql, count=1):
@@ -189,38 +185,34 @@ def make_conflict(primary, replica, kind):
 
 def test_what_recovery_cancels_is_run_again(own_pg, sluice):
     own_pg.psql(BIG)
-    replica = own_pg.replica(own_pg.folder.name + "-one", max_standby_streaming_delay="0", hot_standby_feedback="off")
+    replica = own_pg.replica(own_pg.folder.name + "-one", max_standby_streaming_delay="0", hot_standby_feedback="off",
+                             **NAPPER)
     s = front(sluice, own_pg, replica)
     await_fresh(s, replica)
     line = Direct(s.dsn())
 
-    def disturbed(kind, way, sql):
-        """True if the statement was run again; it may also have ended before the conflict came."""
-        done = []
-        await_replica(s, line)
-        thread = threading.Thread(target=lambda: done.append(ask(line, way, sql)), daemon=True)
-        thread.start()
-        begins(replica, f"{kind}_{way}")
-        make_conflict(own_pg, replica, kind)
-        thread.join(30 * SLOWER)
-        assert done == [("200", "200")], (kind, way)
-        return reruns(s, f"{kind}_{way}") == 1
-
     for kind in ("snapshot", "lock", "terminate"):
         for way in WAYS:
-            sql = SLOW.replace("count(*)", f"count(*) AS {kind}_{way}")
+            sql, done = SLOW.replace("count(*)", f"count(*) AS {kind}_{way}"), []
             if way == "prepared":
                 line.prepare(sql, sql)
-            assert any(disturbed(kind, way, sql) for _ in range(5)), (kind, way)
+            await_replica(s, line.ask)
+            thread = threading.Thread(target=lambda: done.append(ask(line, way, sql)), daemon=True)
+            thread.start()
+            begins(replica, f"{kind}_{way}")
+            make_conflict(own_pg, replica, kind)
+            thread.join(20 * SLOWER)
+            assert done == [("2", "1")] and reruns(s, f"{kind}_{way}") == 1, (kind, way)
     assert s.admin("SHOW STATS")[0]["total_error_count"] == 0
 
 
-def test_what_a_user_cancels_on_a_replica_stays_cancelled(own_pg, one, sluice):
+def test_what_a_user_cancels_on_a_replica_stays_cancelled(own_pg, sluice):
     own_pg.psql(BIG)
+    one = own_pg.replica(own_pg.folder.name + "-one", **NAPPER)
     s = front(sluice, own_pg, one)
     await_fresh(s, one)
     line, errors = Direct(s.dsn()), []
-    await_replica(s, line)
+    await_replica(s, line.ask)
 
     def run():
         with pytest.raises(psycopg.errors.QueryCanceled):
@@ -228,10 +220,39 @@ def test_what_a_user_cancels_on_a_replica_stays_cancelled(own_pg, one, sluice):
         errors.append(57014)
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    begins(one, "pg_sleep")
+    begins(one, "nap()")
     make_conflict(own_pg, one, "cancel")
-    thread.join(30 * SLOWER)
-    assert errors == [57014] and reruns(s, "pg_sleep") == 0
+    thread.join(20 * SLOWER)
+    assert errors == [57014] and reruns(s, "nap") == 0
+
+
+def test_a_replica_that_falls_silent_is_not_waited_for(own_pg, sluice):
+    """As when its machine is gone: no connection breaks. Some statements run there, others wait for a server of it."""
+    own_pg.psql(BIG)
+    one = own_pg.replica(own_pg.folder.name + "-one", **NAPPER)
+    s = front(sluice, own_pg, one, default_pool_size=2, server_connect_timeout=60)
+    await_fresh(s, one)
+    lines = [Direct(s.dsn()) for _ in range(5)]
+    for line in lines:
+        await_replica(s, line.ask)
+    done = []
+    asking = threading.Thread(target=lambda: done.extend(in_threads(
+        5, lambda i: ask(lines[i], WAYS[i % 2], SLOW), 25)), daemon=True)
+    asking.start()
+    begins(one, "nap()", 2)
+    wait_for(lambda: sum(row["cl_waiting"] for row in s.admin("SHOW POOLS")) == 3, 10, "the others to wait")
+    stopped = [one.process.pid, *proc_children(one.process.pid)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        asking.join(30 * SLOWER)
+        assert done == [("2", "1")] * 5
+        assert reruns(s, "nap") == 2 and node(s, one)["role"] == "down"
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    await_fresh(s, one)
+    await_replica(s, lines[0].ask)
 
 
 def stop_hard(replica, how):
@@ -259,7 +280,7 @@ def test_replicas_die_again_and_again_and_nobody_sees_it(own_pg, one, two, sluic
                 return
             way = WAYS[turn % 3]
             assert ask(line, way, "SELECT count(*) FROM items WHERE $1 = 1") == ("100",)
-            assert ask(line, way, SLOW.replace("200", "5")) == ("5", "5")
+            assert ask(line, way, SHORT) == ("5", "5")
             reads[i] += 1
 
     def kill():

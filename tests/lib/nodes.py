@@ -41,6 +41,15 @@ def await_fresh(s, *replicas, seconds=30):
                  seconds, "the replica to be fresh")
 
 
+def await_replica(s, ask):
+    """Waits until what ask(sql) reads is read on a replica; so is what comes next, if nobody writes."""
+    def served():
+        before = where(s, "as warm")[1]
+        ask("SELECT count(*) AS warm FROM items")
+        return where(s, "as warm")[1] > before
+    wait_for(served, 20, "a read on a replica", every=0.01)
+
+
 def where(s, like):
     """(calls on the primary, on replicas) of the statements whose text has this."""
     found = [row for row in s.admin("SHOW STATEMENTS") if like in row["statement"]]
