@@ -445,7 +445,7 @@ func contextCancel() error {
 				began := time.Now()
 				_, err := db.ExecContext(ctx, "SELECT pg_sleep(20)")
 				cancel()
-				if err == nil || time.Since(began) > 10*time.Second {
+				if err == nil || time.Since(began) > 19*time.Second {
 					return fmt.Errorf("after %v the sleep ended with the error %v", time.Since(began), err)
 				}
 				if err = valueIs(db, int64(i), "SELECT $1::int", i); err != nil {

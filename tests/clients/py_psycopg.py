@@ -554,7 +554,7 @@ def cancel():
                 timer.start()
                 error = raises(psycopg.errors.QueryCanceled, c.execute, "SELECT pg_sleep(30)")
                 equal(error.sqlstate, "57014")
-                assert time.monotonic() - began < 10, "the cancel came late"
+                assert time.monotonic() - began < 25, "the cancel came late"
                 timer.join()
                 equal(c.execute("SELECT %s::int", (number,)).fetchone(), (number,))
 

@@ -534,7 +534,8 @@ def test_shutdown_when_all_servers_are_free(sluice, how):
     busy, idle = s.connect(), s.connect()
     busy.execute("BEGIN; SELECT 1")
     threading.Thread(target=end, args=(s, how), daemon=True).start()
-    time.sleep(0.7)
+    wait_for(lambda: "shutting down" in s.log(), 10, "the command to be heard")
+    time.sleep(0.3)
     assert s.process.poll() is None
     answers = []
 
@@ -560,7 +561,8 @@ def test_shutdown_when_all_clients_are_gone(sluice, how):
     client = s.connect()
     client.execute("SELECT 1")
     threading.Thread(target=end, args=(s, how), daemon=True).start()
-    time.sleep(0.7)
+    wait_for(lambda: "shutting down" in s.log(), 10, "the command to be heard")
+    time.sleep(0.3)
     assert s.process.poll() is None
     with pytest.raises(psycopg.Error):
         s.connect()
@@ -569,17 +571,18 @@ def test_shutdown_when_all_clients_are_gone(sluice, how):
     assert s.wait() == 0
 
 
-def test_psql_watches_the_console(sluice):
+def test_psql_watches_the_console(sluice, scratch):
     s = sluice()
     s.connect().execute("SELECT 1")
     with subprocess.Popen(["psql", "-X", s.dsn(port=s.admin_port, dbname="sluice", user="admin")], text=True,
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as psql:
-        psql.stdin.write("SHOW POOLS \\watch 0.2\n")
+        psql.stdin.write(f"\\o {scratch}/seen\nSHOW POOLS \\watch 0.2\n")
         psql.stdin.flush()
-        time.sleep(1.5 * SLOWER)
+        wait_for(lambda: (scratch / "seen").exists() and (scratch / "seen").read_text().count("cl_active") >= 3, 10,
+                 "three tables")
         psql.send_signal(signal.SIGINT)
-        out, err = psql.communicate(timeout=10 * SLOWER)
-    assert out.count("cl_active") >= 3 and "ERROR" not in err
+        _out, err = psql.communicate(timeout=10 * SLOWER)
+    assert "ERROR" not in err
     said = run("psql", "-X", "-c", "SHOW VERSION", "-c", "SHOW LISTS", s.dsn(port=s.admin_port, dbname="sluice",
                                                                             user="admin"))
     assert "used_clients" in said

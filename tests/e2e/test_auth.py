@@ -9,7 +9,7 @@ import time
 
 import psycopg
 import pytest
-from lib.util import in_threads, wait_for
+from lib.util import SLOWER, in_threads, wait_for
 from lib.wire import Client, cstr, message, startup
 
 
@@ -271,7 +271,7 @@ def test_a_refusal_that_may_pass_is_waited_out(own_pg, sluice):
         with pytest.raises(psycopg.Error) as caught:
             (client or s.connect()).execute("SELECT 1")
         assert 'too many connections for role "demo"' in str(caught.value)
-        assert 2 < time.monotonic() - began < 8
+        assert 2 < time.monotonic() - began < 8 * SLOWER
         threading.Timer(1, own_pg.psql, ("ALTER ROLE demo CONNECTION LIMIT -1",)).start()
         assert method_used(s)
 
@@ -535,16 +535,16 @@ def test_auth_query_when_its_server_says_nothing(sluice):
     """A server that accepts and is silent: who is listed gets in at once, the console answers, the others are told."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         s = sluice(databases={"shop": f"host=127.0.0.1 port={silent.getsockname()[1]}"}, userlist={"admin": "admin"},
-                   options={"auth_user": "postgres", "auth_query": AUTH_QUERY, "server_connect_timeout": 3})
+                   options={"auth_user": "postgres", "auth_query": AUTH_QUERY, "server_connect_timeout": 6})
         began = time.monotonic()
         waiting = threading.Thread(target=in_threads, args=(5, lambda i: denied(s, user=f"user{i}")))
         waiting.start()
-        for _ in range(10):
+        for _ in range(5):
             assert s.admin("SHOW VERSION")
             assert asked(s, "admin")[0] == 10
-        assert time.monotonic() - began < 2
+        assert waiting.is_alive(), "nobody else waits for it"
         waiting.join()
-        assert 2 < time.monotonic() - began < 10
+        assert 5 < time.monotonic() - began
     assert s.log().count("could not connect in time") == 5
 
 
@@ -577,7 +577,7 @@ def test_auth_query_when_its_server_is_away(own_pg, sluice):
     own_pg.stop("fast")
     began = time.monotonic()
     denied(s)
-    assert time.monotonic() - began < 14
+    assert time.monotonic() - began < 14 * SLOWER
     assert s.admin("SHOW VERSION")
     own_pg.start()
 

@@ -38,7 +38,7 @@ class Client:
                     self.line.connect()
                 self.turn(n)
             except psycopg.Error as error:
-                self.errors.append((phase, error.sqlstate or str(error)))
+                self.errors.append((phase, error.sqlstate or f"{type(self).__name__}: {error}"))
             time.sleep(0.002)
 
 

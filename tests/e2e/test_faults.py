@@ -116,7 +116,11 @@ def test_a_backend_that_is_terminated(pg, sluice, in_transaction):
     pid = backend_pid(client)
     if in_transaction:
         client.execute("BEGIN; SELECT 1")
-    threading.Timer(0.5, lambda: pg.query("SELECT pg_terminate_backend(%s)", pid)).start()
+
+    def terminate():
+        wait_for(lambda: pg.backends(pid=pid, wait_event="PgSleep"), 10, "the statement to run")
+        pg.query("SELECT pg_terminate_backend(%s)", pid)
+    threading.Thread(target=terminate, daemon=True).start()
     with pytest.raises(psycopg.Error) as caught:
         client.execute("SELECT pg_sleep(20)")
     assert "terminating connection" in str(caught.value) or caught.value.sqlstate in ("57P01", "08006", "08007"), (
@@ -326,14 +330,12 @@ def test_a_host_that_answers_no_packet(sluice):
 def test_the_next_host_of_a_list_is_tried_when_one_does_not_answer(pg, sluice):
     with BlackHole() as hole:
         s = sluice(databases={"shop": f"host=127.0.0.1,127.0.0.1 port={hole.port},{pg.port}"},
-                   options={"server_connect_timeout": 1, "query_wait_timeout": 10, "default_pool_size": 2})
-        began = time.monotonic()
+                   options={"server_connect_timeout": 3, "query_wait_timeout": 30, "default_pool_size": 2})
         one = s.connect()
         one.execute("BEGIN; SELECT 1")
-        assert time.monotonic() - began <= 4 * SLOWER
         began = time.monotonic()
         s.connect().execute("SELECT 1")
-        assert time.monotonic() - began <= 0.8 * SLOWER, "the host that answered is tried first the next time"
+        assert time.monotonic() - began < 3, "the host that answered is tried first the next time"
 
 
 def test_a_database_that_is_taken_away_while_clients_use_it(pg, sluice):
@@ -343,7 +345,8 @@ def test_a_database_that_is_taken_away_while_clients_use_it(pg, sluice):
     client.execute("SELECT 1")
     s.write(databases={"shop": where})
     s.reload()
-    time.sleep(1.5)  # its servers are closed by then
+    wait_for(lambda: not [row for row in s.admin("SHOW SERVERS") if row["database"] == "old"], 10,
+             "its servers to be closed")
     with pytest.raises(psycopg.Error) as caught:
         client.execute("SELECT 1")
     assert caught.value.sqlstate == "3D000" or "no longer configured" in str(caught.value)

@@ -138,7 +138,7 @@ def test_reserve_pool_helps_after_its_timeout(sluice):
     clients[0].execute("BEGIN; SELECT 1")
     began = time.monotonic()
     clients[1].execute("BEGIN; SELECT 1")
-    assert 0.7 <= time.monotonic() - began <= 5
+    assert 0.7 <= time.monotonic() - began
     refused(lambda: clients[2].execute("SELECT 1"), "query_wait_timeout")
     clients[0].execute("COMMIT")
     clients[1].execute("COMMIT")

@@ -113,9 +113,10 @@ def test_read_routing_of_databases_and_users(routed):
             return explain(c, "SELECT 1 FROM items")
 
     assert told("shop", "demo", "demo")["Reason"] == "read_routing says so"
-    assert told("free", "demo", "demo")["Route"] == "replica"
+    wait_for(lambda: told("free", "demo", "demo")["Route"] == "replica", 10, "its catalog to be known")
     assert told("free", "md5user", "md5pass")["Reason"] == "read_routing says so"
-    assert told("shop", "plainuser", "plainpass")["Route"] == "replica", "a user's counts before a database's"
+    wait_for(lambda: told("shop", "plainuser", "plainpass")["Route"] == "replica", 10,
+             "a user's to count before a database's")
     assert route(s, "shop: SELECT 1")["reason"] == "read_routing says so"
     with s.connect(dbname="mixed") as c:
         for _ in range(300):

@@ -144,7 +144,7 @@ def test_waits_have_their_figures(sluice):
             c.execute("SELECT pg_sleep(0) AS nap")
         quiet = only(s, "as nap")
         assert float(quiet["wait_min_ms"]) == float(quiet["wait_p50_ms"]) == 0 and float(quiet["wait_ms"]) < 1000
-    in_threads(2, lambda i: others[i].execute("SELECT pg_sleep(0.3) AS nap"))
+    in_threads(2, lambda i: others[i].execute("SELECT pg_sleep(1) AS nap"))
     row = only(s, "as nap")
     waits = [float(row[f"wait_{of}_ms"]) for of in ("min", "p50", "p95", "max")]
     assert waits == sorted(waits) and waits[0] == waits[1] == 0 and waits[2] == waits[3] >= 200
@@ -179,9 +179,12 @@ def test_routes_are_counted_by_role_and_node(own_pg, sluice):
 def test_a_server_that_dies_is_an_error_of_what_it_ran(pg, sluice):
     s = sluice()
     with s.connect() as c:
-        threading.Timer(0.3, lambda: pg.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%%as doomed' AND usename = %s",
-            "demo")).start()
+        def terminate():
+            running = wait_for(lambda: [row for row in pg.backends(wait_event="PgSleep")
+                                        if row["query"].endswith("as doomed")], 10, "the statement to run")
+            time.sleep(0.3)
+            pg.query("SELECT pg_terminate_backend(%s)", running[0]["pid"])
+        threading.Thread(target=terminate, daemon=True).start()
         with pytest.raises(psycopg.errors.AdminShutdown):
             c.execute("SELECT pg_sleep(20) as doomed")
     row = only(s, "as doomed")

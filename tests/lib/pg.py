@@ -27,7 +27,7 @@ import time
 
 import psycopg
 
-from lib.util import free_port, proc_children, wait_for
+from lib.util import SLOWER, free_port, proc_children, wait_for
 
 BIN = pathlib.Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
 AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.geteuid() == 0 else []
@@ -164,7 +164,7 @@ class Cluster:
             connection.close()
         self._connections.clear()
         self.process.send_signal(STOP_SIGNALS[mode])
-        self.process.wait(60)
+        self.process.wait(60 * SLOWER)
 
     def restart(self, mode="fast"):
         self.stop(mode)
@@ -178,7 +178,7 @@ class Cluster:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self.process.wait(60)
+        self.process.wait(60 * SLOWER)
         wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in doomed), 10, "killed backends to be gone")
 
     def promote(self):
@@ -242,12 +242,12 @@ class Cluster:
     def admin(self, dbname="postgres"):
         """A connection past everything: the Unix socket, as superuser; not counted among the backends."""
         return psycopg.connect(host=str(self.folder), port=self.port, user="postgres", dbname=dbname, autocommit=True,
-                               connect_timeout=10, application_name="suite")
+                               connect_timeout=10 * SLOWER, application_name="suite")
 
     def connect(self, **more):
         """A psycopg connection by TCP; user postgres, database shop, autocommit unless told otherwise."""
         settings = {"host": self.host, "port": self.port, "user": "postgres", "dbname": "shop", "autocommit": True,
-                    "connect_timeout": 10, **more}
+                    "connect_timeout": 10 * SLOWER, **more}
         connection = psycopg.connect(**settings)
         self._connections.append(connection)
         return connection

@@ -206,8 +206,8 @@ class Sluice:
     # --- talking to it ---
 
     def _settings(self, **more):
-        settings = {"host": "127.0.0.1", "port": self.port, "user": "demo", "dbname": "shop", "connect_timeout": 15,
-                    **more}
+        settings = {"host": "127.0.0.1", "port": self.port, "user": "demo", "dbname": "shop",
+                    "connect_timeout": 15 * SLOWER, **more}
         if "password" not in settings and settings["user"] in USERLIST:
             settings["password"] = USERLIST[settings["user"]]
         return settings

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from lib.sluice import HOSTILE
-from lib.util import SLOWER, wait_for
+from lib.util import LARGER, SLOWER, wait_for
 from lib.wire import (Client, bind, complete, copy_data, copy_done, data_row, errors_of, execute, extended, flush,
                       message, parse, query, row_description, rows_of, sync, tags_of, types_of)
 
@@ -65,7 +65,7 @@ def test_a_client_that_does_not_read(fakes, front):
             assert is_lively(other)
         assert fake.wait_for(lambda: sent, 30)
         assert 0 < sent[0] < IN_KERNEL, sent
-        assert s.rss_kib() - before < 8 * 1024 * SLOWER
+        assert s.rss_kib() - before < 8 * 1024 * LARGER
         slow.close()
 
 
@@ -114,7 +114,7 @@ def test_a_server_that_does_not_read(fakes, front):
         assert c.recv().type == "G"
         sent = send_until_stuck(c.sock, copy_data(b"y" * 1000))
         assert 0 < sent < IN_KERNEL, sent
-        assert s.rss_kib() - before < 8 * 1024 * SLOWER
+        assert s.rss_kib() - before < 8 * 1024 * LARGER
         for _ in range(5):
             assert is_lively(other)
         stuck.set()
@@ -131,7 +131,7 @@ def test_requests_without_end_from_a_client_that_does_not_read(fakes, front):
         c = Client(s.port, receive_buffer_bytes=64 * 1024).login("demo", "db")
         sent = send_until_stuck(c.sock, query("q"))
         assert sent < IN_KERNEL, sent
-        assert s.rss_kib() - before < 32 * 1024 * SLOWER
+        assert s.rss_kib() - before < 32 * 1024 * LARGER
         assert is_lively(other)
         c.close()
 
@@ -145,7 +145,7 @@ def test_a_batch_that_never_ends(fakes, front):
         before = s.rss_kib()
         with s.client() as c:
             send_until_stuck(c.sock, extended("select 1"), most=16 * MIB)
-            assert s.rss_kib() - before < 40 * 1024 * SLOWER
+            assert s.rss_kib() - before < 40 * 1024 * LARGER
             assert is_lively(other)
 
 
@@ -203,7 +203,7 @@ def test_memory_for_a_huge_value_both_ways(fakes, front):
         for _ in range(size // MIB):
             c.read(MIB, timeout_s=60)
         assert types_of(c.recv_until()) == "CZ"
-        assert s.rss_kib("VmHWM") - before < 10 * 1024 * SLOWER
+        assert s.rss_kib("VmHWM") - before < 10 * 1024 * LARGER
         c.send(parse("", "select $1"))
         body = 1 + 1 + 2 + 2 + 4 + size + 2
         c.send(b"B" + struct.pack("!I", 4 + body) + b"\0\0\0\0" + struct.pack("!hi", 1, size))
@@ -211,7 +211,7 @@ def test_memory_for_a_huge_value_both_ways(fakes, front):
             c.send(b"v" * MIB)
         c.send(b"\0\0" + execute() + sync())
         assert types_of(c.recv_until(timeout_s=60)) == "12CZ"
-        assert s.rss_kib("VmHWM") - before < 10 * 1024 * SLOWER
+        assert s.rss_kib("VmHWM") - before < 10 * 1024 * LARGER
         assert c.value("select 1") == "ok"
 
 
@@ -240,7 +240,7 @@ def test_a_client_with_batches_in_flight_does_not_own_the_server(fakes, front, w
                 assert b.value(f"select b{n}") == "ok"
         finally:
             done.set()
-            thread.join(10)
+            thread.join(10 * SLOWER)
         assert results and results[0] > 0
 
 
@@ -251,9 +251,8 @@ def test_a_long_pipeline_lets_others_in(fakes, front):
     with s.client() as a, s.client() as b:
         a.send((extended("select a") + sync()) * 500)
         assert fake.wait_for(lambda: fake.seen("select a"))
-        started = time.monotonic()
         assert b.value("select b") == "ok"
-        assert time.monotonic() - started < 3 * SLOWER
+        assert len(fake.seen("select a")) < 300, "it had its turn long before the end of the others"
         assert types_of(a.recv_until(count=500, timeout_s=30 * SLOWER)) == "12TDCZ" * 500
 
 
@@ -268,7 +267,7 @@ def test_pipelined_batches_do_not_wait_for_each_other(fakes, front):
         return None
 
     def fake_has_more(conn):
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + 3 * SLOWER
         while time.monotonic() < deadline:
             if b"select second" in conn.buffer or select.select([conn.sock], [], [], 0.1)[0]:
                 return True

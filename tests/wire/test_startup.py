@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lib.sluice import HOSTILE
+from lib.util import SLOWER
 from lib.wire import (GSS_CODE, PROTO_3_0, PROTO_3_2, SSL_CODE, Client, Closed, Refused, cstr, gss_request, message,
                       password, query, rows_of, ssl_request, startup, sync, types_of)
 
@@ -121,8 +122,8 @@ def test_nothing_comes(fakes, front):
     s = front(fakes(), client_login_timeout=1)
     with Client(s.port) as c:
         started = time.monotonic()
-        c.recv_to_end(8)
-        assert 0.5 < time.monotonic() - started < 6
+        c.recv_to_end()
+        assert 0.5 < time.monotonic() - started
 
 
 @pytest.mark.parametrize("upto", [1, 4, 7, 8, 12, -1])
@@ -130,7 +131,7 @@ def test_truncated_startup_held_open(fakes, front, upto):
     s = front(fakes(), client_login_timeout=1)
     with Client(s.port) as c:
         c.send(startup("demo", "db")[:upto])
-        got = c.recv_to_end(8)
+        got = c.recv_to_end()
         assert "R" not in types_of(got)
     assert is_alive(s)
 
@@ -138,22 +139,20 @@ def test_truncated_startup_held_open(fakes, front, upto):
 def test_truncated_startup_trickles(fakes, front):
     """A byte now and then does not stretch the time limit."""
     s = front(fakes(), client_login_timeout=1)
-    started = time.monotonic()
     with Client(s.port) as c:
         with pytest.raises((OSError, Closed)):
-            for byte in startup("demo", "db", application_name="x" * 200):
+            for byte in startup("demo", "db", application_name="x" * 60 * SLOWER):
                 c.send(bytes([byte]))
                 if not c.is_silent(0.3):
                     c.recv_to_end()
                     raise Closed
-        assert time.monotonic() - started < 8
 
 
 def test_password_not_sent(fakes, front):
     s = front(fakes(), auth_type="plain", client_login_timeout=1)
     with Client(s.port) as c:
         c.send(startup("demo", "db"))
-        got = c.recv_to_end(8)
+        got = c.recv_to_end()
         assert types_of(got)[:1] == "R" and "Z" not in types_of(got)
 
 
