@@ -22,6 +22,8 @@ struct ask {
     struct prepares statements;
 };
 
+static uint64_t pinned_statements[TRACE_COUNT]; /* atomic: by the first pin */
+
 /* --- what a statement may leave --- */
 
 static bool suspects_are_known(const struct client *c)
@@ -128,7 +130,10 @@ static uint32_t note_sequence(struct client *c, uint32_t traces)
 {
     c->server->sequence_owner = c->id;
     c->sequence_server = c->server->id;
-    return __atomic_load_n(&c->db->sequences_seen, __ATOMIC_RELAXED) ? traces : traces & ~(uint32_t)TRACE_SEQUENCE;
+    return c->worker->config->opt.sequence_pins == SEQUENCE_PINS_ALWAYS ||
+                   __atomic_load_n(&c->db->sequences_seen, __ATOMIC_RELAXED)
+               ? traces
+               : traces & ~(uint32_t)TRACE_SEQUENCE;
 }
 
 void ask_note(struct client *c, const struct shape *shape, const char *sql)
@@ -142,8 +147,10 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
         traces = (traces & ~(uint32_t)TRACE_EXECUTE) | c->executes;
     if (traces & TRACE_STATEMENT)
         c->executes |= traces_of_prepared(c, shape);
-    if (UNLIKELY(c->pins != 0))
+    if (UNLIKELY(c->pins != 0)) {
+        __atomic_add_fetch(&pinned_statements[__builtin_ctz(c->pins)], 1, __ATOMIC_RELAXED);
         traces |= traces_ended(c, shape);
+    }
     if (traces & TRACE_SEQUENCE)
         traces = note_sequence(c, traces);
     c->traces |= traces;
@@ -156,6 +163,11 @@ void ask_note_unread(struct client *c)
 {
     if (follows_session(c))
         c->traces |= note_sequence(c, TRACE_ANY | TRACE_SEQUENCE);
+}
+
+uint64_t ask_pinned_statements(unsigned bit)
+{
+    return __atomic_load_n(&pinned_statements[bit], __ATOMIC_RELAXED);
 }
 
 /* --- asking --- */

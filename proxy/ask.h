@@ -26,6 +26,8 @@ bool ask_server(struct client *c, struct server *s);
 void ask_row(struct server *s, struct span body);
 /* The answer is complete (done) or failed; takes over ask. c: NULL if it has left. */
 void ask_answered(struct server *s, struct client *c, struct ask *ask, bool done);
+/* How many statements have run while this kept their server; bit: enum trace_bit. Any thread. */
+uint64_t ask_pinned_statements(unsigned bit);
 /* A client leaves s: what has to run there before it is anybody else's; NULL: no more than is known of its settings.
  * Static. */
 const char *ask_farewell(const struct client *c);

@@ -73,6 +73,7 @@ static void reset_one(struct server *s, struct client *c, const char *name)
     const char *its = vars_get(s->login_vars, name);
     const char *spelt = vars_name(c->login_vars, name);
     bool reported = vars_is_reported(s->vars, name);
+    bool placeholder = strchr(name, '.') != NULL && (told != NULL || vars_get(s->vars, name) != NULL);
 
     if (reported && own != NULL && its != NULL && strcmp(own, its) == 0)
         return;
@@ -80,6 +81,8 @@ static void reset_one(struct server *s, struct client *c, const char *name)
         s->vars = vars_with(s->vars, name, its, false);
     else if (own != NULL && told != NULL && strcmp(own, told) != 0)
         msg_param_status(&c->conn.out, spelt, own);
+    if (own == NULL && placeholder)
+        own = ""; /* RESET does not make it unknown again */
     if (!reported || own != NULL)
         c->vars = vars_with(c->vars, spelt == NULL ? name : spelt, own, reported);
 }

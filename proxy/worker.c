@@ -193,11 +193,14 @@ static void hook_refused(struct waiter *wt, const struct refusal *why)
         session_refused(c, why);
 }
 
-/* Bytes that come from a server while a client holds it are on their way to that client. */
+/* Bytes that come from a server while a client holds it are on their way to that client, but for answers to questions
+ * of our own. */
 static size_t hook_input(struct server *s, const uint8_t *p, size_t len)
 {
     struct worker *w = CONTAINER_OF(s->pool->set, struct worker, pools);
-    struct database_state *db = s->owner == NULL ? NULL : s->pool->target->db; /* the answer may free the server */
+    const struct expect *head = expect_head(&s->expects);
+    bool ours = s->owner == NULL || (head != NULL && head->effect == EFFECT_ASK);
+    struct database_state *db = ours ? NULL : s->pool->target->db; /* the answer may free the server */
     size_t used = relay_input(s, p, len);
 
     if (db != NULL)

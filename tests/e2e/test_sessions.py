@@ -159,6 +159,7 @@ def test_what_cannot_travel_keeps_the_server(shuffled, case, prepare):
     one.execute(use, prepare=prepare and "FETCH" not in use)
     assert len(pids) == 1
     assert pinned(shuffled, one) == reason
+    assert {row["pin"]: row["statements"] for row in shuffled.admin("SHOW PINS")}[reason] >= 3
     assert two.execute("SELECT pg_backend_pid()").fetchone()[0] not in pids
     one.execute(ends, prepare=prepare)
     wait_for(lambda: pinned(shuffled, one) == "", 20, "the pin to end")
@@ -375,3 +376,22 @@ def test_values_of_sequences(pg, shuffled):
         assert one.execute("SELECT nextval('numbers') = currval('numbers')").fetchone() == (True,)
     finally:
         pg.psql("DROP SEQUENCE numbers")
+
+
+def test_a_program_s_own_setting_that_is_reset_stays_known(shuffled):
+    one, two = shuffled.connect(), shuffled.connect()
+    one.execute("SET app.\"user\" = 'me'")
+    one.execute("RESET app.\"user\"")
+    for _ in range(4):
+        assert one.execute("SHOW app.\"user\"").fetchone() == ("",)
+        two.execute("SELECT 1")
+
+
+def test_sequences_may_be_followed_from_the_beginning(pg, sluice):
+    s = sluice(options={"default_pool_size": 2, "pool_shuffle": 1, "sequence_pins": "always"}, workers=1)
+    one = s.connect()
+    one.execute("CREATE TEMP SEQUENCE numbers")
+    assert [one.execute("SELECT nextval('numbers')").fetchone() for _ in range(3)] == [(1,), (2,), (3,)]
+    assert one.execute("SELECT lastval()").fetchone() == (3,)
+    one.execute("DROP SEQUENCE numbers")
+    wait_for(lambda: pinned(s, one) == "sequence", 20, "the other pin to end")
