@@ -182,24 +182,25 @@ bool var_settable(const char *name)
     return true;
 }
 
+static const char *const parse_settings[] = {"client_encoding", "search_path",     "role",
+                                             "TimeZone",        "DateStyle",       "IntervalStyle",
+                                             "xmloption",       "backslash_quote", "standard_conforming_strings",
+                                             "lc_monetary",     "array_nulls",     "transform_null_equals"};
+
+bool var_matters_to_parse(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(parse_settings); i++)
+        if (strcasecmp(parse_settings[i], name) == 0)
+            return true;
+    return false;
+}
+
 uint64_t vars_parse_hash(const struct vars *v)
 {
-    static const char *const matter[] = {"client_encoding",
-                                         "search_path",
-                                         "role",
-                                         "TimeZone",
-                                         "DateStyle",
-                                         "IntervalStyle",
-                                         "standard_conforming_strings",
-                                         "backslash_quote",
-                                         "transform_null_equals",
-                                         "array_nulls",
-                                         "lc_monetary",
-                                         "xmloption"};
     uint64_t h = 0;
 
-    for (size_t i = 0; i < ARRAY_LEN(matter); i++) {
-        const char *value = vars_get(v, matter[i]);
+    for (size_t i = 0; i < ARRAY_LEN(parse_settings); i++) {
+        const char *value = vars_get(v, parse_settings[i]);
         if (value != NULL)
             h = hash_bytes(h + i, value, strlen(value));
     }

@@ -43,8 +43,9 @@ bool vars_equal(const struct vars *a, const struct vars *b);
 
 /* True for what SET can change; server_version and its like can only be told. */
 bool var_settable(const char *name);
-/* True for reported settings that make a difference to how a statement is read (SEMANTICS C1): their hash is part of a
- * prepared statement's key. */
+/* True for settings that make a difference to how a statement is read. */
+bool var_matters_to_parse(const char *name);
+/* A hash of those: part of a prepared statement's key. */
 uint64_t vars_parse_hash(const struct vars *v);
 
 /* Appends to sql the SET and RESET commands that bring a server that has `have` to what `want` says; returns how many.

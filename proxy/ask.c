@@ -88,19 +88,51 @@ static void note_placeholder(void *arg, struct span name)
     free(copy);
 }
 
-static void note_placeholders(struct client *c, const struct reading *r, const char *sql)
-{
-    bool calls = false;
+struct naming {
+    struct pool *pool;
+    unsigned count;
+};
 
-    for (size_t i = 0; i < r->list->count; i++) {
-        const struct stmt *s = r->list->stmts[i];
+static void name_placeholder(void *arg, struct span name)
+{
+    struct naming *n = arg;
+
+    n->count++;
+    note_placeholder(n->pool, name);
+}
+
+static unsigned calls_of_set_config(const struct stmt *s)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < s->function_count; i++)
+        count += s->functions[i].class == CLASS_SETTING;
+    return count;
+}
+
+static bool sets_unknown(const struct stmt *s)
+{
+    return (s->effects & EFFECT_SETTING) && calls_of_set_config(s) == 0 &&
+           (s->name == NULL || var_matters_to_parse(s->name));
+}
+
+/* Settings are changed, for the session or for the transaction. */
+static void note_settings(struct client *c, const struct stmt_list *list, const char *sql)
+{
+    struct naming naming = {.pool = c->pool};
+    unsigned calls = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct stmt *s = list->stmts[i];
+        calls += calls_of_set_config(s);
+        c->unsettled = c->unsettled || sets_unknown(s);
         if (s->kind == STMT_SET && s->name != NULL)
             note_placeholder(c->pool, span_of(s->name, strlen(s->name)));
-        calls = calls || (s->kind != STMT_SET && (s->effects & EFFECT_SETTING));
     }
-    if (calls && sql != NULL)
-        settings_of_text(sql, strlen(sql), c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0, note_placeholder,
-                         c->pool);
+    if (calls > 0 && sql != NULL)
+        settings_of_text(sql, strlen(sql), c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0, name_placeholder,
+                         &naming);
+    c->unsettled = c->unsettled || naming.count < calls;
 }
 
 /* What it may leave that PREPARE makes. */
@@ -156,7 +188,7 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
     c->traces |= traces;
     c->quiet = c->quiet || (traces & TRACE_SETTING); /* what comes next may read otherwise */
     if (shape != NULL && (reading_of(shape)->effects & EFFECT_SETTING) && reading_of(shape)->list != NULL)
-        note_placeholders(c, reading_of(shape), sql);
+        note_settings(c, reading_of(shape)->list, sql);
 }
 
 void ask_note_unread(struct client *c)
@@ -194,6 +226,7 @@ bool ask_server(struct client *c, struct server *s)
     struct buf sql = {0};
     struct ask *ask;
 
+    c->unsettled = false;
     c->pins |= c->traces & (TRACE_FOR_GOOD | TRACE_SEQUENCE);
     if (!(c->traces & (TRACE_ANY | TRACE_CODE))) {
         c->traces = 0; /* nothing that can be asked */

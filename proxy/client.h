@@ -91,6 +91,7 @@ struct client {
     bool cancel_sent;   /* for a time limit */
     bool slow_noted;
     uint64_t sequence_server; /* id of the server where it took a value of a sequence last; 0: nowhere */
+    bool unsettled;           /* this transaction has changed a setting that Parse depends on, to nobody knows what */
     uint32_t traces;          /* TRACE_ bits: what the statements of this transaction may leave on the server */
     uint32_t executes;        /* ... and those that it has made by PREPARE, when they are executed */
     uint32_t asking;          /* ... what the server is being asked for (ask.h) */

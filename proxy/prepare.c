@@ -34,12 +34,15 @@ static void send_renamed(const struct sending *m, struct span before, const char
     conn_touch(&m->s->conn);
 }
 
+/* While a setting is changed that Parse depends on, and its value is not known, a statement is shared with nobody. */
 static uint64_t parse_environment(const struct client *c)
 {
     uint64_t h = vars_parse_hash(c->vars);
     uint64_t catalog = __atomic_load_n(&c->db->catalog, __ATOMIC_RELAXED);
 
     h = hash_bytes(h, &c->target, sizeof c->target);
+    if (UNLIKELY(c->unsettled))
+        h = hash_bytes(hash_bytes(h, &c->id, sizeof c->id), &c->worker->last_batch, sizeof c->worker->last_batch);
     return hash_bytes(h, &catalog, sizeof catalog);
 }
 

@@ -395,3 +395,18 @@ def test_sequences_may_be_followed_from_the_beginning(pg, sluice):
     assert one.execute("SELECT lastval()").fetchone() == (3,)
     one.execute("DROP SEQUENCE numbers")
     wait_for(lambda: pinned(s, one) == "sequence", 20, "the other pin to end")
+
+
+@pytest.mark.parametrize("change", ["SET LOCAL array_nulls = off", "SELECT set_config('array_nulls', 'off', true)",
+                                    "SET array_nulls = off"])
+def test_a_statement_that_was_parsed_under_other_settings_is_shared_with_nobody(sluice, change):
+    """PostgreSQL reads '{null}' at Parse, and never again."""
+    s = sluice(options={"default_pool_size": 1})
+    one, two = s.connect(), s.connect()
+    question = "SELECT '{null}'::text[]"
+    one.execute("BEGIN")
+    one.execute(change)
+    assert one.execute(question, prepare=True).fetchone() == (["null"],)
+    one.execute("COMMIT")
+    assert two.execute(question, prepare=True).fetchone() == ([None],)
+    assert one.execute(question, prepare=True).fetchone() == (["null"],)
