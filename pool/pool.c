@@ -211,6 +211,12 @@ static void unpark(struct server *s)
     limits_add_idle(s->pool->target, s->pool->set->worker, -1);
 }
 
+/* A session that never set a placeholder would see that others did: '' where nothing is defined. */
+static bool shows_others(const struct server *s, const struct waiter *w)
+{
+    return s->placeholders && w != NULL && w->vars != NULL && !w->vars->placeholders;
+}
+
 /* The idle server that costs this client least: the last used, unless one among the first few has just its settings.
  * With pool_shuffle never the one that it had last, if there is another. */
 static struct server *pick_idle(struct pool *p, const struct waiter *w)
@@ -223,8 +229,13 @@ static struct server *pick_idle(struct pool *p, const struct waiter *w)
         struct server *s = LIST_ENTRY(it, struct server, node);
         if (p->set->config->opt.pool_shuffle && w != NULL && s->id == w->last_server)
             continue;
-        if (found == NULL)
+        if (found == NULL || (shows_others(found, w) && !shows_others(s, w)))
             found = s;
+        if (shows_others(s, w)) {
+            if (++depth >= PREFERENCE_DEPTH)
+                break;
+            continue;
+        }
         if (w == NULL || w->vars == NULL || s->vars == w->vars)
             return s->vars == (w == NULL ? NULL : w->vars) ? s : found;
         if (++depth >= PREFERENCE_DEPTH)
@@ -253,6 +264,11 @@ static struct server *take_idle(struct pool *p, const struct waiter *w)
 {
     while (p->count[SERVER_IDLE] > 0) {
         struct server *s = pick_idle(p, w);
+        if (p->set->config->opt.placeholder_strict && shows_others(s, w)) {
+            unpark(s);
+            server_close(s, "placeholder_strict");
+            return NULL; /* a new one takes its place */
+        }
         if (!is_stale(s)) {
             unpark(s);
             return s;
@@ -530,6 +546,8 @@ static void hand_out(struct server *s)
         give_or_close(s, worker);
     else if (alone != NULL)
         server_close(s, "another is opened for a replication client");
+    else if (p->set->config->opt.placeholder_strict && shows_others(s, w))
+        server_close(s, "placeholder_strict");
     else if (w != NULL)
         attach(s, w);
     else

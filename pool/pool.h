@@ -104,6 +104,7 @@ struct server {
     uint8_t copy;
     bool copy_end_sent; /* CopyDone or CopyFail went by since CopyInResponse */
     bool query_failed;  /* an ErrorResponse since the last ReadyForQuery */
+    bool placeholders;  /* a setting with a name of two parts was once set here, and is '' ever since */
     uint8_t ddl;        /* enum ddl (proxy/catalog.h): of the transaction that it is in */
     bool replied;       /* a byte of the current batch's reply has gone on to the client */
     bool ssl_asked;     /* SSLRequest was sent */

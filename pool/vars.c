@@ -114,6 +114,8 @@ static void note_reading(struct vars *v)
 
     v->standard_strings = strings == NULL || strcasecmp(strings, "on") == 0;
     v->lexable = is_lexable(vars_get(v, "client_encoding"));
+    for (size_t i = 0; i < v->count; i++)
+        v->placeholders = v->placeholders || strchr(v->v[i].name, '.') != NULL;
 }
 
 static struct vars *vars_build(const struct vars *v, const struct var *replace)

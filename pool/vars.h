@@ -21,6 +21,7 @@ struct vars {
     int refs; /* atomic */
     uint64_t hash;
     bool standard_strings; /* standard_conforming_strings is on */
+    bool placeholders;     /* it has a setting with a name of two parts ("app.user") */
     bool lexable;          /* in client_encoding a byte below 0x80 is always a character of its own */
     size_t count;
     struct var v[];

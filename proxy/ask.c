@@ -365,6 +365,7 @@ static void settings_answered(struct server *s, struct client *c, const struct a
 {
     s->settings_owner = 0;
     s->vars = with_settings(s->vars, ask->settings);
+    s->placeholders = s->placeholders || ask->settings->placeholders;
     if (c == NULL)
         return;
     c->vars = with_login(with_settings(c->vars, ask->settings), c->login_vars);

@@ -67,13 +67,13 @@ static void take_away(const struct sending *m, const char *name, bool extended)
 
 /* The protocol's statement, for SQL to find. Ahead of a Query in a batch of its own: an error must not make the server
  * pass over that. */
-static bool lend(const struct sending *m, const char *name, bool extended)
+static void lend(const struct sending *m, const char *name, bool extended)
 {
     enum expect_effect effect = extended ? EFFECT_NONE : EFFECT_CARRIED;
     struct client_stmt *st = client_stmts_find(&m->c->stmts, name);
 
     if (st == NULL || st->told == NULL)
-        return false;
+        return;
     msg_named(&m->s->conn.out, 'C', 'S', name); /* it may be lent already */
     sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, effect, NULL);
     msg_parse(&m->s->conn.out, name, stmt_text_sql(st->told), stmt_text_types(st->told));
@@ -84,7 +84,6 @@ static bool lend(const struct sending *m, const char *name, bool extended)
     }
     conn_touch(&m->s->conn);
     buf_put_cstr(&m->s->close_names, name);
-    return true;
 }
 
 /* What stands on the server is what the session has. */
@@ -108,7 +107,7 @@ bool carry_name(const struct sending *m, const char *name, bool extended)
         prepares_put(&m->s->prepares, name, mine->text, m->c->id);
         m->c->traces |= TRACE_STATEMENT; /* to hear whether it went well */
     }
-    return mine != NULL || lend(m, name, extended);
+    return mine != NULL;
 }
 
 /* All that the session has, and nothing else: the statement can see them. */
@@ -153,7 +152,7 @@ void carry_for(const struct sending *m, const struct shape *shape, bool extended
         const char *name = name_used(list->stmts[i]);
         if (sees_all(list->stmts[i]))
             carry_all(m, extended);
-        else if (name != NULL)
-            carry_name(m, name, extended);
+        else if (name != NULL && !carry_name(m, name, extended))
+            lend(m, name, extended);
     }
 }

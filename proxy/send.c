@@ -73,6 +73,7 @@ static void send_settings(struct client *c, struct server *s, const struct lefto
     }
     buf_free(&sql);
 
+    s->placeholders = s->placeholders || c->vars->placeholders;
     struct vars *after = vars_after_difference(s->vars, c->vars);
     vars_unref(s->vars);
     s->vars = after;

@@ -410,3 +410,20 @@ def test_a_statement_that_was_parsed_under_other_settings_is_shared_with_nobody(
     one.execute("COMMIT")
     assert two.execute(question, prepare=True).fetchone() == ([None],)
     assert one.execute(question, prepare=True).fetchone() == (["null"],)
+
+
+@pytest.mark.parametrize("strict", [0, 1])
+def test_who_sets_no_placeholder_meets_none(sluice, strict):
+    """PostgreSQL cannot forget that app.x was set: such servers are for those who do."""
+    s = sluice(options={"default_pool_size": 1 if strict else 2, "placeholder_strict": strict}, workers=1)
+    one, two = s.connect(), s.connect()
+    for client in (one, two):
+        client.execute("BEGIN")
+        if strict:
+            client.execute("COMMIT")
+    for client in (one, two):
+        client.execute("SELECT 1" if strict else "COMMIT")
+    for _ in range(3):
+        one.execute("SET app.x = 'mine'")
+        assert seen(one, "app.x")[0] == "mine"
+        assert two.execute("SELECT current_setting('app.x', true) IS NULL").fetchone() == (True,)
