@@ -271,8 +271,7 @@ static void put_set(struct buf *sql, const struct var *var)
     buf_put_u8(sql, ';');
 }
 
-/* Who the session acts as. PostgreSQL reports session_authorization and is_superuser; the role has to be asked. */
-static bool is_identity(const char *name)
+bool vars_is_identity(const char *name)
 {
     return strcasecmp(name, "session_authorization") == 0 || strcasecmp(name, "is_superuser") == 0 ||
            strcasecmp(name, "role") == 0;
@@ -298,7 +297,7 @@ static unsigned put_settings(const struct vars *have, const struct vars *want, s
 
     for (size_t i = 0; i < have->count; i++) {
         const struct var *v = &have->v[i];
-        if (v->reported || is_identity(v->name) || vars_find(want, v->name) != NULL)
+        if (v->reported || vars_is_identity(v->name) || vars_find(want, v->name) != NULL)
             continue;
         put_text(sql, "RESET ");
         put_name(sql, v->name);
@@ -307,7 +306,7 @@ static unsigned put_settings(const struct vars *have, const struct vars *want, s
     }
     for (size_t i = 0; i < want->count; i++) {
         const struct var *v = &want->v[i];
-        if (is_set(have, v) || !var_settable(v->name) || is_identity(v->name))
+        if (is_set(have, v) || !var_settable(v->name) || vars_is_identity(v->name))
             continue;
         put_set(sql, v);
         count++;
@@ -322,8 +321,7 @@ static void put_identity(struct buf *sql, const char *what, const char *name)
     buf_put_u8(sql, ';');
 }
 
-/* Settings are made as who logged in: the role may not be allowed to. */
-unsigned vars_difference(const struct vars *have, const struct vars *want, struct buf *sql)
+unsigned vars_difference(const struct vars *have, const struct vars *want, const struct vars *login, struct buf *sql)
 {
     const char *authorization = vars_get(want, "session_authorization");
     const char *role = vars_get(want, "role");
@@ -331,6 +329,9 @@ unsigned vars_difference(const struct vars *have, const struct vars *want, struc
     bool other_role = other_authorization || !same_value(have, want, "role");
     struct buf settings = {0};
     unsigned count = put_settings(have, want, &settings);
+
+    if (count > 0 && authorization != NULL && !same_value(have, login, "session_authorization"))
+        other_authorization = other_role = true;
 
     if (other_authorization)
         put_text(sql, "RESET SESSION AUTHORIZATION;");
@@ -355,7 +356,7 @@ struct vars *vars_after_difference(const struct vars *have, struct vars *want)
             made = vars_with(made, want->v[i].name, NULL, false);
     for (size_t i = 0; i < have->count; i++) {
         const struct var *old = &have->v[i];
-        bool stays = !var_settable(old->name) && !(is_identity(old->name) && vars_find(want, old->name) != NULL);
+        bool stays = !var_settable(old->name) && !(vars_is_identity(old->name) && vars_find(want, old->name) != NULL);
         if (stays || (old->reported && vars_find(want, old->name) == NULL))
             made = vars_with(made, old->name, old->value, old->reported);
     }

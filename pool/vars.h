@@ -49,9 +49,13 @@ bool var_matters_to_parse(const char *name);
 /* A hash of those: part of a prepared statement's key. */
 uint64_t vars_parse_hash(const struct vars *v);
 
+/* True of what says as whom the session acts. PostgreSQL reports session_authorization and is_superuser; the role has
+ * to be asked. */
+bool vars_is_identity(const char *name);
 /* Appends to sql the SET and RESET commands that bring a server that has `have` to what `want` says; returns how many.
- * A setting that only `have` names is RESET if it is not a reported one. */
-unsigned vars_difference(const struct vars *have, const struct vars *want, struct buf *sql);
+ * A setting that only `have` names is RESET if it is not a reported one. Settings are made as who logged in, of which
+ * `login` tells: the role that is acted as may not be allowed to. */
+unsigned vars_difference(const struct vars *have, const struct vars *want, const struct vars *login, struct buf *sql);
 /* Appends a literal that reads the same under either value of standard_conforming_strings. */
 void vars_put_literal(struct buf *sql, const char *value);
 /* What have becomes by that. */

@@ -61,7 +61,7 @@ static void send_settings(struct client *c, struct server *s, const struct lefto
     }
     if (left->settings)
         put_text(&sql, "RESET SESSION AUTHORIZATION;RESET ROLE;RESET ALL;");
-    unsigned count = vars_difference(left->settings ? s->login_vars : s->vars, c->vars, &sql);
+    unsigned count = vars_difference(left->settings ? s->login_vars : s->vars, c->vars, s->login_vars, &sql);
     if (own_block)
         put_text(&sql, "COMMIT");
     buf_put_u8(&sql, 0);
@@ -79,13 +79,13 @@ static void send_settings(struct client *c, struct server *s, const struct lefto
     s->vars = after;
 }
 
-/* Settings that cannot be set, only told: the client hears what its present server has. */
+/* Settings that cannot be set, only told: the client hears what its present server has. Whom it acts as is its own. */
 static void tell_fixed(struct client *c, const struct server *s)
 {
     for (size_t i = 0; i < s->vars->count; i++) {
         const struct var *v = &s->vars->v[i];
         const char *told;
-        if (!v->reported || var_settable(v->name) || routing_hides(c, s, v->name))
+        if (!v->reported || var_settable(v->name) || vars_is_identity(v->name) || routing_hides(c, s, v->name))
             continue;
         told = vars_get(c->vars, v->name);
         if (told != NULL && strcmp(told, v->value) == 0)

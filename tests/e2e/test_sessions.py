@@ -117,6 +117,28 @@ def test_a_setting_that_is_taken_back(leaving, shuffled, case):
         assert seen(one, name)[0] == seen(two, name)[0] == before
 
 
+def who(client):
+    return client.execute("SELECT session_user, current_user, current_setting('is_superuser')").fetchone()
+
+
+def test_session_authorization_follows_its_client(leaving, shuffled):
+    one, two = shuffled.connect(user="postgres"), shuffled.connect(user="postgres")
+    for statements, user in (["SET SESSION AUTHORIZATION till"], "till"), (["SET ROLE till"], "till"), (
+            ["RESET SESSION AUTHORIZATION", "SET ROLE till"], "postgres"):
+        for statement in statements:
+            one.execute(statement)
+        for setting in "1MB", "2MB", "3MB":
+            two.execute("SET wal_consistency_checking = ''")  # a superuser's
+            assert who(two) == ("postgres", "postgres", "on")
+            one.execute(f"SET work_mem = '{setting}'")
+            assert who(one) == (user, "till", "off")
+            assert one.execute("SHOW work_mem").fetchone() == (setting,)
+        assert one.info.parameter_status("session_authorization") == user
+    one.execute("SET SESSION AUTHORIZATION DEFAULT")
+    one.execute("RESET ROLE")
+    assert {who(client) for client in (one, two) for _ in range(4)} == {("postgres", "postgres", "on")}
+
+
 # statements that leave it, what SHOW CLIENTS says, what ends it; what it is good for meanwhile
 PINS = {
     "temporary table": ("CREATE TEMP TABLE t (a int)", "temporary object", "DROP TABLE t", "SELECT * FROM t"),

@@ -40,6 +40,23 @@ def test_startup_setting_follows_its_client(pg, sluice, case):
 
 
 @pytest.mark.parametrize("case", STARTUP)
+def test_server_that_was_opened_for_another_client_has_nothing_of_its_startup(pg, sluice, case):
+    name, settings, expected = STARTUP[case]
+    ordinary = show(pg.connect(user="demo", password="demo"), name)
+    s = sluice(options={"default_pool_size": 2}, workers=1)
+    asking = [s.connect(**settings) for _ in range(2)]
+    for client in asking:
+        client.execute("BEGIN")
+        assert show(client, name) == expected
+    for client in asking:
+        client.execute("COMMIT")
+    plain = [s.connect() for _ in range(2)]
+    for client in plain:
+        client.execute("BEGIN")
+        assert show(client, name) == ordinary
+
+
+@pytest.mark.parametrize("case", STARTUP)
 @pytest.mark.parametrize("reset", ["RESET ALL", "DISCARD ALL", "RESET {name}", "SET {name} TO DEFAULT"])
 def test_reset_goes_back_to_the_startup_value(sluice, case, reset):
     name, settings, expected = STARTUP[case]

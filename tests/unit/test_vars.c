@@ -57,7 +57,7 @@ static void assert_difference(struct vars *have, struct vars *want, unsigned cou
 {
     struct buf sql = {.data = NULL};
 
-    assert_int_equal(vars_difference(have, want, &sql), count);
+    assert_int_equal(vars_difference(have, want, have, &sql), count);
     assert_text(&sql, text);
     vars_unref(have);
     vars_unref(want);
@@ -274,7 +274,7 @@ static void difference_is_appended(void **state)
 
     (void)state;
     buf_put(&sql, "BEGIN;", 6);
-    assert_int_equal(vars_difference(have, want, &sql), 1);
+    assert_int_equal(vars_difference(have, want, have, &sql), 1);
     assert_text(&sql, "BEGIN;SET \"a\" TO '1';");
     vars_unref(have);
     vars_unref(want);
@@ -328,6 +328,36 @@ static void lists_of_names_go_through_set_config(void **state)
                       "SELECT pg_catalog.set_config('temp_tablespaces','a, b',false);");
     assert_difference(asked("search_path", "a", NULL), vars_new(), 1, "RESET \"search_path\";");
     assert_difference(vars_new(), told("DateStyle", "ISO, DMY", NULL), 1, "SET \"DateStyle\" TO 'ISO, DMY';");
+}
+
+static void assert_difference_of(struct vars *have, struct vars *want, struct vars *login, const char *text)
+{
+    struct buf sql = {.data = NULL};
+
+    vars_difference(have, want, login, &sql);
+    assert_text(&sql, text);
+    vars_unref(have);
+    vars_unref(want);
+    vars_unref(login);
+}
+
+#define AS(name) vars_with(told("session_authorization", name, NULL), "role", NULL, false)
+#define SET_TO(v) vars_with(v, "a", "1", false)
+
+static void settings_are_made_as_who_logged_in(void **state)
+{
+    (void)state;
+    assert_difference_of(AS("boss"), SET_TO(AS("boss")), AS("boss"), "SET \"a\" TO '1';");
+    assert_difference_of(AS("boss"), AS("app"), AS("boss"),
+                         "RESET SESSION AUTHORIZATION;SET SESSION AUTHORIZATION 'app';");
+    assert_difference_of(AS("app"), SET_TO(AS("app")), AS("boss"),
+                         "RESET SESSION AUTHORIZATION;SET \"a\" TO '1';SET SESSION AUTHORIZATION 'app';");
+    assert_difference_of(AS("app"), AS("app"), AS("boss"), "");
+    assert_difference_of(vars_with(AS("boss"), "role", "app", false), SET_TO(AS("boss")), AS("boss"),
+                         "RESET ROLE;SET \"a\" TO '1';");
+    assert_difference_of(vars_with(AS("boss"), "role", "app", false),
+                         SET_TO(vars_with(AS("boss"), "role", "app", false)), AS("boss"),
+                         "RESET ROLE;SET \"a\" TO '1';SET ROLE 'app';");
 }
 
 /* --- what a difference leads to --- */
@@ -584,6 +614,7 @@ int main(void)
         cmocka_unit_test(untouchable_settings_are_never_set),
         cmocka_unit_test(values_and_names_are_quoted),
         cmocka_unit_test(lists_of_names_go_through_set_config),
+        cmocka_unit_test(settings_are_made_as_who_logged_in),
         cmocka_unit_test(after_difference_server_has_what_was_wanted),
         cmocka_unit_test(after_difference_shares_the_wanted_set),
         cmocka_unit_test(after_difference_reported_settings_remain),
