@@ -8,6 +8,7 @@
 #include "conf/log.h"
 
 #include "conf/clock.h"
+#include "conf/json.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -41,6 +42,7 @@ static atomic_bool log_to_file = false;
 static atomic_bool log_to_stderr = true;
 static atomic_bool log_to_syslog = false;
 static atomic_int most_verbose = LOG_INFO_;
+static atomic_bool as_json = false;
 static char *ident_kept; /* syslog borrows it */
 
 /* Puts path behind the log's descriptor. Returns 0, or -1 with errno. */
@@ -112,6 +114,11 @@ void log_verbosity(int verbose)
     most_verbose = LOG_INFO_ + MAX(0, MIN(verbose, LOG_NOISE_ - LOG_INFO_));
 }
 
+void log_as_json(bool json)
+{
+    as_json = json;
+}
+
 bool log_enabled(enum log_level level)
 {
     return (int)level <= most_verbose;
@@ -147,7 +154,7 @@ static void write_all(int fd, const char *bytes, size_t len)
     }
 }
 
-/* line is prefix and text and has room for a newline at len. */
+/* line is prefix (JSON: none) and text and has room for a newline at len. */
 static void line_emit(enum log_level level, char *line, size_t prefix_len, size_t len)
 {
     for (size_t i = prefix_len; i < len; i++) {
@@ -156,7 +163,9 @@ static void line_emit(enum log_level level, char *line, size_t prefix_len, size_
         }
     }
     if (log_to_syslog) {
-        syslog(levels[level].syslog_priority, "%s %s", levels[level].name, line + prefix_len);
+        line[len] = '\0';
+        syslog(levels[level].syslog_priority, "%s%s%s", prefix_len == 0 ? "" : levels[level].name,
+               prefix_len == 0 ? "" : " ", line + prefix_len);
     }
     line[len] = '\n';
     if (log_to_file) {
@@ -167,20 +176,17 @@ static void line_emit(enum log_level level, char *line, size_t prefix_len, size_
     }
 }
 
-void log_write(enum log_level level, const char *fmt, ...)
+/* A line in PgBouncer's form. errno is as it was, for %m. */
+static void write_text(enum log_level level, const char *fmt, va_list args)
 {
     char fixed[LINE_SIZE_BYTES];
     char *line = fixed;
     int errno_kept = errno;
-    va_list args, again;
+    va_list again;
 
-    if (!log_enabled(level)) {
-        return;
-    }
-    va_start(args, fmt);
     va_copy(again, args);
     size_t prefix_len = prefix_print(level, fixed, sizeof fixed);
-    errno = errno_kept; /* for %m */
+    errno = errno_kept;
     int text_len = vsnprintf(fixed + prefix_len, sizeof fixed - prefix_len, fmt, args);
     size_t len = prefix_len + (size_t)MAX(text_len, 0);
     if (len >= sizeof fixed) {
@@ -194,6 +200,80 @@ void log_write(enum log_level level, const char *fmt, ...)
         free(line);
     }
     va_end(again);
-    va_end(args);
+}
+
+/* "2026-01-31T12:00:00.000Z" */
+static void time_print(char *out, size_t size)
+{
+    usec_t now = clock_wall();
+    time_t seconds = (time_t)(now / USEC_PER_SEC);
+    struct tm tm;
+    char day[32];
+
+    gmtime_r(&seconds, &tm);
+    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out, size, "%s.%03dZ", day, (int)(now / USEC_PER_MSEC % 1000));
+}
+
+static char *text_print(const char *fmt, va_list args)
+{
+    char *text = NULL;
+
+    if (vasprintf(&text, fmt, args) < 0) {
+        text = mem_strdup(fmt);
+    }
+    return text;
+}
+
+static void write_json(enum log_level level, const char *members, const char *fmt, va_list args)
+{
+    char *text = text_print(fmt, args);
+    size_t size = json_string(text, strlen(text), NULL, 0) + 1;
+    char *message = mem_alloc(size);
+    char time_text[64];
+
+    json_string(text, strlen(text), message, size);
+    time_print(time_text, sizeof time_text);
+    char *line = mem_printf("{\"time\":\"%s\",\"pid\":%d,\"level\":\"%s\",\"message\":%s%s}\n", time_text,
+                            (int)getpid(), levels[level].name, message, members);
+    line_emit(level, line, 0, strlen(line) - 1);
+    free(line);
+    free(message);
+    free(text);
+}
+
+static void write_line(enum log_level level, const char *members, const char *fmt, va_list args)
+{
+    int errno_kept = errno;
+
+    if (as_json) {
+        write_json(level, members, fmt, args);
+    } else {
+        write_text(level, fmt, args);
+    }
     errno = errno_kept;
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    va_list args;
+
+    if (!log_enabled(level)) {
+        return;
+    }
+    va_start(args, fmt);
+    write_line(level, "", fmt, args);
+    va_end(args);
+}
+
+void log_write_members(enum log_level level, const char *members, const char *fmt, ...)
+{
+    va_list args;
+
+    if (!log_enabled(level)) {
+        return;
+    }
+    va_start(args, fmt);
+    write_line(level, members, fmt, args);
+    va_end(args);
 }

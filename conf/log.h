@@ -1,6 +1,8 @@
 /*
  * log.h: one line a call, to stderr, a file and/or syslog, in PgBouncer's form:
  *   2026-01-31 12:00:00.000 UTC [pid] LEVEL text
+ * or, on request, as a JSON object:
+ *   {"time":"2026-01-31T12:00:00.000Z","pid":17,"level":"LOG","message":"text"}
  * Text goes through as given: callers never pass statement text or secrets.
  * Thread: any (a line is one write).
  */
@@ -18,8 +20,13 @@ int log_open(const char *file, bool to_syslog, const char *syslog_ident, const c
 /* How much is written: 0 = up to INFO, 1 = DEBUG, 2 = NOISE. Thread: any (atomic). */
 void log_verbosity(int verbose);
 
+/* Lines are JSON from here on, or are not. Thread: any (atomic). */
+void log_as_json(bool json);
+
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same with further members for the JSON object, as text: ,"name":value ... They are left out of other lines. */
+void log_write_members(enum log_level level, const char *members, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #define log_fatal(...) log_write(LOG_FATAL_, __VA_ARGS__)
 #define log_error(...) log_write(LOG_ERROR_, __VA_ARGS__)

@@ -23,6 +23,7 @@
 
 enum pool_mode { POOL_SESSION, POOL_TRANSACTION, POOL_STATEMENT, POOL_MODE_UNSET };
 enum cancel_on_disconnect { COD_ABORT, COD_ALWAYS, COD_NEVER };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 enum hints { HINTS_COMMENT, HINTS_SET, HINTS_OFF };
 enum pins { PINS_ALLOW, PINS_REFUSE };
 enum sequence_pins { SEQUENCE_PINS_AUTO, SEQUENCE_PINS_ALWAYS };

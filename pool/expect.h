@@ -70,6 +70,7 @@ struct expect {
     uint64_t client_id;
     void *arg;           /* by effect; counted by who pushes */
     struct shape *shape; /* held: the statement whose run this is; NULL: not known, or none */
+    char *literal;       /* owned: its text as it was sent; NULL: not kept */
 };
 
 struct shape;
@@ -102,6 +103,13 @@ static inline struct expect *expect_at(const struct expect_queue *q, uint32_t i)
 static inline bool expect_ends(const struct expect *e)
 {
     return e->type == EXPECT_SYNC || e->type == EXPECT_QUERY || e->type == EXPECT_FUNCTION;
+}
+
+/* What was sent is our own, and so is its error. */
+static inline bool expect_is_ours(const struct expect *e)
+{
+    return e->effect == EFFECT_SETTINGS || e->effect == EFFECT_FAILED_BLOCK || e->effect == EFFECT_CARRIED ||
+           e->effect == EFFECT_ASK || e->effect == EFFECT_CLEANUP;
 }
 
 /* The entry that is answered next, or NULL. */

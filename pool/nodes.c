@@ -26,6 +26,18 @@ const char *server_host(const struct server *s)
     return d == NULL ? "" : server_current_host(s, d)->host;
 }
 
+void server_print_place(const struct server *s, char *out, size_t size)
+{
+    const struct config_database *d = server_database(s->pool);
+
+    if (s->at_node != NULL)
+        snprintf(out, size, "%s:%d", s->at_node->host, s->at_node->port);
+    else if (d != NULL)
+        snprintf(out, size, "%s:%d", server_current_host(s, d)->host, server_current_host(s, d)->port);
+    else
+        snprintf(out, size, "%s", "");
+}
+
 /* --- where to --- */
 
 /* A host that is not known to be anything but the primary, from the present one on; false if none is left. */

@@ -238,6 +238,8 @@ bool server_first_host(struct server *s);
 /* No address of this host is left. False: and no host. */
 bool server_next_host(struct server *s);
 const struct config_host *server_current_host(const struct server *s, const struct config_database *d);
+/* "host:port" of the node that it is connected to. */
+void server_print_place(const struct server *s, char *out, size_t size);
 /* The host that it is connected to, as it is configured: for certificates. "" if that is no more. */
 const char *server_host(const struct server *s);
 /* It has logged in and is not what its pool is for: sqlstate and why say so. */

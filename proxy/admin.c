@@ -289,6 +289,12 @@ static void job_dispatch(struct job *j)
     case ADMIN_KILL_CLIENT:
         run_kill_client(j);
         break;
+    case ADMIN_KILL_QUERY:
+        run_kill_query(j);
+        break;
+    case ADMIN_KILL_QUERIES:
+        run_kill_queries(j);
+        break;
     case ADMIN_SUSPEND:
         run_suspend(j);
         break;

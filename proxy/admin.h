@@ -14,7 +14,7 @@ enum admin_command {
     ADMIN_EMPTY /* nothing but blanks and a semicolon */
 };
 
-enum admin_arguments { ARGS_NONE, ARGS_OPTIONAL, ARGS_ONE, ARGS_SET, ARGS_SQL };
+enum admin_arguments { ARGS_NONE, ARGS_OPTIONAL, ARGS_ONE, ARGS_SET, ARGS_SQL, ARGS_LONGER };
 
 struct admin_request {
     enum admin_command command;
@@ -24,7 +24,7 @@ struct admin_request {
     size_t rest_at;      /* ... if not, where value goes on behind it */
     char *value;         /* owned; of SET; of ROUTE: the statement */
     char *order_by;      /* owned; SHOW ... ORDER BY; NULL: not said */
-    unsigned limit;      /* SHOW STATEMENTS n; 0: not said */
+    unsigned limit;      /* SHOW STATEMENTS n, and its like; 0: not said */
 };
 
 /* False: that is no command; r->command is then the one that was meant, or ADMIN_EMPTY. What r holds is freed by

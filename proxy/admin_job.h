@@ -19,7 +19,10 @@ struct job {
     const char *tag;
     usec_t deadline;                                 /* SUSPEND: when connections that are not empty are dropped */
     int found;                                       /* atomic: what workers counted */
-    int64_t target_id;                               /* KILL_CLIENT */
+    int64_t target_id;                               /* KILL_CLIENT, KILL_QUERY */
+    usec_t longer_than;                              /* KILL_QUERIES */
+    int spared;                                      /* atomic: queries that could not be cancelled */
+    char obstacle[200];                              /* why; "": nothing */
     void (*count)(struct worker *w, void *job);      /* what a waiting command counts in the workers; NULL: nothing */
     bool (*over)(struct job *j, const char **error); /* of a waiting command */
     void (*undo)(struct job *j);                     /* what a waiting command did is taken back; NULL: nothing */
@@ -55,5 +58,9 @@ void run_kill(struct job *j);
 void run_kill_client(struct job *j);
 void run_reconnect(struct job *j);
 void run_wait_close(struct job *j);
+
+/* --- admin_queries.c: commands on what runs --- */
+void run_kill_query(struct job *j);
+void run_kill_queries(struct job *j);
 
 #endif

@@ -163,10 +163,24 @@ static bool parse_sql(const char **p, struct admin_request *r)
     return *start != '\0';
 }
 
+/* LONGER THAN time, which is quoted, or one word. */
+static bool parse_longer(const char **p, struct admin_request *r)
+{
+    char *longer = read_word(p, "=");
+    char *than = read_word(p, "=");
+    bool good = is_word(longer, "longer") && is_word(than, "than");
+
+    free(longer);
+    free(than);
+    r->argument = good ? read_word(p, "=") : NULL;
+    return r->argument != NULL;
+}
+
 static bool takes_order(const struct admin_request *r)
 {
     return (r->command == ADMIN_SHOW || r->command == ADMIN_SELECT) &&
-           (is_word(r->argument, "statements") || is_word(r->argument, "slow_queries"));
+           (is_word(r->argument, "statements") || is_word(r->argument, "slow_queries") ||
+            is_word(r->argument, "active_queries"));
 }
 
 static bool parse_arguments(const char **p, struct admin_request *r)
@@ -177,6 +191,8 @@ static bool parse_arguments(const char **p, struct admin_request *r)
         return parse_set(p, r);
     if (want == ARGS_SQL)
         return parse_sql(p, r);
+    if (want == ARGS_LONGER)
+        return parse_longer(p, r);
     if (want == ARGS_NONE)
         return true;
     *p = skip_blanks(*p);

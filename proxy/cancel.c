@@ -15,6 +15,7 @@
 #include "proxy/cancel.h"
 
 #include "conf/log.h"
+#include "proxy/active.h"
 #include "proxy/control.h"
 
 #include <errno.h>
@@ -89,7 +90,7 @@ static void cancel_end(struct cancel *x)
     if (s->state == SERVER_CANCELED)
         pool_release(s);
     else if (s->owner != NULL)
-        client_wake(client_of_waiter(s->owner)); /* its next batch has waited for this (send.c) */
+        session_cancel_over(client_of_waiter(s->owner), s);
 }
 
 static void send_cancel(struct cancel *x)
@@ -228,12 +229,12 @@ static bool cancel_begin(struct cancel *x)
     return true;
 }
 
-static void request(struct worker *w, struct server *s, struct asker *asker)
+static bool request(struct worker *w, struct server *s, struct asker *asker)
 {
     struct cancel *x;
 
     if (s->cancel_key_len == 0)
-        return;
+        return false;
     x = cancel_new(w, &s->address, s->backend_pid, s->cancel_key, s->cancel_key_len);
     if (s->conn.tls != NULL && w->pools.server_tls != NULL) {
         x->tls = w->pools.server_tls;
@@ -241,16 +242,17 @@ static void request(struct worker *w, struct server *s, struct asker *asker)
         x->host = mem_strdup(server_host(s));
     }
     if (!cancel_begin(x))
-        return;
+        return false;
     x->server = s;
     s->cancels_open++;
     x->asker = *asker;
     asker->client = 0;
+    return true;
 }
 
-void cancel_server(struct worker *w, struct server *s)
+bool cancel_server(struct worker *w, struct server *s)
 {
-    request(w, s, &(struct asker){0});
+    return request(w, s, &(struct asker){0});
 }
 
 static void pass_to_peers(struct worker *w, const struct cancel_message *cm)
@@ -294,8 +296,8 @@ static void cancel_here(void *receiver, struct message *m)
     /* If nothing runs, there is nothing to cancel, as with PostgreSQL. */
     if (c == NULL)
         pass_to_peers(w, cm);
-    else if (c->server != NULL && !expect_empty(&c->server->expects))
-        request(w, c->server, &cm->asker);
+    else if (c->server != NULL && active_is(c))
+        c->cancelling.asked = request(w, c->server, &cm->asker);
     else if (c->state == CLIENT_WAITING && c->server == NULL)
         session_cancelled(c);
     else if (c->state == CLIENT_CONSOLE)

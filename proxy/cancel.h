@@ -11,8 +11,9 @@
 uint32_t cancel_pid_of(int worker, uint32_t slot);
 /* A client's CancelRequest, on a connection of its own. A wrong key does nothing, and says nothing. */
 void cancel_from_client(struct client *c, uint32_t pid, struct span key);
-/* Asks PostgreSQL to cancel what s runs; s is not given to anybody else until that has had its effect. */
-void cancel_server(struct worker *w, struct server *s);
+/* Asks PostgreSQL to cancel what s runs; s is not given to anybody else until that has had its effect. False: there is
+ * no asking it. */
+bool cancel_server(struct worker *w, struct server *s);
 /* s is being freed. */
 void cancel_server_gone(struct worker *w, const struct server *s);
 /* Ten times a second: time limits; frees what is over. */

@@ -183,7 +183,6 @@ void client_free(struct client *c)
     vars_unref(c->login_vars);
     rules_free(&c->rules);
     prepares_free(&c->prepares);
-    buf_free(&c->literal);
     buf_free(&c->again);
     buf_free(&c->replay);
     buf_free(&c->conn.in);

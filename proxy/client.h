@@ -88,7 +88,6 @@ struct client {
     bool quiet;         /* sends nothing until nothing is expected any more (an answer may change what comes next) */
     bool eof;           /* it has closed its sending side, or said Terminate */
     bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */
-    bool cancel_sent;   /* for a time limit */
     bool slow_noted;
     uint64_t sequence_server; /* id of the server where it took a value of a sequence last; 0: nowhere */
     bool unsettled;           /* this transaction has changed a setting that Parse depends on, to nobody knows what */
@@ -96,10 +95,17 @@ struct client {
     uint32_t executes;        /* ... and those that it has made by PREPARE, when they are executed */
     uint32_t asking;          /* ... what the server is being asked for (ask.h) */
     uint32_t pins;            /* ... what keeps its server with it between transactions */
-    struct buf literal;       /* the last Query as it was sent, where log_statement_text asks for it */
     struct buf replay;        /* the batch, while it may have to be run again */
     unsigned pretended;       /* ParseCompletes of that batch that were made here and have gone on */
     bool replaying;
+
+    /* what runs or waits now (active.h) */
+    int64_t query_id; /* its number; 0: nobody has asked for it */
+    struct {
+        usec_t since;   /* when a cancel request became due; 0: none is */
+        usec_t sent_at; /* the last one */
+        bool asked;     /* a client or the console wants it, no limit of ours */
+    } cancelling;
 
     /* times */
     usec_t connected_at;
@@ -168,6 +174,8 @@ void session_run(struct client *c);
 void session_eof(struct client *c);
 /* Everything that the server owed has come. */
 void session_settled(struct client *c, struct server *s);
+/* No cancel request is under way to its server any more: what has waited for that goes on. */
+void session_cancel_over(struct client *c, struct server *s);
 /* In statement pooling, a transaction is open after the statement: the client is ended. */
 void session_left_statement(struct client *c);
 /* Gives up the server: rolled back and cleaned where needed. */

@@ -639,7 +639,7 @@ enum send_result prepare_execute(const struct sending *m)
         return SEND_OK;
     }
     execute_as_it_is(m, searched ? sending_resets(sql) : NULL);
-    statement_sent(c, m->s, shape);
+    statement_sent(c, m->s, shape, sql);
     ask_note(c, shape, sql);
     return SEND_OK;
 }

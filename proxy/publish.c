@@ -127,6 +127,7 @@ static bool runtime_build(struct config *c, struct problems *p)
 static bool log_reopen(const struct options *o)
 {
     log_verbosity(MAX(o->verbose, flag_verbose));
+    log_as_json(o->log_format == LOG_FORMAT_JSON);
     return log_open(o->logfile, o->syslog, o->syslog_ident, o->syslog_facility, flag_quiet) == 0;
 }
 

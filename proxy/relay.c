@@ -328,7 +328,8 @@ static bool run_on_primary(struct relay *r, const struct msg_error *e)
     struct client *c = r->c;
     struct server *s = r->s;
 
-    if (c == NULL || !routing_is_guest(c, s) || !c->conn.held || c->again_on || !routing_is_again(e->sqlstate))
+    if (c == NULL || !routing_is_guest(c, s) || !c->conn.held || c->again_on || c->cancelling.since != 0 ||
+        !routing_is_again(e->sqlstate))
         return false;
     r->run = NULL;
     conn_take_back(&c->conn);
@@ -343,17 +344,10 @@ static bool run_on_primary(struct relay *r, const struct msg_error *e)
     return true;
 }
 
-/* What was sent is our own, and so is its error. */
-static bool is_our_own(const struct expect *e)
-{
-    return e->effect == EFFECT_SETTINGS || e->effect == EFFECT_FAILED_BLOCK || e->effect == EFFECT_CARRIED ||
-           e->effect == EFFECT_ASK || e->effect == EFFECT_CLEANUP;
-}
-
 /* Whether the client sees this error: also that of a Parse that was put before its Bind. */
 static bool error_is_clients(const struct relay *r, const struct expect *head)
 {
-    return r->c != NULL && head != NULL && head->client_id == r->c->id && !is_our_own(head) && !r->c->replaying &&
+    return r->c != NULL && head != NULL && head->client_id == r->c->id && !expect_is_ours(head) && !r->c->replaying &&
            !r->c->again_on;
 }
 
@@ -460,7 +454,8 @@ static void count_query(struct client *c, const struct server *s)
         stat_add(&st->query_time, (uint64_t)(now - c->query_at));
     c->query_at = expect_empty(&s->expects) ? 0 : now;
     c->idle_at = now;
-    c->cancel_sent = false;
+    c->query_id = 0;
+    memset(&c->cancelling, 0, sizeof c->cancelling);
     if (s->tx == 'I') {
         stat_add(&st->xact_count, 1);
         if (c->xact_at != 0)
@@ -613,6 +608,8 @@ static void after_message(struct relay *r, uint8_t type)
     struct server *s = r->s;
     const struct expect *head = expect_head(&s->expects);
 
+    if (UNLIKELY(r->c != NULL && r->c->cancelling.since != 0))
+        client_wake(r->c); /* what it sent since has waited for the end of what was cancelled */
     if (head != NULL && (head->verdict == EXPECT_FAKE || head->type == EXPECT_COPY_END)) {
         run_flush(r);
         relay_fakes(s);

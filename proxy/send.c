@@ -7,6 +7,7 @@
  * Thread: worker.
  */
 #include "parser/verb.h"
+#include "proxy/active.h"
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/refusal.h"
@@ -154,7 +155,7 @@ bool sending_after_others(const struct server *s)
 /* Whether a further batch may be sent while others are under way. */
 static bool may_follow(const struct client *c, const struct server *s)
 {
-    if (c->quiet || s->expects.ends >= IN_FLIGHT_MAX || preamble_needed(c, s))
+    if (c->quiet || s->expects.ends >= IN_FLIGHT_MAX || active_is_cancelled(c) || preamble_needed(c, s))
         return false;
     /* A client that always has a batch in flight must not own a server: others come first. */
     return c->mode == POOL_SESSION ||
@@ -213,17 +214,6 @@ static bool query_deallocate(const struct sending *m, enum send_result *result)
     return v.kind == VERB_DEALLOCATE && !v.all && prepare_deallocate(m, v.name, result);
 }
 
-/* For the line of a slow query. */
-static void note_literal(struct client *c, const char *sql, size_t len)
-{
-    const struct options *o = &c->worker->config->opt;
-
-    if (LIKELY(!o->log_statement_text || o->slow_query_ms == 0))
-        return;
-    buf_consume(&c->literal, buf_used(&c->literal));
-    buf_put(&c->literal, sql, len);
-}
-
 /* Where there are replicas, the route may have read the text already. Else it most likely is one with new values. */
 static struct shape *query_shape(struct client *c, const char *sql, size_t len)
 {
@@ -254,9 +244,8 @@ static enum send_result query_text(const struct sending *m)
     m->c->quiet = m->c->quiet || resets != NULL;
     sending_raw(m);
     sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
-    statement_sent(m->c, m->s, shape);
+    statement_sent(m->c, m->s, shape, sql);
     ask_note(m->c, shape, sql);
-    note_literal(m->c, sql, len);
     return SEND_OK;
 }
 
@@ -353,6 +342,15 @@ static bool begins_batch(const struct client *c, uint8_t type)
     return !c->in_batch && strchr("dcfH", type) == NULL && !s->expects.skipping && !server_takes_copy(s);
 }
 
+/* Nothing follows that a cancel request could hit in the place of what runs. The data of a COPY belongs to that, and
+ * PostgreSQL heeds the request when more of it comes; its end waits only until PostgreSQL has the request. */
+static bool must_wait_for_cancel(const struct client *c, uint8_t type)
+{
+    if (LIKELY(!active_is_cancelled(c)) || type == 'd')
+        return false;
+    return c->server->cancels_open > 0 || (type != 'c' && type != 'f');
+}
+
 enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have)
 {
     struct sending m = {.c = c, .s = c->server, .f = f, .p = p, .have = have};
@@ -364,7 +362,7 @@ enum send_result send_message(struct client *c, const struct frame *f, const uin
         c->stream_left = f->total - have;
         return SEND_OK;
     }
-    if (begins && !begin_batch(c, c->server))
+    if (begins ? !begin_batch(c, c->server) : must_wait_for_cancel(c, f->type))
         return SEND_WAIT;
     if (begins)
         c->in_batch = true;

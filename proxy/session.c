@@ -12,6 +12,7 @@
  * Thread: worker.
  */
 #include "conf/log.h"
+#include "proxy/active.h"
 #include "proxy/ask.h"
 #include "proxy/cancel.h"
 #include "proxy/explain.h"
@@ -250,6 +251,8 @@ static enum step attach(struct client *c)
     if (c->server != NULL)
         return GO_ON;
     c->request_at = c->worker->loop.now;
+    c->query_id = 0;
+    memset(&c->cancelling, 0, sizeof c->cancelling);
     c->slow_noted = false;
     client_move(c, CLIENT_WAITING);
     c->waiter.vars = c->vars;
@@ -476,6 +479,19 @@ static void end_of_transaction(struct client *c)
         fate_meet(c, FATE_PIN_REFUSED, traces_pin(c->pins)); /* it was hidden in code */
 }
 
+/* It holds a server in transaction pooling, and needs none now. */
+static bool is_between(const struct client *c, const struct server *s)
+{
+    return expect_empty(&s->expects) && s->tx == 'I' && c->mode != POOL_SESSION && !c->in_batch &&
+           c->stream_left == 0 && !c->replication;
+}
+
+/* What its session has left is asked for when no cancel request can hit the question. */
+static bool must_ask_later(const struct client *c, const struct server *s)
+{
+    return c->traces != 0 && s->cancels_open > 0;
+}
+
 void session_settled(struct client *c, struct server *s)
 {
     if (c->again_on) {
@@ -490,14 +506,21 @@ void session_settled(struct client *c, struct server *s)
         return;
     }
     buf_free(&c->replay);
-    if (expect_empty(&s->expects) && s->tx == 'I' && c->mode != POOL_SESSION && !c->in_batch && c->stream_left == 0 &&
-        !c->replication && !ask_server(c, s))
+    if (is_between(c, s) && !must_ask_later(c, s) && !ask_server(c, s))
         end_of_transaction(c);
     if (c->state == CLIENT_DEAD)
         return;
     if (s->tx == 'I' && c->server == NULL)
         c->writes = false;
     if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused)
+        client_wake(c);
+}
+
+void session_cancel_over(struct client *c, struct server *s)
+{
+    if (c->state == CLIENT_ACTIVE && is_between(c, s) && !c->again_on && !c->replaying)
+        session_settled(c, s);
+    else
         client_wake(c);
 }
 
@@ -580,12 +603,14 @@ static void lose_server(struct client *c, struct server *s, bool timed_out)
         fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
         return;
     }
-    if (c->conn.held) {
+    if (c->conn.held && c->cancelling.since == 0) {
         statement_rerun(s);
         client_move(c, CLIENT_IDLE);
         try_primary(c);
         return;
     }
+    if (c->conn.held)
+        conn_take_back(&c->conn);
     statement_lost(c, s, timed_out);
     if (s->stream_left > 0 && s->stream_forward) {
         client_drop(c, "server was lost in the middle of a message"); /* no error could be told apart from data */

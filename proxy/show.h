@@ -32,7 +32,7 @@ struct show {
     struct buf out; /* the answer: rows, and at the end CommandComplete */
     void (*finished)(struct show *s);
     const char *order_by; /* STATEMENTS: a column; borrowed, NULL: the usual one */
-    unsigned limit;       /* STATEMENTS, SLOW_QUERIES: rows; 0: all */
+    unsigned limit;       /* STATEMENTS, SLOW_QUERIES, ACTIVE_QUERIES: rows; 0: all */
     /* each worker writes only at its own index: */
     struct buf rows[WORKERS_MAX];
     int64_t numbers[WORKERS_MAX][SHOW_NUMBERS];

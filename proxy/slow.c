@@ -4,8 +4,10 @@
  */
 #include "proxy/slow.h"
 
+#include "conf/json.h"
 #include "conf/log.h"
 #include "parser/msgout.h"
+#include "proxy/routing.h"
 #include "proxy/show.h"
 
 #include <inttypes.h>
@@ -28,27 +30,96 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slow_query ring[SLOW_MAX];
 static size_t noted; /* ever; the next one goes to ring[noted % SLOW_MAX] */
 
-/* One line: no control characters. */
-static char *text_of(const struct client *c, const struct shape *shape)
+static char *text_of(const struct expect *e)
 {
-    bool literal = c->worker->config->opt.log_statement_text && buf_used(&c->literal) > 0;
-    const char *from = literal ? (const char *)buf_head(&c->literal) : shape->text;
-    size_t len = literal ? buf_used(&c->literal) : shape->text_len;
-    char *text = mem_strndup(from, MIN(len, SLOW_TEXT_MAX));
+    const char *from = e->literal != NULL ? e->literal : e->shape->text;
+    size_t len = e->literal != NULL ? strlen(e->literal) : e->shape->text_len;
 
+    return mem_strndup(from, MIN(len, SLOW_TEXT_MAX));
+}
+
+/* On one line: no control characters. */
+static void flatten(char *text)
+{
     for (char *p = text; *p != '\0'; p++)
         if ((unsigned char)*p < ' ')
             *p = ' ';
-    return text;
 }
 
-void slow_query_note(struct client *c, const struct shape *shape, uint64_t run_us)
-{
-    char name[200];
-    char *text = text_of(c, shape);
+/* --- the log's line --- */
 
-    log_info("%s slow query: %" PRIu64 ".%03u ms: %s", client_name(c, name, sizeof name), run_us / 1000,
-             (unsigned)(run_us % 1000), text);
+static void member_text(struct buf *b, const char *name, const char *text)
+{
+    size_t len = strlen(text), size = json_string(text, len, NULL, 0) + 1;
+    char head[64];
+
+    buf_put(b, head, (size_t)snprintf(head, sizeof head, ",\"%s\":", name));
+    json_string(text, len, (char *)buf_reserve(b, size), size);
+    b->len += size - 1;
+}
+
+static void member_number(struct buf *b, const char *name, uint64_t number)
+{
+    char text[96];
+
+    buf_put(b, text, (size_t)snprintf(text, sizeof text, ",\"%s\":%" PRIu64, name, number));
+}
+
+static void member_ms(struct buf *b, const char *name, uint64_t us)
+{
+    char text[96];
+
+    buf_put(b, text,
+            (size_t)snprintf(text, sizeof text, ",\"%s\":%" PRIu64 ".%03u", name, us / 1000, (unsigned)(us % 1000)));
+}
+
+static void put_members(struct buf *b, const struct client *c, const struct server *s, const struct expect *e)
+{
+    const char *application = c->vars == NULL ? NULL : vars_get(c->vars, "application_name");
+    char text[320];
+
+    member_text(b, "database", c->db->name);
+    member_text(b, "user", c->user->name);
+    snprintf(text, sizeof text, "%s:%d", c->address, c->port);
+    member_text(b, "client", text);
+    member_text(b, "application_name", application == NULL ? "" : application);
+    server_print_place(s, text, sizeof text);
+    member_text(b, "node", text);
+    member_text(b, "role", routing_on_replica(s) ? "replica" : "primary");
+    member_number(b, "server_pid", s->backend_pid);
+    member_text(b, "kind", statement_kind(e->shape));
+    member_ms(b, "wait_ms", (uint64_t)c->waited_us);
+    member_number(b, "rows", s->run_rows);
+    member_number(b, "bytes", s->run_bytes);
+    member_text(b, "outcome", s->run_failed ? "error" : "ok");
+}
+
+static void log_line(struct client *c, const struct server *s, const struct expect *e, uint64_t run_us,
+                     const char *text)
+{
+    bool json = c->worker->config->opt.log_format == LOG_FORMAT_JSON;
+    struct buf members = {0};
+    char name[200];
+
+    client_name(c, name, sizeof name);
+    if (!json) {
+        log_info("%s slow query: %" PRIu64 ".%03u ms: %s", name, run_us / 1000, (unsigned)(run_us % 1000), text);
+        return;
+    }
+    put_members(&members, c, s, e);
+    member_ms(&members, "run_ms", run_us);
+    member_text(&members, "statement", text);
+    buf_put_u8(&members, '\0');
+    log_write_members(LOG_INFO_, (const char *)buf_head(&members), "slow query");
+    buf_free(&members);
+}
+
+void slow_query_note(struct client *c, const struct server *s, const struct expect *e, uint64_t run_us)
+{
+    char *text = text_of(e);
+
+    log_line(c, s, e, run_us, text);
+    flatten(text);
     pthread_mutex_lock(&lock);
     struct slow_query *q = &ring[noted++ % SLOW_MAX];
     free(q->text);

@@ -14,6 +14,7 @@
 
 #include <strings.h>
 
+#define LITERAL_MAX (8 * KIB) /* of a text as it was sent, what is kept */
 #define SHAPE_BYTES (8 * KIB) /* what a shape may take on the average: tree, text and figures */
 
 /* --- reading --- */
@@ -212,10 +213,12 @@ struct shape *statement_of_text(struct client *c, const struct stmt_text *text)
 
 /* --- counting --- */
 
-void statement_sent(struct client *c, struct server *s, struct shape *shape)
+void statement_sent(struct client *c, struct server *s, struct shape *shape, const char *sql)
 {
     struct expect *last = expect_at(&s->expects, s->expects.count - 1);
 
+    if (UNLIKELY(c->worker->config->opt.log_statement_text) && sql != NULL)
+        last->literal = mem_strndup(sql, LITERAL_MAX);
     c->writes = c->writes || routing_of_shape(c, shape).writes;
     if (shape == NULL)
         return;
@@ -229,6 +232,7 @@ void statement_release(struct worker *w, const struct expect *e)
 {
     if (e->shape != NULL)
         cache_release(&w->statements.cache, e->shape);
+    free(e->literal);
 }
 
 static unsigned run_class(uint64_t us)
@@ -309,7 +313,7 @@ void statement_done(struct client *c, struct server *s, const struct expect *e)
         usec_t limit = (usec_t)c->worker->config->opt.slow_query_ms * USEC_PER_MSEC;
         count_run(c, s, reading_of(e->shape), us);
         if (UNLIKELY(limit > 0 && (usec_t)us >= limit))
-            slow_query_note(c, e->shape, us);
+            slow_query_note(c, s, e, us);
     }
     c->waited_us = 0;
     s->run_rows = s->run_bytes = 0;
@@ -324,7 +328,7 @@ void statement_failed(struct client *c, struct server *s, const char *sqlstate)
         const struct expect *e = expect_at(&s->expects, i);
         if (e->shape != NULL) {
             s->run_failed = true;
-            reading_of(e->shape)->f.timeouts += strcmp(sqlstate, "57014") == 0;
+            reading_of(e->shape)->f.timeouts += !c->cancelling.asked && strcmp(sqlstate, "57014") == 0;
             if (e->type == EXPECT_EXECUTE)
                 statement_done(c, s, e);
             return;
@@ -332,6 +336,13 @@ void statement_failed(struct client *c, struct server *s, const char *sqlstate)
         if (expect_ends(e))
             return;
     }
+}
+
+const char *statement_kind(const struct shape *s)
+{
+    const struct stmt_list *list = reading_of(s)->list;
+
+    return list == NULL ? "" : stmt_kind_name(list->stmts[0]->kind);
 }
 
 void statement_lost(struct client *c, struct server *s, bool timed_out)

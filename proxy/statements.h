@@ -118,9 +118,10 @@ static inline bool shape_may(const struct shape *s, uint32_t effects)
     return s == NULL || (reading_of(s)->effects & effects) != 0;
 }
 
-/* The entry that was pushed last on s is a run of this shape (NULL: of one that is not known). */
-void statement_sent(struct client *c, struct server *s, struct shape *shape);
-/* An entry is popped or dropped: its shape is let go. */
+/* The entry that was pushed last on s is a run of this shape (NULL: of one that is not known), with this text (NULL:
+ * not known). */
+void statement_sent(struct client *c, struct server *s, struct shape *shape, const char *sql);
+/* An entry is popped or dropped: its shape and text are let go. */
 void statement_release(struct worker *w, const struct expect *e);
 /* The head of what s owes to c has been answered: a run is over. */
 void statement_done(struct client *c, struct server *s, const struct expect *e);
@@ -132,6 +133,9 @@ void statement_lost(struct client *c, struct server *s, bool timed_out);
 void statement_rerun(struct server *s);
 
 /* --- the console --- */
+
+/* What the first statement of a shape is, in words; "" where nobody has read it. */
+const char *statement_kind(const struct shape *s);
 
 /* The time under which a share (0 to 1) of all lie, in microseconds; what the spread has not counted took none. Pure.
  */

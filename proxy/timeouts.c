@@ -3,7 +3,7 @@
  * for a server, logins and last words.
  * Thread: worker.
  */
-#include "proxy/cancel.h"
+#include "proxy/active.h"
 #include "proxy/fate.h"
 #include "proxy/routing.h"
 
@@ -33,21 +33,20 @@ static bool is_over(usec_t limit, usec_t since, usec_t now)
 
 /* The server does not even answer a cancel: it is closed, and whether the statement has had its effect is unknown; one
  * that a replica ran had none. */
-static void cut_statement(struct client *c)
+static void cut_statement(struct client *c, const char *after)
 {
     struct server *s = c->server;
     bool reads = routing_is_guest(c, s);
 
-    if (c->conn.held)
-        conn_take_back(&c->conn);
+    active_cancel(c);
     snprintf(s->sqlstate, sizeof s->sqlstate, "%s", reads ? "57014" : "08007");
-    snprintf(s->why, sizeof s->why, "server did not end the statement after statement_timeout%s",
+    snprintf(s->why, sizeof s->why, "server did not end the statement after %s%s", after,
              reads ? "" : "; its outcome is unknown");
     stat_add(&worker_stats(c->worker, c->db)->timeout_count, 1);
     c->failed_block = s->tx != 'I';
     session_server_late(c, s);
     s->stuck_message = true;
-    server_close(s, "no answer after statement_timeout and cancel_grace");
+    server_close(s, "no answer within cancel_grace");
 }
 
 /* A statement that its own setting did not stop: cancelled, and if that does not help either, cut off. Whether it has
@@ -61,13 +60,18 @@ static void tick_statement(struct client *c, usec_t now)
     if (limit <= 0 || c->statement_limit == 0 || c->query_at == 0)
         return;
     if (now - c->query_at >= limit + grace) {
-        cut_statement(c);
+        cut_statement(c, "statement_timeout");
         return;
     }
-    if (now - c->query_at >= limit + MIN(grace / 2, USEC_PER_SEC) && !c->cancel_sent) {
-        c->cancel_sent = true;
-        cancel_server(c->worker, c->server);
-    }
+    if (now - c->query_at >= limit + MIN(grace / 2, USEC_PER_SEC))
+        active_cancel(c);
+}
+
+static void tick_running(struct client *c, usec_t now)
+{
+    tick_statement(c, now);
+    if (c->server != NULL && active_tick(c, now))
+        cut_statement(c, "a cancel request");
 }
 
 static void tick_active(struct client *c, usec_t now)
@@ -83,7 +87,7 @@ static void tick_active(struct client *c, usec_t now)
     } else if (is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
         fate_meet(c, FATE_TRANSACTION_TIMEOUT);
     else if (running)
-        tick_statement(c, now);
+        tick_running(c, now);
     else if (s->tx != 'I' && is_over(LIMIT_OF(c, idle_transaction_timeout), c->idle_at, now))
         fate_meet(c, FATE_IDLE_IN_TRANSACTION);
     else if (s->tx == 'I' && is_over(LIMIT_OF(c, client_idle_timeout), c->idle_at, now))

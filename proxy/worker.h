@@ -84,8 +84,9 @@ struct worker {
     struct statements statements;
     struct list cancels; /* cancel requests to servers, under way */
     uint64_t last_batch;
-    uint32_t choices;   /* of replicas, one a batch: whose turn it is */
-    int active_clients; /* atomic: for choosing where a new client goes */
+    uint64_t last_query; /* numbers of SHOW ACTIVE_QUERIES (active.c) */
+    uint32_t choices;    /* of replicas, one a batch: whose turn it is */
+    int active_clients;  /* atomic: for choosing where a new client goes */
     bool suspended;
     bool stopping;
     struct event *tick_event;

@@ -1,5 +1,6 @@
 """SHOW STATEMENTS and SHOW SLOW_QUERIES: what runs is counted once by its shape, whoever and however it is sent."""
 
+import json
 import re
 import threading
 import time
@@ -208,6 +209,46 @@ def test_slow_queries_are_shown_and_logged(sluice):
     assert [row["statement"] for row in s.admin("SHOW SLOW_QUERIES 1")] == ["SELECT pg_sleep(0.1), 'secret'"]
     s.admin("RESET SLOW_QUERIES")
     assert s.admin("SHOW SLOW_QUERIES") == []
+
+
+def json_lines(s):
+    """The log, each line of which must be a JSON object (but for what was written before the format was known)."""
+    return [json.loads(line) for line in s.log().splitlines() if line.startswith("{") or "LOG" not in line]
+
+
+@pytest.mark.parametrize("text", ["plain", 'quo"ted \\ back', "line\nbreak\ttab", "\x01\x1f\x7f",
+                                  "snow \u2603 \U0001f600"])
+def test_slow_queries_as_json(sluice, pg, text):
+    s = sluice(options={"slow_query_ms": 50, "log_format": "json", "log_statement_text": 1})
+    sql = f"SELECT pg_sleep(0.1) AS a /* {text} */"
+    with s.connect(application_name='my "app"', client_encoding="utf8") as c:
+        c.execute(sql, prepare=False)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            c.execute("SELECT 1 / (length(pg_sleep(0.1)::text) * %s)", (0,), prepare=True)
+        pid = c.execute("SELECT pg_backend_pid()").fetchone()[0]
+    slow = [line for line in json_lines(s) if line["message"] == "slow query"]
+    assert len(slow) == 2
+    first, second = slow
+    assert first["statement"] == sql
+    assert (first["database"], first["user"], first["application_name"]) == ("shop", "demo", 'my "app"')
+    assert (first["role"], first["node"], first["server_pid"]) == ("primary", f"127.0.0.1:{pg.port}", pid)
+    assert (first["kind"], first["rows"], first["outcome"], second["outcome"]) == ("SELECT", 1, "ok", "error")
+    assert 100 <= first["run_ms"] < 5000 and first["wait_ms"] >= 0 and first["bytes"] > 0 and first["level"] == "LOG"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["time"])
+    assert second["statement"] == "SELECT 1 / (length(pg_sleep(0.1)::text) * $1)"
+
+
+def test_text_in_no_valid_encoding_is_valid_json(sluice):
+    """LATIN1 text, and text that is cut within a character."""
+    s = sluice(options={"slow_query_ms": 50, "log_statement_text": 1})
+    s.admin("SET log_format = json")
+    with s.connect(client_encoding="latin1") as c:
+        c.execute("SELECT pg_sleep(0.1), 'caf\u00e9'", prepare=False)
+    with s.connect(client_encoding="utf8") as c:
+        c.execute("SELECT pg_sleep(0.1), '" + "\u2603" * 3000 + "'", prepare=False)
+    latin, cut = [line["statement"] for line in json_lines(s) if line["message"] == "slow query"]
+    assert latin == "SELECT pg_sleep(0.1), 'caf\ufffd'"
+    assert cut.startswith("SELECT pg_sleep(0.1), '" + "\u2603" * 1300) and cut.strip("\ufffd").endswith("\u2603")
 
 
 def test_nothing_is_read_where_that_is_switched_off(sluice):

@@ -45,6 +45,9 @@ static void commands_are_understood(void **state)
         {"RECONNECT", ADMIN_RECONNECT, NULL, NULL},
         {"KILL shop", ADMIN_KILL, "shop", NULL},
         {"KILL_CLIENT 1234", ADMIN_KILL_CLIENT, "1234", NULL},
+        {"KILL_QUERY 77;", ADMIN_KILL_QUERY, "77", NULL},
+        {"kill_queries longer than '30 min'", ADMIN_KILL_QUERIES, "30 min", NULL},
+        {"KILL_QUERIES LONGER THAN 5s;", ADMIN_KILL_QUERIES, "5s", NULL},
         {"SUSPEND", ADMIN_SUSPEND, NULL, NULL},
         {"SHUTDOWN wait_for_clients", ADMIN_SHUTDOWN, "wait_for_clients", NULL},
         {"WAIT_CLOSE shop", ADMIN_WAIT_CLOSE, "shop", NULL},
@@ -253,7 +256,7 @@ static void columns_that_are_counted_are_not_appended_to(void **state)
     assert_int_equal(show_find("config")->column_count, 4);
 }
 
-#define OWN_VIEWS 4 /* NODES, PINS, STATEMENTS, SLOW_QUERIES: PgBouncer has none such */
+#define OWN_VIEWS 5 /* NODES, PINS, STATEMENTS, SLOW_QUERIES, ACTIVE_QUERIES: PgBouncer has none such */
 
 static void columns_have_names_of_their_own(void **state)
 {

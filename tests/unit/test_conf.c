@@ -2,6 +2,7 @@
  * test_conf.c: options by name, snapshots, the documents made from the option table, the log.
  * Thread: main.
  */
+#include "conf/json.h"
 #include "tests/unit/conf_files.h"
 
 static void expect_shown(const struct options *o, const char *name, const char *wanted)
@@ -341,6 +342,53 @@ static void test_log_long_line(void **state)
     free(text);
 }
 
+static void test_log_json_line(void **state)
+{
+    (void)state;
+    free(log_take());
+    log_as_json(true);
+    log_info("user \"%s\"\nforged", "a\x80nna");
+    log_write_members(LOG_WARN_, ",\"n\":7", "%s", "");
+    log_as_json(false);
+    char *logged = log_take();
+    char *second = strchr(logged, '\n') + 1;
+    assert_non_null(strstr(logged, "\"level\":\"LOG\",\"message\":\"user \\\"a\\ufffdnna\\\"\\nforged\"}\n"));
+    assert_int_equal(strncmp(logged, "{\"time\":\"20", 11), 0);
+    assert_non_null(strstr(second, "\"level\":\"WARNING\",\"message\":\"\",\"n\":7}\n"));
+    free(logged);
+}
+
+static void test_json_strings(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        const char *json;
+    } cases[] = {
+        {"", 0, "\"\""},
+        {"a\"b\\c/", 6, "\"a\\\"b\\\\c/\""},
+        {"\0\1\b\t\n\f\r\x1f\x7f", 9, "\"\\u0000\\u0001\\b\\t\\n\\f\\r\\u001f\\u007f\""},
+        {"\xc3\xa9\xe2\x98\x83\xf0\x9f\x98\x80", 9, "\"\xc3\xa9\xe2\x98\x83\xf0\x9f\x98\x80\""},
+        {"\xc3", 1, "\"\\ufffd\""},                                                                   /* cut */
+        {"\xc0\xaf", 2, "\"\\ufffd\\ufffd\""},                                                        /* too long */
+        {"\xe0\x80\xaf\xf0\x80\x80\x80", 7, "\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\""}, /* too long */
+        {"\xed\xa0\x80", 3, "\"\\ufffd\\ufffd\\ufffd\""},                                             /* a surrogate */
+        {"\xf4\x90\x80\x80", 4, "\"\\ufffd\\ufffd\\ufffd\\ufffd\""}, /* past U+10FFFF */
+        {"\xff"
+         "a",
+         2, "\"\\ufffda\""},
+    };
+    char out[200];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(json_string(cases[i].text, cases[i].len, out, sizeof out), strlen(cases[i].json));
+        assert_string_equal(out, cases[i].json);
+    }
+    assert_int_equal(json_string("abcdef", 6, out, 4), 8);
+    assert_string_equal(out, "\"ab");
+}
+
 static void test_log_verbosity(void **state)
 {
     (void)state;
@@ -392,6 +440,8 @@ int main(void)
         cmocka_unit_test(test_documents_name_every_option),
         cmocka_unit_test(test_log_line),
         cmocka_unit_test(test_log_long_line),
+        cmocka_unit_test(test_log_json_line),
+        cmocka_unit_test(test_json_strings),
         cmocka_unit_test(test_log_verbosity),
         cmocka_unit_test(test_log_reopen),
     };
