@@ -150,4 +150,10 @@ void conn_watch_on(struct conn_watch *w);
 void conn_watch_off(struct conn_watch *w);
 void conn_watch_free(struct conn_watch *w);
 
+/* All that was ever given to be sent, whether it has gone or waits. */
+static inline uint64_t conn_given(const struct conn *c)
+{
+    return c->sent_bytes + buf_used(&c->out);
+}
+
 #endif

@@ -46,6 +46,7 @@ enum expect_effect {
     EFFECT_UNNAMED,       /* arg: struct unnamed_stmt, counted: the client's unnamed statement now; NULL: it has none */
     EFFECT_SETTINGS,      /* settings that went ahead of a batch */
     EFFECT_FAILED_BLOCK,  /* a transaction block that is to fail: its error is nobody's */
+    EFFECT_BEGIN,         /* the transaction that its client has begun before, ahead of its first statement */
     EFFECT_RESET,         /* arg: names of settings that a client has RESET ("all"), each with its NUL, then an empty
                              one; malloc'ed */
     EFFECT_FORGETS,       /* the client's statements may go away: what names one waits */

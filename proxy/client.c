@@ -58,6 +58,7 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
     list_init(&c->waiter.node);
     list_init(&c->run_node);
     list_init(&c->fresh_node);
+    list_init(&c->deferred.node);
     list_init(&c->node);
     c->horizon = c->last_answer = cluster_sample_now(); /* what others wrote before it came, it sees */
     c->last_node = -1;
@@ -106,6 +107,7 @@ static void let_go(struct client *c)
 {
     pool_abandon(&c->waiter);
     list_del(&c->fresh_node);
+    list_del(&c->deferred.node);
     session_detach(c);
 }
 
@@ -232,9 +234,18 @@ static void count_received(struct client *c, size_t len)
         stat_add(&worker_stats(c->worker, c->db)->received, len);
 }
 
+void client_count_sent(struct client *c, uint64_t before)
+{
+    uint64_t now = conn_given(&c->conn);
+
+    if (now > before || c->state <= CLIENT_ACTIVE) /* else it has ended, and what it had not taken is gone */
+        stat_add(&worker_stats(c->worker, c->db)->sent, now - before);
+}
+
 static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
 {
     struct client *c = CONTAINER_OF(conn, struct client, conn);
+    uint64_t before = conn_given(conn);
     size_t used;
 
     switch (c->state) {
@@ -243,6 +254,7 @@ static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
     case CLIENT_ACTIVE:
         used = session_input(c, p, len);
         count_received(c, used);
+        client_count_sent(c, before);
         return used;
     case CLIENT_CONSOLE:
         return console_input(c, p, len);

@@ -8,6 +8,7 @@
 #include "parser/msgin.h"
 #include "parser/msgout.h"
 #include "pool/traces.h"
+#include "proxy/defer.h"
 #include "proxy/rules.h"
 #include "proxy/worker.h"
 
@@ -80,6 +81,8 @@ struct client {
     uint64_t last_answer;   /* ... when any server did */
     int last_node;          /* the replica that it read from last; -1: the primary */
 
+    struct deferred deferred; /* its transaction, while no server knows of it */
+
     /* the batch that is being read from it */
     size_t stream_left; /* bytes of a long message that are still to be passed on */
     bool stream_drop;   /* ... or to be dropped */
@@ -126,6 +129,8 @@ static inline struct client *client_of_waiter(struct waiter *w)
 struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *peer, char *address, int port,
                           bool admin_port);
 void client_move(struct client *c, enum client_state to);
+/* Counts what it was given since conn_given said so much; an answer that was held may be taken back again. */
+void client_count_sent(struct client *c, uint64_t before);
 /* To be gone on with in this turn. */
 void client_wake(struct client *c);
 /* Ends it: an ErrorResponse FATAL, then the connection; what it held is given back. For fate.c, which knows the words.

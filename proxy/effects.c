@@ -139,6 +139,10 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_CLEANUP:
     case EFFECT_CARRIED:
         break;
+    case EFFECT_BEGIN:
+        if (done)
+            defer_sent(s, e);
+        break;
     case EFFECT_FORGETS:
         if (c != NULL)
             client_wake(c);

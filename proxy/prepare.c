@@ -390,6 +390,12 @@ static struct unnamed_stmt *unnamed_new(const void *body, size_t len)
     return u;
 }
 
+void prepare_unnamed_take(struct client *c, struct span parse)
+{
+    unnamed_stmt_set(&c->unnamed, unnamed_new(parse.ptr, parse.len));
+    unnamed_stmt_set(&c->unnamed_told, c->unnamed);
+}
+
 static enum send_result parse_unnamed(const struct sending *m, const struct msg_parse *parse)
 {
     struct client *c = m->c;

@@ -393,8 +393,10 @@ static enum verdict settings_failed(struct relay *r, const struct msg_error *e)
 {
     struct server *s = r->s;
 
-    if (strcmp(e->sqlstate, "57014") == 0 && r->c->state == CLIENT_ACTIVE)
+    if (strcmp(e->sqlstate, "57014") == 0 && r->c->state == CLIENT_ACTIVE) {
+        r->c->failed_block = r->c->failed_block || defer_is_known(s);
         return on_fatal(r, e);
+    }
     run_flush(r);
     s->close_needed = true;
     login_settings(r->c, s, e);
@@ -412,6 +414,11 @@ static enum verdict on_error(struct relay *r, struct span body)
         return on_fatal(r, &e);
 
     struct expect *head = expect_head(&s->expects);
+    if (UNLIKELY(head != NULL && head->effect == EFFECT_BEGIN && r->c != NULL)) {
+        run_flush(r);
+        defer_refused(r->c, s, &e);
+        return RELAY_GONE;
+    }
     bool again = run_on_primary(r, &e) || run_again(r, &e);
     bool forward = !again && error_is_clients(r, head);
 

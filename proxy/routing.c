@@ -51,6 +51,24 @@ static struct route verdict_of(struct client *c, const struct reading *reading, 
     return v->route;
 }
 
+static bool is_refused(const struct client *c, const struct reading *r)
+{
+    return r->verdict.generation == generation_of(c) && routing_has_learnt(r);
+}
+
+/* Of the first statement in a READ ONLY transaction. Once a transaction it may be asked anew. */
+static struct route route_in_block(struct client *c, const struct reading *r)
+{
+    struct route_facts facts = {
+        .hint = r->hint, .in_block = true, .function = function_of, .relation = relation_of, .arg = c};
+
+    if (is_refused(c, r))
+        return r->verdict.route;
+    if (facts.hint == HINT_NONE)
+        facts.hint = rules_of(c)->hint;
+    return route_of(r->list, &facts);
+}
+
 /* A comment says more of a statement than its session does. */
 struct route routing_of_shape(struct client *c, const struct shape *shape)
 {
@@ -61,6 +79,8 @@ struct route routing_of_shape(struct client *c, const struct shape *shape)
     r = reading_of(shape);
     if (r->list == NULL)
         return primary(r->why_not, true);
+    if (UNLIKELY(defer_is_open(c)))
+        return route_in_block(c, r);
     enum route_hint asked = r->hint == HINT_NONE ? rules_of(c)->hint : HINT_NONE;
     if (asked == HINT_REPLICA)
         return verdict_of(c, r, &r->eased, asked);
@@ -161,10 +181,16 @@ static bool batch_reads(struct client *c, const uint8_t *batch, size_t extent)
 
 /* --- what the session demands --- */
 
+static const char *rules_say_so(struct client *c)
+{
+    return defer_is_open(c) ? rules_bar_block(rules_of(c), &c->deferred.modes, c->deferred.hint)
+                            : rules_bar(rules_of(c));
+}
+
 static bool may_use_replica(struct client *c, const struct cluster *cluster, uint8_t last)
 {
     return !c->to_primary && c->mode == POOL_TRANSACTION && !c->replication && c->pins == 0 && !c->failed_block &&
-           (last == 'Q' || last == 'S') && cluster_watched(cluster) && rules_bar(rules_of(c)) == NULL;
+           (last == 'Q' || last == 'S') && cluster_watched(cluster) && rules_say_so(c) == NULL;
 }
 
 /* --- who is fresh enough --- */
@@ -200,13 +226,11 @@ bool routing_shows_enough(struct client *c, const struct server *s)
 
 const char *routing_bar(struct client *c)
 {
-    const struct rules *rules = rules_of(c);
-
     if (!cluster_watched(limits_cluster(c->target)))
         return "there are no replicas";
     if (c->mode != POOL_TRANSACTION)
         return "replicas are for transaction pooling";
-    return rules_bar(rules);
+    return rules_say_so(c);
 }
 
 int routing_node(struct client *c)

@@ -71,6 +71,25 @@ const char *rules_bar(const struct rules *r)
     return r->serializable ? "transactions of the session are serializable" : NULL;
 }
 
+const char *rules_bar_block(const struct rules *r, const struct stmt_modes *modes, enum route_hint hint)
+{
+    bool reads = modes->access == ACCESS_UNSAID ? r->reads_only : modes->access == ACCESS_READ_ONLY;
+    bool serializable =
+        modes->isolation == ISOLATION_UNSAID ? r->serializable : modes->isolation == ISOLATION_SERIALIZABLE;
+
+    if (!reads)
+        return "is in a transaction that may write";
+    if (serializable)
+        return "is in a transaction that is serializable";
+    if (r->read_only != READ_ONLY_REPLICA)
+        return "is in a transaction, and read_only_transactions is primary";
+    if (r->routing == READ_ROUTING_PRIMARY)
+        return "read_routing says so";
+    if (hint == HINT_NONE)
+        hint = r->hint;
+    return hint == HINT_PRIMARY ? "a hint of its transaction says so" : NULL;
+}
+
 /* A list's "schema.name" speaks of calls with that schema; of those without one, too, where `any` is true. */
 static bool is_listed(const char *list, const char *schema, const char *name, bool any)
 {

@@ -36,8 +36,10 @@ void rules_of_database(struct rules *r, const struct config *config, const struc
                        const struct config_user *u);
 void rules_free(struct rules *r);
 
-/* Why they let nothing go to a replica; NULL: they do not say so. */
+/* Why they let no statement outside a transaction go to a replica; NULL: they do not say so. */
 const char *rules_bar(const struct rules *r);
+/* The same of a transaction that begins with these modes and this hint. */
+const char *rules_bar_block(const struct rules *r, const struct stmt_modes *modes, enum route_hint hint);
 
 /* What read_functions and write_functions say of a call; UNKNOWN: nothing. schema may be NULL. */
 enum route_function rules_function(const struct rules *r, const char *schema, const char *name);

@@ -10,6 +10,7 @@
 #include "proxy/active.h"
 #include "proxy/ask.h"
 #include "proxy/carry.h"
+#include "proxy/guest.h"
 #include "proxy/refusal.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
@@ -162,8 +163,15 @@ static bool may_follow(const struct client *c, const struct server *s)
            (s->pool->waiting_count == 0 && limits_oldest_foreign(s->pool->target, c->worker->index, &(int){0}) == 0);
 }
 
+static bool carries(const struct client *c, const struct server *s)
+{
+    const struct sending m = {.c = (struct client *)(uintptr_t)c, .s = (struct server *)(uintptr_t)s};
+
+    return carry_may(&m);
+}
+
 /* The first message of a batch. False: not yet. */
-static bool begin_batch(struct client *c, struct server *s)
+static bool begin_batch(struct client *c, struct server *s, uint8_t type)
 {
     bool idle = expect_empty(&s->expects);
 
@@ -171,7 +179,7 @@ static bool begin_batch(struct client *c, struct server *s)
         return false;
     if (idle && s->cancels_open > 0)
         return false; /* it is for the statement before: it must not hit this one */
-    c->quiet = false;
+    c->quiet = c->deferred.ended = false;
     if (idle) {
         s->replied = false;
         c->query_at = c->idle_at = c->worker->loop.now;
@@ -183,6 +191,14 @@ static bool begin_batch(struct client *c, struct server *s)
         }
         if (UNLIKELY(c->failed_block))
             send_failed_block(c, s);
+        if (UNLIKELY(defer_is_open(c))) {
+            defer_send(c, s);
+            /* Ahead of a Query something may be sent that ends by a Sync: it would end the skipping, too. */
+            if (type == 'Q' && carries(c, s)) {
+                msg_empty(&s->conn.out, 'H');
+                return false;
+            }
+        }
     } else {
         buf_free(&c->replay); /* with another behind it, the earlier one can no longer be run again */
     }
@@ -298,8 +314,24 @@ static void send_copy_end(const struct sending *m)
     relay_fakes(s);
 }
 
+/* What a transaction on a replica cannot do: a Query and a function call end by themselves. */
+static enum send_result refuse(const struct sending *m, const char *why)
+{
+    bool ends = m->f->type == 'Q' || m->f->type == 'F';
+
+    refusal_send(m, refusal_new("0A000", why, GUEST_HINT), !ends);
+    m->c->in_batch = m->c->in_batch && !ends;
+    if (m->f->type == 'Q')
+        unnamed_stmt_set(&m->c->unnamed, NULL); /* as by any Query */
+    return SEND_OK;
+}
+
 static enum send_result translate(const struct sending *m)
 {
+    const char *why = UNLIKELY(routing_is_guest(m->c, m->s)) ? guest_refuses(m) : NULL;
+
+    if (UNLIKELY(why != NULL))
+        return refuse(m, why);
     switch (m->f->type) {
     case 'Q':
         return send_query(m);
@@ -362,7 +394,7 @@ enum send_result send_message(struct client *c, const struct frame *f, const uin
         c->stream_left = f->total - have;
         return SEND_OK;
     }
-    if (begins ? !begin_batch(c, c->server) : must_wait_for_cancel(c, f->type))
+    if (begins ? !begin_batch(c, c->server, f->type) : must_wait_for_cancel(c, f->type))
         return SEND_WAIT;
     if (begins)
         c->in_batch = true;

@@ -41,6 +41,8 @@ char *sending_resets(const char *sql);
 
 /* Puts `to` (NULL: none) in the place of what *at holds. */
 void unnamed_stmt_set(struct unnamed_stmt **at, struct unnamed_stmt *to);
+/* The client's unnamed statement is what this Parse says, and it was told so. */
+void prepare_unnamed_take(struct client *c, struct span parse);
 /* After an error of the server: the unnamed statement is the last one that is still to be answered for, or what was
  * told. */
 void prepare_unnamed_failed(struct client *c, struct server *s);

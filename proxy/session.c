@@ -17,6 +17,7 @@
 #include "proxy/cancel.h"
 #include "proxy/explain.h"
 #include "proxy/fate.h"
+#include "proxy/guest.h"
 #include "proxy/routing.h"
 
 enum step { GO_ON, ANSWERED, WAIT, DOOMED };
@@ -70,7 +71,7 @@ static size_t batch_extent(const struct client *c, const struct work *k, uint8_t
 /* What ReadyForQuery says of a client that holds no server. */
 static char block_status(const struct client *c)
 {
-    return c->failed_block ? 'E' : 'I';
+    return c->failed_block ? 'E' : defer_is_open(c) ? 'T' : 'I';
 }
 
 /* The message at the head goes nowhere, nor does the rest of it that is still to come. */
@@ -132,7 +133,7 @@ static enum step answer_explain(struct client *c, struct work *k, const char *sq
         return GO_ON;
     if (c->server != NULL && !expect_empty(&c->server->expects))
         return WAIT;
-    explain_answer(c, sql, c->server == NULL ? 'I' : c->server->tx);
+    explain_answer(c, sql, c->server == NULL ? block_status(c) : c->server->tx);
     consume(k, k->have);
     return ANSWERED;
 }
@@ -140,11 +141,29 @@ static enum step answer_explain(struct client *c, struct work *k, const char *sq
 static enum step answer_query(struct client *c, struct work *k)
 {
     const char *text = (const char *)k->at + FRAME_HEADER;
-    const char *sql = NULL;
 
-    if (k->have == k->f.total && k->have > FRAME_HEADER && k->at[k->have - 1] == '\0' && (*text | 32) == 'e')
-        sql = explain_statement(text);
-    return sql == NULL || c->in_batch ? GO_ON : answer_explain(c, k, sql);
+    if (k->have < k->f.total || k->have == FRAME_HEADER || k->at[k->have - 1] != '\0' || c->in_batch)
+        return GO_ON;
+    const char *explained = explain_statement(text);
+    if (UNLIKELY(explained != NULL))
+        return answer_explain(c, k, explained);
+    if (c->server != NULL && c->asking != 0 && defer_begins(text))
+        return WAIT; /* the server is free as soon as it has answered us */
+    if (c->server != NULL || !defer_query(c, text))
+        return GO_ON;
+    consume(k, k->have);
+    return ANSWERED;
+}
+
+/* The head of a batch that begins a transaction, or ends one, of which no server knows. */
+static enum step answer_batch(struct client *c, struct work *k)
+{
+    if (c->server != NULL || k->have < k->f.total ||
+        !defer_glance(c, k->f.type, span_of(k->at + FRAME_HEADER, k->have - FRAME_HEADER)))
+        return GO_ON;
+    size_t used = defer_batch(c, k->at, k->left);
+    consume(k, used);
+    return used == 0 ? GO_ON : ANSWERED;
 }
 
 /* Messages that need no server. */
@@ -155,6 +174,9 @@ static enum step answer_here(struct client *c, struct work *k)
         return terminate(c, k);
     case 'Q':
         return answer_query(c, k);
+    case 'P':
+    case 'B':
+        return answer_batch(c, k);
     case 'S':
         if (c->server != NULL)
             return GO_ON;
@@ -284,7 +306,7 @@ static void keep_for_replay(struct client *c, const struct work *k)
     size_t extent;
     uint8_t last;
 
-    if ((k->f.type != 'B' && k->f.type != 'P') || c->in_batch || c->server->tx != 'I' ||
+    if ((k->f.type != 'B' && k->f.type != 'P') || c->in_batch || c->server->tx != 'I' || defer_is_open(c) ||
         !expect_empty(&c->server->expects))
         return;
     extent = batch_extent(c, k, &last);
@@ -300,7 +322,7 @@ static void keep_for_primary(struct client *c, const struct work *k)
 {
     uint8_t last;
 
-    if (!routing_is_guest(c, c->server) || c->in_batch || buf_used(&c->again) > 0)
+    if (!routing_is_guest(c, c->server) || c->in_batch || c->server->tx != 'I' || buf_used(&c->again) > 0)
         return;
     buf_put(&c->again, k->at, batch_extent(c, k, &last));
     conn_hold(&c->conn);
@@ -309,13 +331,42 @@ static void keep_for_primary(struct client *c, const struct work *k)
 /* A replica's server that logged in after the sample may show less than that: the primary it is. */
 static bool is_stale_guest(struct client *c, const struct server *s)
 {
-    return routing_is_guest(c, s) && !c->in_batch && buf_used(&c->again) == 0 && !routing_shows_enough(c, s);
+    return routing_is_guest(c, s) && !c->in_batch && s->tx == 'I' && buf_used(&c->again) == 0 &&
+           !routing_shows_enough(c, s);
+}
+
+/* A Query that ends the transaction on a replica and goes on: the primary runs it, in a transaction of the same modes
+ * that has done nothing. */
+static bool moves_on(struct client *c, const struct work *k)
+{
+    return routing_is_guest(c, c->server) && c->server->tx != 'I' && !c->in_batch &&
+           expect_empty(&c->server->expects) && k->f.type == 'Q' && k->have == k->f.total &&
+           guest_moves(c, (const char *)k->at + FRAME_HEADER, k->have - FRAME_HEADER);
+}
+
+/* The replica's transaction is ended by us; what it has left there is asked for as ever, and then the batch goes on. */
+static enum step move_on(struct client *c)
+{
+    struct server *s = c->server;
+
+    if (s->tx == 'T')
+        defer_restore(c);
+    else
+        c->failed_block = true;
+    msg_query(&s->conn.out, "COMMIT");
+    conn_touch(&s->conn);
+    s->unnamed_asked = 0;
+    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CARRIED, c->id, NULL);
+    c->to_primary = true;
+    return WAIT;
 }
 
 static enum step send_on(struct client *c, struct work *k)
 {
     struct server *s = c->server;
 
+    if (UNLIKELY(moves_on(c, k)))
+        return move_on(c);
     if (is_stale_guest(c, s)) {
         give_back(c);
         c->to_primary = true;
@@ -370,7 +421,8 @@ void session_attached(struct client *c, struct server *s)
     usec_t now = c->worker->loop.now;
 
     c->server = s;
-    c->xact_at = 0;
+    if (!defer_is_open(c))
+        c->xact_at = 0;
     client_move(c, CLIENT_ACTIVE);
     stat_add(&st->server_assignment_count, 1);
     c->waited_us = now - c->waiter.since;
@@ -451,6 +503,8 @@ static void try_primary(struct client *c)
 {
     if (c->conn.held)
         conn_take_back(&c->conn);
+    if (c->deferred.on_trial)
+        defer_restore(c);
     c->again_on = false;
     c->to_primary = true;
     buf_put_front(&c->conn.in, buf_head(&c->again), buf_used(&c->again));
@@ -461,7 +515,7 @@ static void try_primary(struct client *c)
 
 static void leave_replica(struct client *c)
 {
-    if (c->server->tx == 'I') {
+    if (c->server->tx == 'I' && c->pins == 0) {
         give_back(c);
     } else { /* the settings ahead of the batch were refused */
         session_detach(c);
@@ -500,6 +554,7 @@ void session_settled(struct client *c, struct server *s)
         return;
     }
     buf_free(&c->again);
+    c->deferred.on_trial = false;
     if (c->replaying) {
         if (expect_empty(&s->expects))
             rerun(c);
@@ -555,6 +610,7 @@ void session_refused(struct client *c, const struct refusal *why)
         return;
     }
     fate_meet_as(c, FATE_NO_SERVER, why->sqlstate, why->message);
+    defer_fail(c);
     c->drop_batch = true;
     client_wake(c);
 }
@@ -564,6 +620,7 @@ void session_cancelled(struct client *c)
     pool_abandon(&c->waiter);
     client_move(c, CLIENT_IDLE);
     fate_meet(c, FATE_CANCELLED_WAIT);
+    defer_fail(c);
     c->drop_batch = true;
     client_wake(c);
 }
@@ -616,8 +673,8 @@ static void lose_server(struct client *c, struct server *s, bool timed_out)
         client_drop(c, "server was lost in the middle of a message"); /* no error could be told apart from data */
         return;
     }
-    if ((s->tx != 'I' && !c->failed_block) || c->mode == POOL_SESSION || c->pins != 0 || (c->asking & TRACE_CERTAIN) ||
-        c->replication) {
+    if ((defer_is_known(s) && !c->failed_block) || c->mode == POOL_SESSION || c->pins != 0 ||
+        (c->asking & TRACE_CERTAIN) || c->replication) {
         fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
         return;
     }

@@ -228,6 +228,14 @@ void statement_sent(struct client *c, struct server *s, struct shape *shape, con
         s->run_at = c->worker->loop.now;
 }
 
+void statement_answered(const struct client *c, struct shape *shape)
+{
+    struct statement_figures *f = &reading_of(shape)->f;
+
+    f->calls++;
+    f->last_at = c->worker->loop.now;
+}
+
 void statement_release(struct worker *w, const struct expect *e)
 {
     if (e->shape != NULL)

@@ -121,6 +121,8 @@ static inline bool shape_may(const struct shape *s, uint32_t effects)
 /* The entry that was pushed last on s is a run of this shape (NULL: of one that is not known), with this text (NULL:
  * not known). */
 void statement_sent(struct client *c, struct server *s, struct shape *shape, const char *sql);
+/* A statement of this shape was answered without a server. */
+void statement_answered(const struct client *c, struct shape *shape);
 /* An entry is popped or dropped: its shape and text are let go. */
 void statement_release(struct worker *w, const struct expect *e);
 /* The head of what s owes to c has been answered: a run is over. */

@@ -43,7 +43,7 @@ static void cut_statement(struct client *c, const char *after)
     snprintf(s->why, sizeof s->why, "server did not end the statement after %s%s", after,
              reads ? "" : "; its outcome is unknown");
     stat_add(&worker_stats(c->worker, c->db)->timeout_count, 1);
-    c->failed_block = s->tx != 'I';
+    c->failed_block = defer_is_known(s);
     session_server_late(c, s);
     s->stuck_message = true;
     server_close(s, "no answer within cancel_grace");
@@ -92,6 +92,26 @@ static void tick_active(struct client *c, usec_t now)
         fate_meet(c, FATE_IDLE_IN_TRANSACTION);
     else if (s->tx == 'I' && is_over(LIMIT_OF(c, client_idle_timeout), c->idle_at, now))
         fate_meet(c, FATE_IDLE_CLIENT);
+}
+
+/* A session's own limit, which a server would hold it to. */
+static usec_t own_limit(const struct client *c, const char *setting)
+{
+    const char *text = vars_get(c->vars, setting);
+
+    return text == NULL ? 0 : MAX(vars_time_usec(text), 0);
+}
+
+/* In a transaction that no server knows yet. */
+static void tick_deferred(struct client *c, usec_t now)
+{
+    if (c->state != CLIENT_IDLE)
+        return;
+    if (is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
+        fate_meet(c, FATE_TRANSACTION_TIMEOUT);
+    else if (is_over(LIMIT_OF(c, idle_transaction_timeout), c->idle_at, now) ||
+             is_over(own_limit(c, "idle_in_transaction_session_timeout"), c->idle_at, now))
+        fate_meet(c, FATE_IDLE_IN_TRANSACTION);
 }
 
 static usec_t wait_limit(const struct client *c)
@@ -148,7 +168,8 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
             break;
         case CLIENT_IDLE:
         case CLIENT_CONSOLE:
-            if (is_over(state == CLIENT_IDLE ? LIMIT_OF(c, client_idle_timeout) : 0, c->state_since, now))
+            if (state == CLIENT_IDLE && !defer_is_open(c) &&
+                is_over(LIMIT_OF(c, client_idle_timeout), c->state_since, now))
                 fate_meet(c, FATE_IDLE_CLIENT);
             break;
         case CLIENT_LINGER:
@@ -171,6 +192,8 @@ void timeouts_tick(struct worker *w)
     usec_t now = w->loop.now;
 
     routing_news(w, NULL);
+    LIST_FOR_EACH_SAFE (it, &w->deferred)
+        tick_deferred(LIST_ENTRY(it, struct client, deferred.node), now);
     for (int state = 0; state < CLIENT_DEAD; state++)
         if (state != CLIENT_IDLE || w->config->opt.client_idle_timeout > 0 || w->config->user_count > 0)
             tick_state(w, (enum client_state)state, now);

@@ -193,18 +193,15 @@ static void hook_refused(struct waiter *wt, const struct refusal *why)
         session_refused(c, why);
 }
 
-/* Bytes that come from a server while a client holds it are on their way to that client, but for answers to questions
- * of our own. */
 static size_t hook_input(struct server *s, const uint8_t *p, size_t len)
 {
-    struct worker *w = CONTAINER_OF(s->pool->set, struct worker, pools);
-    const struct expect *head = expect_head(&s->expects);
-    bool ours = s->owner == NULL || (head != NULL && head->effect == EFFECT_ASK);
-    struct database_state *db = ours ? NULL : s->pool->target->db; /* the answer may free the server */
+    struct client *c = s->owner == NULL ? NULL : client_of_waiter(s->owner);
+    bool at_work = c != NULL && c->state == CLIENT_ACTIVE;
+    uint64_t before = at_work ? conn_given(&c->conn) : 0;
     size_t used = relay_input(s, p, len);
 
-    if (db != NULL)
-        stat_add(&worker_stats(w, db)->sent, used);
+    if (at_work)
+        client_count_sent(c, before);
     return used;
 }
 
@@ -336,6 +333,7 @@ static void worker_init(struct worker *w, int index, struct config *c)
     list_init(&w->runnable);
     list_init(&w->cancels);
     list_init(&w->unfresh);
+    list_init(&w->deferred);
     statements_init(&w->statements, &c->opt);
     worker_configure(w, c);
 }

@@ -80,6 +80,7 @@ struct worker {
     uint32_t slot_count;
     uint32_t free_slot;       /* where to look first */
     struct stats_slot *stats; /* atomic head */
+    struct list deferred;     /* clients in a transaction that no server knows (defer.h) */
     struct list unfresh;      /* clients whose read waits for a replica to be fresh */
     struct statements statements;
     struct list cancels; /* cancel requests to servers, under way */

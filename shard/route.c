@@ -54,8 +54,12 @@ static struct route by_relations(const struct stmt *s, const struct route_facts 
 
 static struct route of_one(const struct stmt *s, const struct route_facts *facts)
 {
-    if (s->reasons != 0)
-        return to_primary(stmt_reason_text(s->reasons), (s->reasons & ~(uint32_t)HARMLESS_REASONS) != 0);
+    uint32_t reasons = s->reasons & ~(facts->in_block ? (uint32_t)REASON_CURSOR : 0);
+
+    if (reasons != 0)
+        return to_primary(stmt_reason_text(reasons), (reasons & ~(uint32_t)HARMLESS_REASONS) != 0);
+    if (s->cursor_options & CURSOR_HOLD)
+        return to_primary("makes a cursor that outlives the transaction", false);
     struct route r = by_functions(s, facts);
     if (r.role == ROUTE_REPLICA)
         r = by_relations(s, facts);

@@ -33,6 +33,7 @@ enum route_relation { RELATION_READS, RELATION_PRIMARY, RELATION_WRITES, RELATIO
 
 struct route_facts {
     enum route_hint hint;
+    bool in_block; /* it begins a READ ONLY transaction, which stays where it is */
     /* Of a call, whatever its arguments; schema may be NULL. */
     enum route_function (*function)(void *arg, const char *schema, const char *name);
     /* schema may be NULL: whatever its schema. */

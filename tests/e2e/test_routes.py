@@ -75,10 +75,8 @@ def test_functions_that_are_listed(routed):
     s = routed(read_functions="app.lookup, nextval", write_functions="public.noted,upper")
     with s.connect() as c:
         for sql, role, reason in LISTED:
-            told = explain(c, sql)
-            assert (sql, told["Route"], told["Reason"]) == (sql, role, reason)
-            row = route(s, sql)
-            assert (sql, row["role"], row["reason"]) == (sql, role, reason)
+            wait_for(lambda: (lambda told: (told["Route"], told["Reason"]) == (role, reason))(explain(c, sql)), 10, sql)
+            wait_for(lambda: (lambda row: (row["role"], row["reason"]) == (role, reason))(route(s, sql)), 10, sql)
         s.write(options={"read_functions": "lookup", "write_functions": None})
         s.reload()
         wait_for(lambda: explain(c, "SELECT lookup()")["Route"] == "replica", 10, "the reload to count")
@@ -110,7 +108,7 @@ def test_read_routing_of_databases_and_users(routed):
 
     def told(dbname, user, password):
         with s.connect(dbname=dbname, user=user, password=password) as c:
-            return explain(c, "SELECT 1 FROM items")
+            return explain(c, "SELECT 1")
 
     assert told("shop", "demo", "demo")["Reason"] == "read_routing says so"
     wait_for(lambda: told("free", "demo", "demo")["Route"] == "replica", 10, "its catalog to be known")
@@ -281,3 +279,218 @@ def test_the_setting_at_startup(routed):
         assert explain(c, "/* sluice: primary */ SELECT 1")["Route"] == "replica"
     with s.connect(options="-c sluice.route=nonsense") as c:
         wait_for(lambda: explain(c, "SELECT 1")["Route"] == "replica", 10, "a replica to be fresh")
+
+
+# --- transactions ---
+
+def test_a_transaction_takes_its_server_with_its_first_statement(routed, trio):
+    s = routed(default_pool_size=1)
+    with s.connect() as c, s.connect() as other:
+        c.execute("BEGIN")
+        assert explain(c, "SELECT 1")["Reason"] == "is in a transaction that may write"
+        other.execute("UPDATE items SET qty = 50 WHERE id = 50")
+        assert c.execute("SELECT qty FROM items WHERE id = 50").fetchone() == (50,)
+        assert explain(c, "SELECT 1")["Reason"] == "the session holds this server"
+        c.execute("COMMIT")
+        c.execute("SELECT 1 FROM items", prepare=True)
+        c.execute("BEGIN")
+        c.execute("SELECT 2 FROM items WHERE id = %s", (1,), prepare=True)
+        c.execute("PREPARE mine AS SELECT 3")
+        c.execute("COMMIT")
+        c.execute("BEGIN")
+        assert c.execute("EXECUTE mine").fetchone() == (3,), "what is carried comes behind BEGIN"
+        c.execute("COMMIT")
+    assert trio[0].query("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'") == [(0,)]
+
+
+READ_ONLY = {"read_only_transactions": "replica"}
+
+
+def where(c):
+    """The port of the server that the client's transaction has."""
+    return c.execute("SELECT here()").fetchone()[0]
+
+
+def begin_on_replica(c, s, trio, begin="BEGIN READ ONLY"):
+    """Begins until a replica is fresh enough; returns where."""
+    ports = [r.port for r in trio[1]]
+
+    def begun():
+        c.execute(begin)
+        port = where(c)
+        if port not in ports:
+            c.execute("ROLLBACK")
+        return port in ports and port
+
+    del s
+    return wait_for(begun, 20, "a replica to be fresh")
+
+
+@pytest.mark.parametrize(("begin", "setting"), [
+    ("BEGIN READ ONLY", None), ("START TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", None),
+    ("BEGIN; SET TRANSACTION READ ONLY", None), ("BEGIN", "default_transaction_read_only=on")])
+def test_read_only_transactions_on_replicas(routed, trio, begin, setting):
+    s = routed(**READ_ONLY)
+    ports = [r.port for r in trio[1]]
+    with s.connect(options=f"-c {setting}" if setting else "") as c:
+        def begun():
+            for sql in begin.split("; "):
+                c.execute(sql)
+            told = explain(c, "SELECT 1")
+            port = where(c)
+            if port not in ports:
+                c.execute("ROLLBACK")
+                return False
+            assert told["Reason"] in ("reads only", "no replica is fresh enough now")
+            return port
+
+        port = wait_for(begun, 20, "a replica to be fresh")
+        assert explain(c, "DELETE FROM items")["Reason"] == "the session holds this server"
+        for _ in range(5):
+            assert where(c) == port
+            assert c.execute("SELECT count(*) FROM items WHERE id < %s", (11,)).fetchone() == (10,)
+        assert c.execute("SHOW transaction_read_only").fetchone() == ("on",)
+        assert c.info.parameter_status("in_hot_standby") == "off"
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            c.execute("DELETE FROM items")
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            c.execute("SELECT 1")
+        assert c.execute("COMMIT").statusmessage == "ROLLBACK"
+        assert c.execute("SELECT count(*) FROM items").fetchone() == (100,)
+
+
+@pytest.mark.parametrize("begin", [
+    "BEGIN", "BEGIN READ WRITE", "BEGIN READ ONLY ISOLATION LEVEL SERIALIZABLE",
+    "BEGIN READ ONLY /* sluice: primary */", "BEGIN READ ONLY; SET TRANSACTION READ WRITE",
+    "BEGIN READ ONLY; SHOW server_version"])
+def test_transactions_that_stay_on_the_primary(routed, trio, begin):
+    s = routed(**READ_ONLY)
+    with s.connect() as c:
+        for _ in range(5):
+            for sql in begin.split("; "):
+                c.execute(sql)
+            assert where(c) == trio[0].port
+            c.execute("COMMIT")
+            time.sleep(0.03)
+
+
+def test_read_only_transactions_are_the_primarys_unless_said(routed, trio):
+    s = routed(databases={"free": "read_only_transactions=replica"})
+    with s.connect() as c, s.connect(dbname="free") as free:
+        c.execute("BEGIN READ ONLY")
+        assert where(c) == trio[0].port
+        begin_on_replica(free, s, trio)
+
+
+def test_a_serializable_default_stays_on_the_primary(routed, trio):
+    s = routed(**READ_ONLY)
+    with s.connect() as c:
+        c.execute("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY")
+        time.sleep(0.1)
+        assert explain(c, "SELECT 1")["Reason"] == "transactions of the session are serializable"
+        for _ in range(3):
+            time.sleep(0.05)
+            c.execute("BEGIN")
+            assert where(c) == trio[0].port
+            c.execute("COMMIT")
+        begin_on_replica(c, s, trio, "BEGIN ISOLATION LEVEL REPEATABLE READ")
+
+
+def test_what_a_replica_refuses_first_is_run_elsewhere(routed, trio):
+    """Within the transaction: the primary takes it over, with its modes."""
+    trio[0].query("CREATE UNLOGGED TABLE quick (a int); GRANT ALL ON quick TO demo;"
+                  "CREATE FUNCTION listens() RETURNS int LANGUAGE plpgsql STABLE AS "
+                  "$$BEGIN PERFORM txid_current(); RETURN 1; END$$")
+    s = routed(**READ_ONLY)
+    with s.connect() as c:
+        for sql in ("SELECT count(*) FROM quick", "SELECT listens()"):
+            begin_on_replica(c, s, trio)
+            c.execute("COMMIT")
+            c.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            c.execute(sql)
+            assert where(c) == trio[0].port
+            assert c.execute("SHOW transaction_isolation").fetchone() == ("repeatable read",)
+            assert c.execute("SHOW transaction_read_only").fetchone() == ("on",)
+            c.execute("COMMIT")
+        begin_on_replica(c, s, trio)
+        with pytest.raises(psycopg.Error):
+            c.execute("SELECT count(*) FROM quick")  # it is too late to go elsewhere
+        c.execute("ROLLBACK")
+
+
+def test_cursors_on_replicas(routed, trio):
+    s = routed(**READ_ONLY)
+    with s.connect() as c:
+        def fetched():
+            c.execute("BEGIN READ ONLY")
+            c.execute("DECLARE d CURSOR FOR SELECT id FROM items ORDER BY id")
+            assert c.execute("FETCH 2 FROM d").fetchall() == [(1,), (2,)]
+            port = where(c)
+            with pytest.raises(psycopg.errors.FeatureNotSupported, match="WITH HOLD") if port != trio[0].port else \
+                    pytest.raises(psycopg.errors.DivisionByZero):
+                c.execute("DECLARE h CURSOR WITH HOLD FOR SELECT 1" if port != trio[0].port else "SELECT 1/0")
+            c.execute("ROLLBACK")
+            return port != trio[0].port
+
+        wait_for(fetched, 20, "a replica to be fresh")
+
+
+ACTS = ["SELECT pg_advisory_lock(1)", "SELECT pg_export_snapshot()", "SELECT pg_advisory_xact_lock(%s)",
+        "SELECT pg_cancel_backend(1)", "SELECT setseed(0.5)", "EXECUTE what", "COMMIT AND CHAIN",
+        "SELECT 1; COMMIT; SELECT 2"]
+
+
+def test_what_would_be_wrong_on_a_replica_is_refused(routed, trio):
+    s = routed(**READ_ONLY)
+    with s.connect() as c:
+        for sql in ACTS:
+            for prepare in (False, True):
+                if ";" in sql and prepare or sql == "COMMIT AND CHAIN" and not prepare:
+                    continue
+                begin_on_replica(c, s, trio)
+                with pytest.raises(psycopg.errors.FeatureNotSupported, match="on a replica"):
+                    c.execute(sql, (1,) if "%s" in sql else None, prepare=prepare)
+                assert c.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
+                c.execute("ROLLBACK")
+        begin_on_replica(c, s, trio)
+        with pytest.raises(psycopg.errors.FeatureNotSupported), c.pipeline():
+            c.execute("COMMIT")
+            c.execute("SELECT 1 WHERE %s = 1", (1,))
+        assert c.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+def test_a_transaction_that_ends_and_goes_on(routed, trio):
+    """The end itself, and what comes behind it in the same text, are the primary's."""
+    s = routed(**READ_ONLY)
+    with s.connect() as c:
+        begin_on_replica(c, s, trio)
+        c.execute("COMMIT; UPDATE items SET qty = 77 WHERE id = 77; SELECT 1")
+        assert c.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        assert trio[0].query("SELECT qty FROM items WHERE id = 77") == [(77,)]
+        begin_on_replica(c, s, trio)
+        assert c.execute("COMMIT AND CHAIN").statusmessage == "COMMIT"
+        assert where(c) == trio[0].port
+        assert c.execute("SHOW transaction_read_only").fetchone() == ("on",)
+        c.execute("COMMIT")
+        begin_on_replica(c, s, trio)
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            c.execute("SELECT 1/0")
+        assert c.execute("COMMIT; SELECT 1").statusmessage == "ROLLBACK"
+        assert c.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+def test_a_replica_that_dies_before_it_answers(own_pg, sluice):
+    replica = own_pg.replica(f"{own_pg.folder.name}-one")
+    own_pg.query(FUNCTIONS)
+    s = sluice(databases={"shop": f"host=127.0.0.1,127.0.0.1 port={own_pg.port},{replica.port}"},
+               options={"monitor_user": "postgres", "sample_interval": 10, **READ_ONLY})
+    with s.connect() as c, s.connect() as later:
+        for conn in (c, later):
+            begin_on_replica(conn, s, (own_pg, [replica]))
+        c.execute("COMMIT")
+        replica.kill9()
+        c.execute("BEGIN READ ONLY")
+        assert where(c) == own_pg.port
+        c.execute("COMMIT")
+        with pytest.raises(psycopg.OperationalError):
+            later.execute("SELECT 1")

@@ -27,7 +27,7 @@ def shuffled(sluice):
     s = sluice(options={"default_pool_size": 3, "pool_shuffle": 1, "auth_type": "trust"}, workers=1)
     openers = [s.connect() for _ in range(3)]
     for opener in openers:
-        opener.execute("BEGIN")
+        opener.execute("BEGIN; SELECT 1")
     for opener in openers:
         opener.execute("COMMIT")
     return s

@@ -197,6 +197,8 @@ class FakeConn(Stream):
                 return m
             if m.type == "X":
                 return m
+            if m.type == "Q" and skipping:
+                continue  # it waits for Sync
             if m.type == "Q":
                 self.send(out + self.answer_query(m.text))
                 skipping, out = False, b""
@@ -210,7 +212,8 @@ class FakeConn(Stream):
                 got = self._answer_extended(m)
                 out += got
                 if got[:1] == b"E":
-                    skipping = True
+                    self.send(out)  # at once, as PostgreSQL does
+                    skipping, out = True, b""
                     self.status = "E" if self.status != "I" else "I"
 
     def _answer_extended(self, m):

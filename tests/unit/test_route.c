@@ -30,9 +30,10 @@ static enum route_relation relation_by_prefix(void *arg, const char *schema, con
     return strncmp(name, "vol", 3) == 0 ? RELATION_WRITES : RELATION_READS;
 }
 
-static struct route route_hinted(const char *sql, enum route_hint hint)
+static struct route route_asked(const char *sql, enum route_hint hint, bool in_block)
 {
-    struct route_facts facts = {.hint = hint, .function = by_prefix, .relation = relation_by_prefix};
+    struct route_facts facts = {
+        .hint = hint, .in_block = in_block, .function = by_prefix, .relation = relation_by_prefix};
     struct pgtree_error error;
     struct stmt_list *list = pgtree_parse(sql, strlen(sql), &error);
 
@@ -40,6 +41,11 @@ static struct route route_hinted(const char *sql, enum route_hint hint)
     struct route r = route_of(list, &facts);
     stmt_list_free(list);
     return r;
+}
+
+static struct route route_hinted(const char *sql, enum route_hint hint)
+{
+    return route_asked(sql, hint, false);
 }
 
 static const struct {
@@ -97,6 +103,29 @@ static void hints_move_what_may_move(void **state)
     assert_int_equal(route_hinted("DELETE FROM t", HINT_REPLICA).role, ROUTE_PRIMARY);
 }
 
+static void transactions_begin_where_cursors_may_be_made(void **state)
+{
+    static const struct {
+        const char *sql;
+        enum route_role role;
+    } firsts[] = {{"DECLARE c CURSOR FOR SELECT 1", ROUTE_REPLICA},
+                  {"DECLARE c CURSOR WITH HOLD FOR SELECT 1", ROUTE_PRIMARY},
+                  {"DECLARE c CURSOR FOR SELECT vol_one()", ROUTE_PRIMARY},
+                  {"DECLARE c CURSOR FOR SELECT a FROM t FOR UPDATE", ROUTE_PRIMARY},
+                  {"SELECT 1", ROUTE_REPLICA},
+                  {"SELECT pg_export_snapshot()", ROUTE_PRIMARY},
+                  {"SET TRANSACTION SNAPSHOT '1-2-3'", ROUTE_PRIMARY},
+                  {"SAVEPOINT a", ROUTE_PRIMARY},
+                  {"SELECT pg_advisory_xact_lock(1)", ROUTE_PRIMARY}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
+        print_message("%s\n", firsts[i].sql);
+        assert_int_equal(route_asked(firsts[i].sql, HINT_NONE, true).role, firsts[i].role);
+    }
+    assert_int_equal(route_hinted("DECLARE c CURSOR FOR SELECT 1", HINT_NONE).role, ROUTE_PRIMARY);
+}
+
 static void hints_are_words(void **state)
 {
     static const struct {
@@ -113,8 +142,9 @@ static void hints_are_words(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(statements_go_where_they_may),
-                                       cmocka_unit_test(hints_move_what_may_move), cmocka_unit_test(hints_are_words)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(statements_go_where_they_may), cmocka_unit_test(hints_move_what_may_move),
+        cmocka_unit_test(transactions_begin_where_cursors_may_be_made), cmocka_unit_test(hints_are_words)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 
 fakes(script=..., ...)      a FakeServer; stopped when the test ends, its script's errors fail the test
 front(server, **options)    Sluice with database `db` on that server (a FakeServer, or anything with a .port);
-                            trust, user demo, a pool of one server unless options say otherwise
+                            trust, user demo, a pool of one server, BEGIN sent at once unless options say otherwise
 prepared, told              the real PostgreSQL with what the transcripts need; its answers to a transcript, by name
 shop(port, **options)       Sluice in front of PostgreSQL, or a relay to it, for user postgres
 """
@@ -13,7 +13,8 @@ from lib.fake import FakeServer
 from lib.transcripts import SETUP, TRANSCRIPTS, tell
 from lib.wire import Client
 
-DEFAULTS = {"auth_type": "trust", "default_pool_size": 1, "server_login_retry": 1, "query_wait_timeout": 10}
+DEFAULTS = {"auth_type": "trust", "default_pool_size": 1, "server_login_retry": 1, "query_wait_timeout": 10,
+            "defer_begin": 0}  # who says BEGIN is to hold a server
 
 
 @pytest.fixture

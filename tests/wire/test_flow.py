@@ -343,7 +343,7 @@ COPY_BATCH = parse("", COPY) + bind() + execute()
                          ids=["Sync", "Flush", "behind RESET", "extended, Sync", "extended, Sync among the data"])
 def test_what_a_copy_reads_does_not_wait_for_its_end(shop, prepared, data):
     """Sync and Flush in the middle of COPY FROM are no batches: others that wait for the server come after the COPY."""
-    s = shop(prepared.port, default_pool_size=1)
+    s = shop(prepared.port, default_pool_size=1, defer_begin=0)
     with Client(s.port).login("postgres", "shop") as one, Client(s.port).login("postgres", "shop") as other:
         one.query("BEGIN")
         other.send(query("SELECT 'other'"))
