@@ -336,8 +336,8 @@ class Cutter:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if asked.is_set():
-                    target.shutdown(socket.SHUT_RDWR)
                     self.cuts += 1
+                    target.shutdown(socket.SHUT_RDWR)
                     return
                 if self.cut_at is not None and self.cut_at in data:
                     asked.set()

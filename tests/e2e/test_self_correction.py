@@ -233,6 +233,11 @@ def test_a_replica_that_falls_silent_is_not_waited_for(own_pg, sluice):
     s = front(sluice, own_pg, one, default_pool_size=2, server_connect_timeout=60)
     await_fresh(s, one)
     lines = [Direct(s.dsn()) for _ in range(5)]
+
+    def both_servers_are_there():
+        in_threads(5, lambda i: ask(lines[i], "simple", SHORT))
+        return len(one.backends(usename="demo")) == 2
+    wait_for(both_servers_are_there, 20, "two servers of the replica")
     for line in lines:
         await_replica(s, line.ask)
     done = []
