@@ -15,7 +15,7 @@
 /* Before a statement of this shape (NULL: nobody knows which) goes to the server. extended: the message is one of the
  * extended protocol. */
 void carry_for(const struct sending *m, const struct shape *shape, bool extended);
-/* The same for a statement of SQL's by this name, which a message of the protocol may mean. True: the session has one. */
+/* The same for a statement of SQL by this name, which a message of the protocol may mean. True: the session has it. */
 bool carry_name(const struct sending *m, const char *name, bool extended);
 /* True if there is anything to be carried, or in the way. */
 static inline bool carry_may(const struct sending *m)

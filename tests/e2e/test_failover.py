@@ -159,7 +159,7 @@ def test_failover_under_load(own_pg, sluice):
         own_pg.kill9()
         await_role(s, own_pg, "down")
         load.phase = "it is down"
-        # The one that has more: the other may have let a reader see what was not acknowledged yet, and could not follow.
+        # The one that has more: the other could not follow, and a reader may have seen there what was not acknowledged.
         one, two = sorted((one, two), key=received, reverse=True)
         one.promote()
         promoted = time.monotonic()
