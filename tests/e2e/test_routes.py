@@ -1,13 +1,14 @@
 """What decides a statement's route: lists of functions, options of databases and users, settings. How it is told."""
 
 import os
+import threading
 import time
 
 import psycopg
 import pytest
 from lib import wire
 from lib.pg import Cluster
-from lib.util import wait_for
+from lib.util import in_threads, wait_for
 
 FUNCTIONS = """
 CREATE SCHEMA app;
@@ -281,6 +282,33 @@ def test_the_setting_at_startup(routed):
         wait_for(lambda: explain(c, "SELECT 1")["Route"] == "replica", 10, "a replica to be fresh")
 
 
+def told_route(c):
+    return explain(c, "SELECT 1")["Reason"]
+
+
+def test_the_setting_in_a_session(routed):
+    """SET, set_config, RESET, SET LOCAL and what is rolled back, as of any setting."""
+    s = routed()
+    with s.connect() as c:
+        for statement in ("SET sluice.route = 'primary'", "SELECT set_config('sluice.route', 'PRIMARY', false)",
+                          "SET SESSION sluice.route TO 'Primary'"):
+            c.execute(statement)
+            wait_for(lambda: told_route(c) == "sluice.route says so", 5, statement)
+            c.execute("RESET sluice.route")
+            wait_for(lambda: told_route(c) == "reads only", 10, "the reset to count")
+        for begin, end in (("SET LOCAL", "COMMIT"), ("SET", "ROLLBACK")):
+            c.execute("BEGIN")
+            c.execute(f"{begin} sluice.route = 'primary'")
+            c.execute(end)
+            wait_for(lambda: told_route(c) == "reads only", 10, f"{begin} to be over")
+        c.execute("SET sluice.route = 'default'")
+        wait_for(lambda: told_route(c) == "reads only", 10, "a replica to be fresh")
+        c.execute("SET sluice.route = replica")
+        wait_for(lambda: explain(c, "SELECT lookup()")["Route"] == "replica", 10, "a replica to be fresh")
+        c.execute("DISCARD ALL")
+        wait_for(lambda: explain(c, "SELECT lookup()")["Route"] == "primary", 10, "the reset to count")
+
+
 # --- transactions ---
 
 def test_a_transaction_takes_its_server_with_its_first_statement(routed, trio):
@@ -494,3 +522,62 @@ def test_a_replica_that_dies_before_it_answers(own_pg, sluice):
         c.execute("COMMIT")
         with pytest.raises(psycopg.OperationalError):
             later.execute("SELECT 1")
+
+
+def test_begin_at_the_head_of_a_batch(routed, trio):
+    """As JDBC sends it: together with the first statement, before one Sync."""
+    s = routed(auth_type="plain", **READ_ONLY)
+    ports = [[str(r.port)] for r in trio[1]]
+    with wire.Client(s.port) as c:
+        c.login("plainuser", "shop", "plainpass")
+
+        def began():
+            got = c.ask(wire.extended("BEGIN READ ONLY") + wire.extended("SELECT here()") + wire.sync())
+            assert wire.types_of(got) == "12nC12TDCZ" and got[-1].body == b"T"
+            assert wire.tags_of(c.query("COMMIT")) == ["COMMIT"]
+            return wire.rows_of(got)[0] in ports
+
+        wait_for(began, 20, "a replica to be fresh")
+
+
+def test_read_only_transactions_read_what_was_written(routed, trio):
+    """On the same connection and on another that is told, whatever the replicas lag."""
+    trio[0].query("CREATE TABLE IF NOT EXISTS counted (id int PRIMARY KEY, n int NOT NULL); GRANT ALL ON counted TO demo;"
+                  "INSERT INTO counted VALUES (1, 0), (2, 0) ON CONFLICT (id) DO UPDATE SET n = 0")
+    s = routed(**READ_ONLY)
+    stop = threading.Event()
+
+    def pause_and_resume():
+        while not stop.is_set():
+            trio[1][0].query("SELECT pg_wal_replay_pause()")
+            time.sleep(0.1)
+            trio[1][0].query("SELECT pg_wal_replay_resume()")
+            time.sleep(0.1)
+
+    def read(c, i):
+        with c.transaction():
+            first = c.execute("SELECT n, here() FROM counted WHERE id = %s", (i,)).fetchone()
+            assert c.execute("SELECT n, here() FROM counted WHERE id = %s", (i,)).fetchone()[1] == first[1]
+        return first
+
+    def count(i):
+        seen = 0
+        with s.connect() as writer, s.connect() as reader:
+            reader.execute("SET default_transaction_read_only = on")
+            for n in range(1, 150):
+                writer.execute("UPDATE counted SET n = %s WHERE id = %s", (n, i))
+                got = read(reader, i)
+                assert got[0] == n
+                seen += got[1] != trio[0].port
+                time.sleep(0.02 if n % 5 == 0 else 0)
+        return seen
+
+    player = threading.Thread(target=pause_and_resume)
+    player.start()
+    seen = []
+    try:
+        in_threads(2, lambda i: seen.append(count(i + 1)))
+    finally:
+        stop.set()
+        player.join()
+    assert sum(seen) > 0, "some of them on replicas"
