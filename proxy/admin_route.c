@@ -40,9 +40,10 @@ static bool find_database(struct job *j)
         return false;
     }
     j->db = config_database_find(c, name) != NULL || c->fallback != NULL ? limits_database(name) : NULL;
-    if (j->db == NULL)
-        job_error(j, "3D000", "no such database: %s", name);
-    return j->db != NULL;
+    if (j->db != NULL)
+        return true;
+    job_error(j, "3D000", "no such database: %s", name);
+    return false;
 }
 
 static void look(struct worker *w, void *arg)

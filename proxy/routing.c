@@ -208,13 +208,18 @@ static uint64_t horizon_of(struct client *c)
     return MAX(c->horizon, __atomic_load_n(&c->db->horizon, __ATOMIC_SEQ_CST));
 }
 
-/* -1: the primary. With read_routing = any it has its share of the reads. */
+/* With read_routing = any the primary has its share of the reads. */
+static bool is_primarys_turn(struct client *c, const struct cluster *cluster)
+{
+    return rules_of(c)->routing == READ_ROUTING_ANY && c->fresh_since == 0 &&
+           c->worker->choices % (uint32_t)cluster->node_count == 0;
+}
+
+/* -1: the primary. */
 static int choose_node(struct client *c, const struct cluster *cluster)
 {
     struct choice_rules rules = session_choice_rules(c, cluster);
 
-    if (rules_of(c)->routing == READ_ROUTING_ANY && rules.ticket % (uint32_t)cluster->node_count == 0)
-        return -1;
     rules.any_age = rules_of(c)->writes == READ_YOUR_WRITES_OFF;
     return cluster_choose_replica(cluster, horizon_of(c), c->last_answer, c->last_node, &rules);
 }
@@ -271,7 +276,7 @@ struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t exten
     bool may = may_use_replica(c, cluster, last);
 
     c->to_primary = false;
-    if (!may || !batch_reads(c, batch, extent))
+    if (!may || !batch_reads(c, batch, extent) || is_primarys_turn(c, cluster))
         return c->pool;
     int node = choose_node(c, cluster);
     if (node < 0 && worth_waiting(c, cluster))

@@ -542,7 +542,8 @@ def test_begin_at_the_head_of_a_batch(routed, trio):
 
 def test_read_only_transactions_read_what_was_written(routed, trio):
     """On the same connection and on another that is told, whatever the replicas lag."""
-    trio[0].query("CREATE TABLE IF NOT EXISTS counted (id int PRIMARY KEY, n int NOT NULL); GRANT ALL ON counted TO demo;"
+    trio[0].query("CREATE TABLE IF NOT EXISTS counted (id int PRIMARY KEY, n int NOT NULL);"
+                  "GRANT ALL ON counted TO demo;"
                   "INSERT INTO counted VALUES (1, 0), (2, 0) ON CONFLICT (id) DO UPDATE SET n = 0")
     s = routed(**READ_ONLY)
     stop = threading.Event()
