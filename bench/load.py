@@ -11,7 +11,7 @@ import time
 from glob import glob
 
 import wire
-from peers import SCALE, postgres_tool
+from peers import ROUTED, SCALE, postgres_tool
 from plan import IDLE_CLIENTS
 from processes import BenchError, cpu_us, rss_kb, tree
 
@@ -81,7 +81,8 @@ class Bench:
         elif case.script == "select":
             argv.append(f"--sampling-rate={LOG_SAMPLE}")
         secret = "require" if case.tls else "disable"
-        return argv + [f"host=127.0.0.1 port={peer.port} dbname={wire.DATABASE} user={wire.USER} sslmode={secret}"]
+        database = ROUTED if case.routed else wire.DATABASE
+        return argv + [f"host=127.0.0.1 port={peer.port} dbname={database} user={wire.USER} sslmode={secret}"]
 
     def _pgbench(self, case, peer):
         """One run; returns transactions, throughput and latencies."""

@@ -8,13 +8,14 @@ import subprocess
 from glob import glob
 
 import wire
-from plan import CLIENTS
+from plan import CLIENTS, UNREAD
 from processes import BenchError, Process, demotion, free_port, give_away, log_tail
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 BUILD = os.path.join(TOP, "build", "bench")
 SCALE = 10  # of pgbench's tables
+ROUTED = "routed"  # what Sluice calls the same database on a primary and a replica
 MOST_CLIENTS = max(CLIENTS)
 
 
@@ -83,33 +84,53 @@ def make_certificate(folder):
     return key, cert
 
 
+def start_postgres(folder, name, data, port, settings):
+    argv = [postgres_tool("postgres"), "-D", data, "-c", f"port={port}"]
+    for setting, value in settings.items():
+        argv += ["-c", f"{setting}={value}"]
+    process = Process(f"PostgreSQL ({name})", argv, write_file(os.path.join(folder, f"{name}.log"), ""))
+    process.wait_for_port(port)
+    return process
+
+
 class PostgresBackend:
     """A PostgreSQL of the benchmark's own, in its folder, with pgbench's tables."""
 
     tls = True
 
-    def __init__(self, folder, port, certificate):
+    def __init__(self, folder, port, certificate, replica):
         self.port = port or free_port()
+        self.replica = None
         data = os.path.join(make_folder(folder, "postgres"), "data")
         run_tool([postgres_tool("initdb"), "-D", data, "-A", "trust", "-U", wire.USER, "--no-sync", "-E", "UTF8",
                   "--locale=C"], cwd=folder, **demotion())
         settings = {
-            "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
+            "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
             "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 2 * MOST_CLIENTS + 100,
             "shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "1h", "autovacuum": "off",
             "jit": "off", "ssl": "on", "ssl_key_file": certificate[0], "ssl_cert_file": certificate[1],
         }
-        argv = [postgres_tool("postgres"), "-D", data]
-        for name, value in settings.items():
-            argv += ["-c", f"{name}={value}"]
-        self.process = Process("PostgreSQL", argv, write_file(os.path.join(folder, "postgres.log"), ""))
-        self.process.wait_for_port(self.port)
-        self.version = run_tool([argv[0], "-V"]).strip()
+        self.process = start_postgres(folder, "postgres", data, self.port, settings)
+        self.version = run_tool([postgres_tool("postgres"), "-V"]).strip()
         try:
             self._fill()
+            if replica:
+                self._add_replica(folder, settings)
         except BenchError:
             self.stop()
             raise
+
+    @property
+    def ports(self):
+        """Of all that hold the same rows."""
+        return [self.port] + ([self.replica_port] if self.replica else [])
+
+    def _add_replica(self, folder, settings):
+        data = os.path.join(make_folder(folder, "replica"), "data")
+        run_tool([postgres_tool("pg_basebackup"), "-h", "127.0.0.1", "-p", str(self.port), "-U", wire.USER, "-D", data,
+                  "-R", "-X", "stream", "-c", "fast", "--no-sync"], cwd=folder, **demotion())
+        self.replica_port = free_port()
+        self.replica = start_postgres(folder, "replica", data, self.replica_port, settings)
 
     def _fill(self):
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", wire.USER]
@@ -121,6 +142,8 @@ class PostgresBackend:
                   "FROM generate_series(1, 10000) g", "-c", "VACUUM ANALYZE bench_bulk"], env=env)
 
     def stop(self):
+        if self.replica is not None:
+            self.replica.stop(signal.SIGINT)
         self.process.stop(signal.SIGINT)
 
 
@@ -130,8 +153,9 @@ class FakeBackend:
     tls = False
     version = "the instant fake server (bench/fake.c)"
 
-    def __init__(self, folder, port, _certificate):
+    def __init__(self, folder, port, _certificate, **_asked):
         self.port = port or free_port()
+        self.ports = [self.port]
         program = build_tool("fake", ["parser/bytes.c", "parser/msgout.c"], folder)
         self.process = Process("the fake server", [program, str(self.port)],
                                write_file(os.path.join(folder, "fake.log"), ""))
@@ -259,9 +283,11 @@ class IniPooler(Started):
             "log_connections": 0, "log_disconnections": 0, "admin_users": wire.USER,
         }
 
+    def databases(self):
+        return [f"{wire.DATABASE} = host=127.0.0.1 port={self.backend.port} dbname={wire.DATABASE}"]
+
     def config(self):
-        lines = ["[databases]", f"{wire.DATABASE} = host=127.0.0.1 port={self.backend.port} dbname={wire.DATABASE}", "",
-                 f"[{self.section}]"]
+        lines = ["[databases]", *self.databases(), "", f"[{self.section}]"]
         lines += [f"{name} = {value}" for name, value in self.settings().items()]
         return write_file(os.path.join(self.folder, "config.ini"), "\n".join(lines) + "\n")
 
@@ -299,9 +325,24 @@ class Sluice(IniPooler):
             raise BenchError(f"{built} is not there: run make first")
         self.program = copy_program(built, self.folder)
 
+    def databases(self):
+        hosts = ",".join("127.0.0.1" for _ in self.backend.ports)
+        ports = ",".join(str(port) for port in self.backend.ports)
+        return super().databases() + [f"{ROUTED} = host={hosts} port={ports} dbname={wire.DATABASE}"]
+
     def settings(self):
         extra = {"workers": self.plan.workers} if self.plan.workers else {}
-        return {**super().settings(), "admin_port": free_port(), **extra}
+        return {**super().settings(), "admin_port": free_port(), "monitor_user": wire.USER, **extra}
+
+
+class Unread(Sluice):
+    """The same build, which reads no statements: what reading and routing them costs is the difference."""
+
+    name = UNREAD
+    label = "Sluice, sql_aware = 0"
+
+    def settings(self):
+        return {**super().settings(), "sql_aware": 0}
 
 
 class PgPool(Started):
@@ -335,6 +376,8 @@ class PgPool(Started):
 def make_peers(plan, folder, backend, certificate):
     args = (folder, backend, certificate, plan)
     peers = [Direct(backend), Sluice(*args), PgBouncer(*args), Floor(*args)]
+    if any(case.routed for case in plan.cases):
+        peers.append(Unread(*args))
     if plan.pgpool:
         peers.append(PgPool(*args))
     return peers + [Running(external) for external in plan.externals]

@@ -12,6 +12,7 @@ CLIENTS = (1, 10, 50, 200)
 IDLE_CLIENTS = 1000
 BASELINE = "pgbouncer"
 SUBJECT = "sluice"
+UNREAD = "sluice-unread"  # the same build that reads no statements
 # PgBouncer before 1.21 cannot do prepared mode; 1.25 does, at this many times what its simple mode costs.
 PREPARED_COST = 1.23
 
@@ -21,7 +22,7 @@ class Goal:
     metric: str      # cpu_us, cpu_us_mb, calls, idle_kb
     must: float
     good: float
-    absolute: bool = False  # the figure itself, not its ratio to PgBouncer's
+    absolute: bool = False  # the figure itself, not its ratio to another's
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,16 @@ class Case:
     clients: int = 50
     tls: bool = False
     reconnect: bool = False
+    routed: bool = False  # a primary and a replica behind it; Sluice that reads statements and Sluice that does not
     goal: Goal = None
+
+    @property
+    def baseline(self):
+        """Whose figure the ratios are to."""
+        return UNREAD if self.routed else BASELINE
+
+    def compares(self, peer_name):
+        return peer_name in (SUBJECT, UNREAD) if self.routed else peer_name != UNREAD
 
     @property
     def metric(self):
@@ -50,6 +60,8 @@ GOALS = {
     "tls-50": Goal("cpu_us", 0.90, 0.80),
     "churn-10": Goal("cpu_us", 1.0, 0.85),
     "bulk-4": Goal("cpu_us_mb", 0.60, 0.50),
+    "routed-simple-50": Goal("cpu_us", 1.10, 1.03),
+    "routed-prepared-50": Goal("cpu_us", 1.10, 1.03),
     "calls-50": Goal("calls", 4.6, 4.4, absolute=True),
     "idle-1000": Goal("idle_kb", 2.0, 1.0, absolute=True),
 }
@@ -64,6 +76,8 @@ def all_cases():
         Case("tls-50", "load", tls=True, goal=GOALS["tls-50"]),
         Case("churn-10", "load", clients=10, reconnect=True, goal=GOALS["churn-10"]),
         Case("bulk-4", "load", script="bulk", clients=4, goal=GOALS["bulk-4"]),
+        Case("routed-simple-50", "load", routed=True, goal=GOALS["routed-simple-50"]),
+        Case("routed-prepared-50", "load", mode="prepared", routed=True, goal=GOALS["routed-prepared-50"]),
         Case("calls-50", "calls", goal=GOALS["calls-50"]),
         Case(f"idle-{IDLE_CLIENTS}", "idle", clients=IDLE_CLIENTS, goal=GOALS[f"idle-{IDLE_CLIENTS}"]),
     ]

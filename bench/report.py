@@ -3,7 +3,7 @@
 import csv
 import statistics
 
-from plan import BASELINE, PREPARED_COST, SUBJECT
+from plan import BASELINE, PREPARED_COST, SUBJECT, UNREAD
 
 METRICS = ("tps", "mean_ms", "p99_ms", "cpu_us", "cpu_us_mb", "calls", "idle_kb", "rss_mb")
 UNITS = {"cpu_us": "us CPU a transaction", "cpu_us_mb": "us CPU a MB", "calls": "system calls a transaction",
@@ -38,10 +38,10 @@ class Results:
                 found[round_number] = figures[metric]
         return found
 
-    def ratios(self, case_name, peer_name, metric):
-        """To the baseline, of the same round each."""
-        own = self.by_round(case_name, peer_name, metric)
-        base = self.by_round(case_name, BASELINE, metric)
+    def ratios(self, case, peer_name, metric):
+        """To the case's baseline, of the same round each."""
+        own = self.by_round(case.name, peer_name, metric)
+        base = self.by_round(case.name, case.baseline, metric)
         return {number: own[number] / base[number] for number in own if base.get(number)}
 
     def goal_values(self, case, peer_name):
@@ -49,9 +49,9 @@ class Results:
         goal = case.goal
         if goal.absolute:
             return self.by_round(case.name, peer_name, goal.metric), "absolute"
-        ratios = self.ratios(case.name, peer_name, goal.metric)
+        ratios = self.ratios(case, peer_name, goal.metric)
         if ratios or case.mode != "prepared":
-            return ratios, f"x {BASELINE}"
+            return ratios, f"x {case.baseline}"
         simple = case.name.replace("prepared", "simple")
         own = self.by_round(case.name, peer_name, goal.metric)
         base = self.by_round(simple, BASELINE, goal.metric)
@@ -93,17 +93,17 @@ def table(head, rows):
 
 def goals_table(results, cases, peers):
     """The comparison on each case's own figure, and the verdict."""
-    shown = [peer for peer in peers if peer.name != "direct"]
-    head = ["case", "measure"] + [peer.label for peer in shown] + [f"Sluice / {BASELINE}", "must", "good", "verdict"]
+    shown = [peer for peer in peers if peer.name not in ("direct", UNREAD)]
+    head = ["case", "measure"] + [peer.label for peer in shown] + ["ratio", "must", "good", "verdict"]
     rows = []
     for case in cases:
         row = [case.name, UNITS[case.metric]]
         row += [spread(results.by_round(case.name, peer.name, case.metric)) for peer in shown]
         if case.goal is None:
-            row += [spread(results.ratios(case.name, SUBJECT, case.metric), ratio), "", "", ""]
+            row += [spread(results.ratios(case, SUBJECT, case.metric), ratio), "", "", ""]
         else:
             values, kind = results.goal_values(case, SUBJECT)
-            ratios = results.ratios(case.name, SUBJECT, case.metric) if case.goal.absolute else values
+            ratios = results.ratios(case, SUBJECT, case.metric) if case.goal.absolute else values
             bounds = [f"{case.goal.must:g}", f"{case.goal.good:g}"]
             note = "" if kind == f"x {BASELINE}" else f" ({kind})"
             judged = "FAILED" if results.has_failed(case.name, SUBJECT) else verdict(case.goal, values)
@@ -113,14 +113,14 @@ def goals_table(results, cases, peers):
 
 
 def load_table(results, cases, peers):
-    """Throughput and latency of everything that pgbench drove."""
+    """Throughput and latency of everything that pgbench drove; ratios are to PgBouncer, or what the case has for it."""
     head = ["case", "through", "tps", "mean ms", "p99 ms", "CPU us a transaction", "RSS MB"]
-    head += [f"{name} / {BASELINE}" for name in ("tps", "mean", "p99", "CPU")]
+    head += [f"{name} ratio" for name in ("tps", "mean", "p99", "CPU")]
     rows = []
     for case in cases:
         if case.kind != "load":
             continue
-        for peer in peers:
+        for peer in (peer for peer in peers if case.compares(peer.name)):
             values = {name: results.by_round(case.name, peer.name, name) for name in METRICS}
             if not values["tps"]:
                 reason = results.reasons.get((case.name, peer.name), "not measured")
@@ -128,7 +128,7 @@ def load_table(results, cases, peers):
                 continue
             rows.append([case.name, peer.label] + [spread(values[name]) for name in
                                                    ("tps", "mean_ms", "p99_ms", "cpu_us", "rss_mb")]
-                        + [spread(results.ratios(case.name, peer.name, name), ratio) for name in
+                        + [spread(results.ratios(case, peer.name, name), ratio) for name in
                            ("tps", "mean_ms", "p99_ms", "cpu_us")])
     return table(head, rows)
 
