@@ -21,6 +21,7 @@
 #define READ_AT_LEAST (4 * KIB)
 #define WRITE_AT_MOST (4 * MIB)
 #endif
+#define SPARE_BYTES (2 * KIB)
 #define RUN_BYTES (8 * KIB) /* from here on a run is worth a write of its own */
 
 void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_watermark)
@@ -31,13 +32,47 @@ void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_wa
     list_init(&l->eager);
     l->now = clock_now();
     l->high_watermark = high_watermark;
+    l->spare_count = 0;
 }
 
 void conn_loop_free(struct conn_loop *l)
 {
     free(l->scratch);
     l->scratch = NULL;
+    while (l->spare_count > 0)
+        buf_free(&l->spares[--l->spare_count]);
 }
+
+/* --- memory of queues --- */
+
+/* Before an empty queue is filled. */
+static void take_memory(struct conn_loop *l, struct buf *b)
+{
+    if (b->data == NULL && l->spare_count > 0)
+        *b = l->spares[--l->spare_count];
+}
+
+/* When a queue is empty: an idle connection holds none. */
+static void give_memory(struct conn_loop *l, struct buf *b)
+{
+    if (b->data == NULL)
+        return;
+    if (b->cap > SPARE_BYTES || l->spare_count == CONN_SPARES) {
+        buf_free(b);
+        return;
+    }
+    buf_consume(b, buf_used(b));
+    l->spares[l->spare_count++] = *b;
+    *b = (struct buf){.data = NULL};
+}
+
+struct buf *conn_out(struct conn *c)
+{
+    take_memory(c->loop, &c->out);
+    return &c->out;
+}
+
+/* --- events --- */
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
@@ -129,8 +164,8 @@ void conn_close(struct conn *c)
     close(c->fd);
     c->fd = -1;
     if (!c->in_input)
-        buf_free(&c->in);
-    buf_free(&c->out);
+        give_memory(c->loop, &c->in);
+    give_memory(c->loop, &c->out);
 }
 
 static void conn_end(struct conn *c, int error, const char *why)
@@ -196,6 +231,12 @@ static ssize_t receive(struct conn *c, void *p, size_t len, const char **why)
     return -1;
 }
 
+static void keep_input(struct conn *c, const uint8_t *p, size_t len)
+{
+    take_memory(c->loop, &c->in);
+    buf_put(&c->in, p, len);
+}
+
 static void give_input(struct conn *c, const uint8_t *p, size_t len)
 {
     bool from_in = buf_used(&c->in) > 0 && p == buf_head(&c->in);
@@ -212,9 +253,9 @@ static void give_input(struct conn *c, const uint8_t *p, size_t len)
     if (from_in)
         buf_consume(&c->in, used);
     else if (used < len)
-        buf_put(&c->in, p + used, len - used);
-    if (buf_used(&c->in) == 0 && c->in.cap > 0)
-        buf_free(&c->in);
+        keep_input(c, p + used, len - used);
+    if (buf_used(&c->in) == 0)
+        give_memory(c->loop, &c->in);
 }
 
 /* Where the next bytes go: the loop's scratch, or behind what is unfinished. */
@@ -343,7 +384,7 @@ void conn_send(struct conn *c, const void *p, size_t len)
 {
     if (c->phase == CONN_CLOSED || c->broken)
         return;
-    buf_put(&c->out, p, len);
+    buf_put(conn_out(c), p, len);
     conn_touch(c);
 }
 
@@ -425,7 +466,7 @@ void conn_flush(struct conn *c)
     if (sendable(c) == 0)
         write_event_off(c);
     if (buf_used(&c->out) == 0) {
-        buf_free(&c->out);
+        give_memory(c->loop, &c->out);
         if (c->shutting)
             shutdown(c->fd, SHUT_WR);
     }

@@ -25,15 +25,19 @@ struct conn;
 struct event;
 struct event_base;
 
+#define CONN_SPARES 64
+
 /* One a worker. */
 struct conn_loop {
-    struct event_base *base; /* borrowed */
-    uint8_t *scratch;        /* owned; every recv without unfinished input goes here */
-    struct list dirty;       /* conns with bytes to flush at the end of the turn */
-    struct list eager;       /* conns whose TLS holds bytes that no poll would report */
-    usec_t now;              /* the turn's time */
-    bool now_is_fresh;       /* read since the turn woke */
-    size_t high_watermark;   /* over this, the other side is not read */
+    struct event_base *base;        /* borrowed */
+    uint8_t *scratch;               /* owned; every recv without unfinished input goes here */
+    struct list dirty;              /* conns with bytes to flush at the end of the turn */
+    struct list eager;              /* conns whose TLS holds bytes that no poll would report */
+    usec_t now;                     /* the turn's time */
+    bool now_is_fresh;              /* read since the turn woke */
+    size_t high_watermark;          /* over this, the other side is not read */
+    struct buf spares[CONN_SPARES]; /* owned: empty, small; what one connection needs no more, the next takes */
+    unsigned spare_count;
 };
 
 void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_watermark);
@@ -110,6 +114,8 @@ void conn_shutdown(struct conn *c);
 void conn_send(struct conn *c, const void *p, size_t len);
 /* The same for a long run that stands in a receive buffer: written from where it stands if nothing is queued. */
 void conn_send_run(struct conn *c, const void *p, size_t len);
+/* For those who write messages into c->out themselves, and much: c->out, with memory that another had. */
+struct buf *conn_out(struct conn *c);
 /* For those who write messages into c->out themselves: marks it for the flush. */
 void conn_touch(struct conn *c);
 /* Sends what is queued now. */
