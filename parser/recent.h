@@ -1,7 +1,6 @@
 /*
  * recent.h: texts that were read lately, as they were written, with their shapes: one that comes again, to the byte, is
- * not read by the lexer again. So it is with what an application asks with parameters in place of values, and with a
- * text that is read once for its route and once when it is sent.
+ * not read by the lexer again. So it is with what an application asks with parameters in place of values.
  * Invariants: the text is compared whole: a hash can be forged. A shape is held by each slot that has it. Memory is
  * bounded: a slot for a hash's low bits, and no text of more than RECENT_TEXT_MAX bytes.
  * Thread: worker.

@@ -389,6 +389,8 @@ enum permit limits_take(struct target *t, bool reserve, int64_t since)
 
     if (reserve && size > 0)
         size += __atomic_load_n(&t->reserve, __ATOMIC_RELAXED);
+    if (size > 0 && __atomic_load_n(&t->used, __ATOMIC_SEQ_CST) >= size)
+        return PERMIT_POOL_FULL;
     lock();
     if (size > 0 && t->used >= size) {
         answer = PERMIT_POOL_FULL;
@@ -410,7 +412,7 @@ struct target *limits_give(struct target *t, int *worker)
 
     lock();
     assert(t->used > 0);
-    __atomic_store_n(&t->used, t->used - 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->used, t->used - 1, __ATOMIC_SEQ_CST); /* before the look for those who wait (invariant 4) */
     t->db->servers--;
     t->user->servers--;
     for (struct target *o = limits.targets; o != NULL; o = o->next) {

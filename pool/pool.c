@@ -236,8 +236,10 @@ static struct server *pick_idle(struct pool *p, const struct waiter *w)
                 break;
             continue;
         }
-        if (w == NULL || w->vars == NULL || s->vars == w->vars)
-            return s->vars == (w == NULL ? NULL : w->vars) ? s : found;
+        if (w == NULL || w->vars == NULL)
+            return found;
+        if (server_suits(s, w->vars))
+            return s;
         if (++depth >= PREFERENCE_DEPTH)
             break;
     }

@@ -69,6 +69,8 @@ struct server {
     struct vars *vars;       /* what it has now; owned reference */
     struct vars *login_vars; /* what RESET ALL returns it to; owned reference */
     struct vars *asked_vars; /* settings in its startup packet; owned reference, may be NULL */
+    struct vars *suits;      /* a set that asks for nothing more where the server has ... ; counted, may be NULL */
+    struct vars *suits_as;   /* ... this one, which differs from it; counted, may be NULL */
     struct auth_out auth;
     struct address address;
     int host_index;
@@ -188,6 +190,12 @@ struct pools {
     bool paused;          /* PAUSE without a database, or SUSPEND */
     uint64_t rescued;     /* waiters that only the once-a-second look found: should stay 0 */
 };
+
+/* True if the server is known to have all that a client with these settings asks for. */
+static inline bool server_suits(const struct server *s, const struct vars *settings)
+{
+    return s->vars == settings || (s->suits == settings && s->suits_as == s->vars);
+}
 
 /* --- pool.c --- */
 

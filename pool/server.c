@@ -105,6 +105,8 @@ void server_free(struct server *s)
     vars_unref(s->vars);
     vars_unref(s->login_vars);
     vars_unref(s->asked_vars);
+    vars_unref(s->suits);
+    vars_unref(s->suits_as);
     auth_out_free(&s->auth);
     buf_free(&s->close_names);
     buf_free(&s->resets);

@@ -52,10 +52,16 @@ void vars_unref(struct vars *v)
     free(v);
 }
 
+/* Most differ in their first letter. */
+static bool same_name(const char *a, const char *b)
+{
+    return (*a | 0x20) == (*b | 0x20) && strcasecmp(a, b) == 0;
+}
+
 static const struct var *vars_find(const struct vars *v, const char *name)
 {
     for (size_t i = 0; i < v->count; i++)
-        if (strcasecmp(v->v[i].name, name) == 0)
+        if (same_name(v->v[i].name, name))
             return &v->v[i];
     return NULL;
 }
@@ -179,7 +185,7 @@ bool var_settable(const char *name)
                                         "is_superuser",   "session_authorization", "in_hot_standby"};
 
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-        if (strcasecmp(fixed[i], name) == 0)
+        if (same_name(fixed[i], name))
             return false;
     return true;
 }

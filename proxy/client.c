@@ -186,6 +186,7 @@ void client_free(struct client *c)
     rules_free(&c->rules);
     prepares_free(&c->prepares);
     buf_free(&c->again);
+    statement_forget(c);
     buf_free(&c->replay);
     buf_free(&c->conn.in);
     buf_free(&c->conn.out);

@@ -73,6 +73,8 @@ struct client {
     struct list fresh_node; /* in worker->unfresh, or in none */
     usec_t fresh_since;     /* when the batch at the head began to wait there; 0: it did not */
     struct pool *wanted;    /* where the batch at the head gets its server */
+    struct shape *ahead;    /* held: what the Query at its head was read as; NULL: it was not read yet */
+    uint64_t ahead_hash;    /* of that text */
     struct buf again;       /* that batch, while a replica may refuse it; then the primary gets it */
     bool again_on;          /* a replica has refused: its answer is dropped, up to its end */
     bool to_primary;        /* the batch at the head has been refused by a replica */

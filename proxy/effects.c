@@ -129,9 +129,10 @@ void effect_settle_resets(struct server *s, struct client *c)
 
 void effect_apply(struct server *s, const struct expect *e, bool done)
 {
-    struct client *c = worker_client(worker_of(s), e->client_id);
-
     statement_release(worker_of(s), e);
+    if (e->effect == EFFECT_NONE)
+        return;
+    struct client *c = worker_client(worker_of(s), e->client_id);
     switch ((enum expect_effect)e->effect) {
     case EFFECT_NONE:
     case EFFECT_SETTINGS:

@@ -222,6 +222,21 @@ void listen_close(struct listeners *l)
 
 /* --- accepting --- */
 
+/* What inet_ntop says, without the work of its printf. */
+static void put_v4(const struct in_addr *v4, char *text)
+{
+    const uint8_t *bytes = (const uint8_t *)&v4->s_addr;
+
+    for (int i = 0; i < 4; i++) {
+        if (bytes[i] >= 100)
+            *text++ = (char)('0' + bytes[i] / 100);
+        if (bytes[i] >= 10)
+            *text++ = (char)('0' + bytes[i] / 10 % 10);
+        *text++ = (char)('0' + bytes[i] % 10);
+        *text++ = i < 3 ? '.' : '\0';
+    }
+}
+
 static void describe_peer(const struct listener *l, const struct sockaddr_storage *addr, struct accepted *a)
 {
     char text[INET6_ADDRSTRLEN] = "?";
@@ -229,7 +244,7 @@ static void describe_peer(const struct listener *l, const struct sockaddr_storag
     a->port = l->port;
     if (addr->ss_family == AF_INET) {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)addr;
-        inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+        put_v4(&v4->sin_addr, text);
         a->port = ntohs(v4->sin_port);
     } else if (addr->ss_family == AF_INET6) {
         const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)addr;

@@ -22,7 +22,7 @@
  * follows by itself. */
 static void send_renamed(const struct sending *m, struct span before, const char *name, struct span after)
 {
-    struct buf *out = &m->s->conn.out;
+    struct buf *out = conn_out(&m->s->conn);
     size_t name_len = strlen(name) + 1;
     size_t missing = m->f->total - m->have;
 

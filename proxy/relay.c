@@ -197,6 +197,12 @@ static void heed_tag(struct server *s, struct client *c, const char *tag)
     }
 }
 
+/* One that tells how many rows there were ("SELECT 5") tells nothing else. */
+static bool tag_is_heeded(struct span tag)
+{
+    return tag.len > 1 && tag.ptr[tag.len - 1] == '\0' && !(tag.ptr[tag.len - 2] >= '0' && tag.ptr[tag.len - 2] <= '9');
+}
+
 /* "SELECT 5", "INSERT 0 5": the number at the end, if there is one. */
 static uint64_t rows_of_tag(struct span tag)
 {
@@ -219,7 +225,7 @@ static enum verdict on_complete(struct relay *r, struct span body)
     bool forward = is_forwarded(r, head);
     /* Also of a client that has left. */
     bool heeded = head->verdict == EXPECT_FORWARD || head->effect == EFFECT_CLEANUP;
-    if (heeded && body.len > 0 && body.ptr[body.len - 1] == '\0')
+    if (heeded && tag_is_heeded(body))
         heed_tag(s, forward ? r->c : NULL, (const char *)body.ptr);
     if (forward)
         s->run_rows += rows_of_tag(body);

@@ -99,7 +99,7 @@ static bool query_reads(struct client *c, const struct frame *f, const uint8_t *
 {
     if (p[f->total - 1] != '\0')
         return false;
-    return shape_reads(c, statement_recall(c, (const char *)p + FRAME_HEADER, f->total - FRAME_HEADER - 1));
+    return shape_reads(c, statement_read_ahead(c, (const char *)p + FRAME_HEADER, f->total - FRAME_HEADER - 1));
 }
 
 /* What of an extended batch was understood so far. */

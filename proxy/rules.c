@@ -53,7 +53,7 @@ const struct rules *rules_of(struct client *c)
     if (UNLIKELY(!configured))
         rules_of_database(r, config, server_database(c->pool),
                           config->user_count == 0 ? NULL : config_user_find(config, c->user->name));
-    if (UNLIKELY(c->vars != NULL && (!configured || r->vars != c->vars))) /* it has none while it logs in */
+    if (UNLIKELY(!configured || r->vars != c->vars))
         take_session(r, c->vars);
     return r;
 }

@@ -109,11 +109,28 @@ static void close_leftover_names(struct server *s)
     buf_free(&s->close_names);
 }
 
+/* A guest's set and that of a replica's server, which has in_hot_standby on, never are the same: that they agree all
+ * the same is noted. */
+static void note_suits(const struct client *c, struct server *s)
+{
+    if (!routing_is_guest(c, s) || s->tx != 'I')
+        return;
+    vars_unref(s->suits);
+    vars_unref(s->suits_as);
+    s->suits = vars_ref(c->vars);
+    s->suits_as = vars_ref(s->vars);
+}
+
+static bool has_settings(const struct client *c, const struct server *s)
+{
+    return routing_is_guest(c, s) ? server_suits(s, c->vars) : s->vars == c->vars;
+}
+
 static bool preamble_needed(const struct client *c, const struct server *s)
 {
     struct leftovers left = leftovers_of(c, s);
 
-    return s->vars != c->vars || buf_used(&s->close_names) > 0 || left.settings || left.statements;
+    return !has_settings(c, s) || buf_used(&s->close_names) > 0 || left.settings || left.statements;
 }
 
 void send_preamble(struct client *c, struct server *s)
@@ -133,6 +150,7 @@ void send_preamble(struct client *c, struct server *s)
         vars_unref(s->vars);
         s->vars = vars_ref(c->vars);
     }
+    note_suits(c, s);
 }
 
 /* The session's transaction had failed when its server was lost: this server takes it over, in the same state. */
@@ -230,18 +248,12 @@ static bool query_deallocate(const struct sending *m, enum send_result *result)
     return v.kind == VERB_DEALLOCATE && !v.all && prepare_deallocate(m, v.name, result);
 }
 
-/* Where there are replicas, the route may have read the text already. Else it most likely is one with new values. */
-static struct shape *query_shape(struct client *c, const char *sql, size_t len)
-{
-    return cluster_watched(limits_cluster(c->target)) ? statement_recall(c, sql, len) : statement_read(c, sql, len);
-}
-
 /* A text that is there whole. */
 static enum send_result query_text(const struct sending *m)
 {
     const char *sql = (const char *)m->p + FRAME_HEADER;
     size_t len = m->have - FRAME_HEADER - 1;
-    struct shape *shape = query_shape(m->c, sql, len);
+    struct shape *shape = statement_take(m->c, sql, len);
     bool searched = shape_may(shape, SENDING_VERB_EFFECTS);
     enum send_result result;
     struct refusal_text *refused;
@@ -365,13 +377,18 @@ static enum send_result translate(const struct sending *m)
     }
 }
 
+static bool belongs_to_what_runs(uint8_t type)
+{
+    return type == 'd' || type == 'c' || type == 'f' || type == 'H';
+}
+
 /* Copy data and Flush belong to what runs, and so does all that a COPY FROM reads. Where the server is skipping, it
  * would pass over what stands ahead of a batch, too. */
 static bool begins_batch(const struct client *c, uint8_t type)
 {
     const struct server *s = c->server;
 
-    return !c->in_batch && strchr("dcfH", type) == NULL && !s->expects.skipping && !server_takes_copy(s);
+    return !c->in_batch && !belongs_to_what_runs(type) && !s->expects.skipping && !server_takes_copy(s);
 }
 
 /* Nothing follows that a cancel request could hit in the place of what runs. The data of a COPY belongs to that, and

@@ -27,7 +27,10 @@ struct work {
     const uint8_t *at;
     size_t left;
     struct frame f;
-    size_t have; /* bytes of the message that are there */
+    size_t have;          /* bytes of the message that are there */
+    const uint8_t *batch; /* where the batch begins that was measured last */
+    size_t extent;        /* of that one */
+    uint8_t last;         /* type of its last message; 0: that is not there */
 };
 
 static void consume(struct work *k, size_t n)
@@ -38,9 +41,12 @@ static void consume(struct work *k, size_t n)
 
 /* --- understand --- */
 
-/* Where the batch at the head ends: its length up to and including Query, FunctionCall, Sync or Flush; 0 if it is not
- * all there yet. Long enough batches do not wait for their end. *last: its last message, 0 where that is not there. */
-static size_t batch_extent(const struct client *c, const struct work *k, uint8_t *last)
+static bool ends_part(uint8_t type)
+{
+    return type == 'Q' || type == 'F' || type == 'S' || type == 'H' || type == 'X';
+}
+
+static size_t measure_batch(const struct client *c, const struct work *k, uint8_t *last)
 {
     size_t hold = c->worker->config->opt.batch_hold;
     size_t at = 0;
@@ -58,7 +64,7 @@ static size_t batch_extent(const struct client *c, const struct work *k, uint8_t
         if (at + f.total > k->left)
             return at + f.total > hold ? k->left : 0;
         at += f.total;
-        if (strchr("QFSHX", f.type) != NULL) {
+        if (ends_part(f.type)) {
             *last = f.type;
             return at;
         }
@@ -66,6 +72,17 @@ static size_t batch_extent(const struct client *c, const struct work *k, uint8_t
             return at;
     }
     return 0;
+}
+
+/* Where the batch at the head ends: its length up to and including Query, FunctionCall, Sync or Flush; 0 if it is not
+ * all there yet. Long enough batches do not wait for their end. Sets k->last. */
+static size_t batch_extent(const struct client *c, struct work *k)
+{
+    if (k->batch != k->at) {
+        k->batch = k->at;
+        k->extent = measure_batch(c, k, &k->last);
+    }
+    return k->extent;
 }
 
 /* What ReadyForQuery says of a client that holds no server. */
@@ -252,17 +269,15 @@ static enum step understand(struct client *c, struct work *k)
  * over. */
 static enum step route(struct client *c, struct work *k)
 {
-    uint8_t last;
-
     if (c->server != NULL)
         return routing_is_guest(c, c->server) && !c->in_batch && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
-    size_t extent = batch_extent(c, k, &last);
+    size_t extent = batch_extent(c, k);
     if (extent == 0)
         return WAIT;
     if (!list_empty(&c->fresh_node))
         return WAIT;
     c->worker->choices++;
-    c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, last);
+    c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, k->last);
     return c->wanted == NULL ? WAIT : GO_ON;
 }
 
@@ -299,32 +314,32 @@ static void give_back(struct client *c)
         pool_release(s);
 }
 
-/* A batch that may have to be run again is kept: it begins with a Bind or Parse, and all of it is there. What rests on
- * more than pretended Parses is forgotten again (prepare.c). */
-static void keep_for_replay(struct client *c, const struct work *k)
+/* It begins with a Bind or Parse. The unnamed statement is parsed anew wherever it is needed, and never outdated. */
+static bool rests_on_prepared(const struct work *k)
 {
-    size_t extent;
-    uint8_t last;
+    return k->f.type == 'B' || (k->f.type == 'P' && k->at[FRAME_HEADER] != '\0');
+}
 
-    if ((k->f.type != 'B' && k->f.type != 'P') || c->in_batch || c->server->tx != 'I' || defer_is_open(c) ||
+/* A batch that may have to be run again is kept, if all of it is there. What rests on more than pretended Parses is
+ * forgotten again (prepare.c). */
+static void keep_for_replay(struct client *c, struct work *k)
+{
+    if (!rests_on_prepared(k) || c->in_batch || c->server->tx != 'I' || defer_is_open(c) ||
         !expect_empty(&c->server->expects))
         return;
-    extent = batch_extent(c, k, &last);
-    if (extent == 0 || last != 'S')
+    if (batch_extent(c, k) == 0 || k->last != 'S')
         return;
     buf_consume(&c->replay, buf_used(&c->replay));
-    buf_put(&c->replay, k->at, extent);
+    buf_put(&c->replay, k->at, k->extent);
     c->pretended = 0;
 }
 
 /* A batch that a replica may refuse is kept for the primary, and the answer is held back until it is certain. */
-static void keep_for_primary(struct client *c, const struct work *k)
+static void keep_for_primary(struct client *c, struct work *k)
 {
-    uint8_t last;
-
     if (!routing_is_guest(c, c->server) || c->in_batch || c->server->tx != 'I' || buf_used(&c->again) > 0)
         return;
-    buf_put(&c->again, k->at, batch_extent(c, k, &last));
+    buf_put(&c->again, k->at, batch_extent(c, k));
     conn_hold(&c->conn);
 }
 

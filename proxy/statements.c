@@ -170,6 +170,11 @@ struct shape *statement_read(struct client *c, const char *sql, size_t len)
     return cache_get(&s->cache, &key, &make);
 }
 
+static uint64_t text_hash(const struct client *c, const char *sql, size_t len)
+{
+    return fingerprint_hash((const uint8_t *)sql, len, c->worker->statements.seed);
+}
+
 struct shape *statement_recall(struct client *c, const char *sql, size_t len)
 {
     struct statements *s = &c->worker->statements;
@@ -178,7 +183,7 @@ struct shape *statement_recall(struct client *c, const char *sql, size_t len)
         return NULL;
     if (len > RECENT_TEXT_MAX)
         return statement_read(c, sql, len);
-    struct cache_key key = key_of(c, span_of(sql, len), fingerprint_hash((const uint8_t *)sql, len, s->seed));
+    struct cache_key key = key_of(c, span_of(sql, len), text_hash(c, sql, len));
     struct shape *shape = recent_find(&s->recent, &key);
     if (shape != NULL)
         return shape;
@@ -186,6 +191,35 @@ struct shape *statement_recall(struct client *c, const char *sql, size_t len)
     if (shape != NULL)
         recent_put(&s->recent, &s->cache, &key, shape);
     return shape;
+}
+
+void statement_forget(struct client *c)
+{
+    if (c->ahead != NULL)
+        cache_release(&c->worker->statements.cache, c->ahead);
+    c->ahead = NULL;
+}
+
+struct shape *statement_read_ahead(struct client *c, const char *sql, size_t len)
+{
+    struct shape *shape = statement_read(c, sql, len);
+
+    statement_forget(c);
+    if (shape == NULL)
+        return NULL;
+    cache_hold(shape);
+    c->ahead = shape;
+    c->ahead_hash = text_hash(c, sql, len);
+    return shape;
+}
+
+struct shape *statement_take(struct client *c, const char *sql, size_t len)
+{
+    struct shape *shape = c->ahead;
+    bool same = shape != NULL && !shape->dropped && c->ahead_hash == text_hash(c, sql, len);
+
+    statement_forget(c);
+    return same ? shape : statement_read(c, sql, len);
 }
 
 struct shape *statement_of_text(struct client *c, const struct stmt_text *text)

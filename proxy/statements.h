@@ -103,6 +103,12 @@ void statements_configure(struct statements *s, const struct options *o);
 struct shape *statement_read(struct client *c, const char *sql, size_t len);
 /* The same for a text that is likely to come again to the byte. */
 struct shape *statement_recall(struct client *c, const char *sql, size_t len);
+/* The same for a Query that is read for its route. The client keeps what was found until the text is sent: then
+ * statement_take finds it, or reads the text if it is another. */
+struct shape *statement_read_ahead(struct client *c, const char *sql, size_t len);
+struct shape *statement_take(struct client *c, const char *sql, size_t len);
+/* Lets go of what is kept. */
+void statement_forget(struct client *c);
 /* The same for a text that is shared between clients. */
 struct shape *statement_of_text(struct client *c, const struct stmt_text *text);
 

@@ -154,7 +154,7 @@ struct vars *login_limit_statements(const struct client *c, struct vars *v)
 
 static void send_welcome(struct client *c, const struct buf *settings)
 {
-    struct buf *out = &c->conn.out;
+    struct buf *out = conn_out(&c->conn);
 
     msg_auth(out, 0, NULL, 0);
     buf_put(out, buf_head(settings), buf_used(settings));
