@@ -361,9 +361,18 @@ bool routing_is_again(const char *sqlstate)
 
 const char routing_learnt_why[] = "has been refused by a replica because it writes";
 
+static const char learnt_missing[] = "has been refused by a replica, which does not have it";
+
 bool routing_has_learnt(const struct reading *r)
 {
-    return r->verdict.route.why == routing_learnt_why;
+    return r->verdict.route.why == routing_learnt_why || r->verdict.route.why == learnt_missing;
+}
+
+/* What a standby does not have: an unlogged table that the statement does not name (a child's, a function's). Not where
+ * the words may be about a statement that was prepared before, or about the session. */
+static bool is_missing(struct client *c, const struct expect *e, const char *sqlstate)
+{
+    return strcmp(sqlstate, "0A000") == 0 && e->type == EXPECT_QUERY && !rules_of(c)->serializable;
 }
 
 void routing_learn(struct client *c, const struct expect *e, const char *sqlstate)
@@ -372,8 +381,10 @@ void routing_learn(struct client *c, const struct expect *e, const char *sqlstat
         return;
     struct reading *r = reading_of(e->shape);
     r->f.reruns++;
-    if (strcmp(sqlstate, "25006") != 0)
+    bool writes = strcmp(sqlstate, "25006") == 0;
+    if (!writes && !is_missing(c, e, sqlstate))
         return;
-    r->verdict = (struct reading_route){.route = primary(routing_learnt_why, true), .generation = generation_of(c)};
+    r->verdict = (struct reading_route){.route = primary(writes ? routing_learnt_why : learnt_missing, writes),
+                                        .generation = generation_of(c)};
     r->eased = r->verdict;
 }

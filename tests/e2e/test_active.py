@@ -148,7 +148,7 @@ def test_a_query_that_runs(one, prepare):
 
 def test_a_query_that_waits_for_a_server(one):
     holder, client = one.connect(), one.connect()
-    holder.execute("BEGIN")
+    holder.execute("BEGIN; SELECT 1")
     waiting = Running(client, "INSERT INTO items VALUES (5000, 'never', 1)")
     row, = active(one, "insert")
     assert row["state"] == "waiting for a server"
@@ -349,7 +349,7 @@ def test_all_that_run_longer(sluice):
 
 def test_without_a_unit_seconds_and_what_waits_counts_too(one):
     holder = one.connect()
-    holder.execute("BEGIN")
+    holder.execute("BEGIN; SELECT 1")
     waiting = Running(one.connect(), "SELECT 1 AS waits")
     active(one, "as waits")
     assert killed(one, "100") == 0

@@ -212,6 +212,21 @@ def test_route_knows_what_a_replica_has_refused(routed, trio):
     assert route(s, "SELECT lies()")["reason"] == "has been refused by a replica because it writes"
 
 
+def test_what_a_replica_does_not_have_is_remembered(routed, trio):
+    """An unlogged table that the statement does not name."""
+    trio[0].query("CREATE UNLOGGED TABLE hidden (a int); GRANT ALL ON hidden TO demo;"
+                  "CREATE FUNCTION looks() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM hidden'")
+    s = routed()
+    with s.connect() as c:
+        for _ in range(20):
+            assert c.execute("SELECT looks() AS looked", prepare=False).fetchone() == (0,)
+            time.sleep(0.02)
+        told = explain(c, "SELECT looks() AS looked")
+        assert told["Reason"] == "has been refused by a replica, which does not have it"
+    row, = [row for row in s.admin("SHOW STATEMENTS") if "as looked" in row["statement"] and row["calls"] == 20]
+    assert (row["reruns"], row["on_replica"]) == (1, 0)
+
+
 # --- EXPLAIN (SLUICE) by the extended protocol ---
 
 def test_explain_with_parameters(routed):

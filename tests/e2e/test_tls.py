@@ -608,7 +608,7 @@ def test_the_servers_side_is_renewed_by_a_reload(tls_pg, sluice, certs, client_p
     put(intruder, certs.ca)
     s.reload()
     assert old.execute("SELECT pg_backend_pid()").fetchone() == pid
-    old.execute("BEGIN")
+    old.execute("BEGIN; SELECT 1")
     assert server_is_tls(s) is None, "the new certificate is not one of PostgreSQL's CA"
     put(client_pair, certs.other_ca)
     s.reload()
