@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define SMALL_BYTES (1 * KIB) /* up to here malloc has a thread's own cache, which calloc does not look at */
+
 static void *checked(void *ptr)
 {
     if (UNLIKELY(ptr == NULL)) {
@@ -23,7 +25,9 @@ void *mem_alloc(size_t size_bytes)
 
 void *mem_zalloc(size_t size_bytes)
 {
-    return checked(calloc(1, MAX(size_bytes, (size_t)1)));
+    if (size_bytes > SMALL_BYTES)
+        return checked(calloc(1, size_bytes));
+    return memset(mem_alloc(size_bytes), 0, size_bytes);
 }
 
 void *mem_realloc(void *old, size_t size_bytes)

@@ -113,15 +113,20 @@ static bool is_lexable(const char *encoding)
     return true;
 }
 
-/* What reading a statement's text depends on, looked up once a set. */
-static void note_reading(struct vars *v)
+/* What is asked of a set with every statement, or client. */
+static void note_facts(struct vars *v)
 {
     const char *strings = vars_get(v, "standard_conforming_strings");
+    const char *isolation = vars_get(v, "default_transaction_isolation");
+    const char *read_only = vars_get(v, "default_transaction_read_only");
 
     v->standard_strings = strings == NULL || strcasecmp(strings, "on") == 0;
     v->lexable = is_lexable(vars_get(v, "client_encoding"));
     for (size_t i = 0; i < v->count; i++)
         v->placeholders = v->placeholders || strchr(v->v[i].name, '.') != NULL;
+    v->serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
+    v->reads_only = read_only != NULL && strcasecmp(read_only, "on") == 0;
+    v->route = vars_get(v, "sluice.route");
 }
 
 static struct vars *vars_build(const struct vars *v, const struct var *replace)
@@ -145,7 +150,7 @@ static struct vars *vars_build(const struct vars *v, const struct var *replace)
     }
     for (size_t i = 0; i < made->count; i++)
         made->hash += var_hash(&made->v[i]);
-    note_reading(made);
+    note_facts(made);
     return made;
 }
 

@@ -17,12 +17,13 @@
 #include <stdio.h>
 #include <strings.h>
 
+/* Most texts begin with another letter. */
 static const char *past_word(const char *p, const char *word)
 {
     size_t len = strlen(word);
 
     p = verb_skip_blank(p);
-    return strncasecmp(p, word, len) == 0 ? p + len : NULL;
+    return (*p | 0x20) == *word && strncasecmp(p, word, len) == 0 ? p + len : NULL;
 }
 
 const char *explain_statement(const char *sql)

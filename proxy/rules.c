@@ -33,14 +33,12 @@ void rules_of_database(struct rules *r, const struct config *config, const struc
 /* vars NULL: it is logging in. */
 static void take_session(struct rules *r, struct vars *vars)
 {
-    const char *isolation = vars == NULL ? NULL : vars_get(vars, "default_transaction_isolation");
-    const char *read_only = vars == NULL ? NULL : vars_get(vars, "default_transaction_read_only");
-    const char *route = vars == NULL || !r->heeds_setting ? NULL : vars_get(vars, "sluice.route");
+    const char *route = vars == NULL || !r->heeds_setting ? NULL : vars->route;
 
     vars_unref(r->vars);
     r->vars = vars == NULL ? NULL : vars_ref(vars);
-    r->serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
-    r->reads_only = read_only != NULL && strcasecmp(read_only, "on") == 0;
+    r->serializable = vars != NULL && vars->serializable;
+    r->reads_only = vars != NULL && vars->reads_only;
     r->hint = route == NULL ? HINT_NONE : route_hint_of(route, strlen(route));
 }
 
