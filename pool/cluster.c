@@ -5,8 +5,8 @@
  * 1. At most one node of a cluster is published as its primary, and only one whose timeline is the highest that was
  *    ever seen. Of two that claim the same timeline none is.
  * 2. Samples are in the order of their numbers, and their positions never go back; when they would, all are void.
- * 3. node.replayed is the number of a sample whose position the node has replayed, on the timeline of the primary that
- *    the sample is of. It may be too low, never too high.
+ * 3. node.replayed is the number of a sample whose position the node has replayed, or whose transactions have all ended
+ *    there, on the timeline of the primary that the sample is of. It may be too low, never too high.
  * Source: PostgreSQL, xlog.c (XLogBytePosToRecPtr: an insert position is behind a page's header, a replayed one before
  * it); xlog_internal.h (SizeOfXLogShortPHD, SizeOfXLogLongPHD).
  * Thread: control; those of the first two parts of cluster.h: any.
@@ -138,7 +138,7 @@ static bool is_eligible(const struct cluster *c, int i, uint64_t horizon, uint64
                         const struct choice_rules *r)
 {
     const struct node *n = &c->nodes[i];
-    uint64_t replayed = __atomic_load_n(r->flushed ? &n->replayed_flushed : &n->replayed, __ATOMIC_ACQUIRE);
+    uint64_t replayed = __atomic_load_n(&n->replayed, __ATOMIC_ACQUIRE);
 
     if (cluster_role(c, i) != ROLE_REPLICA || weight_of(r, i) == 0 || !is_young(n, r) ||
         __atomic_load_n(&n->banned_until, __ATOMIC_RELAXED) > r->now)
@@ -338,7 +338,6 @@ void cluster_node_void(struct cluster *c, int node)
     struct node *n = &c->nodes[node];
 
     __atomic_store_n(&n->replayed, 0, __ATOMIC_RELEASE);
-    __atomic_store_n(&n->replayed_flushed, 0, __ATOMIC_RELEASE);
     __atomic_store_n(&n->fresh_at, 0, __ATOMIC_RELAXED);
 }
 
@@ -360,42 +359,44 @@ static void samples_thin(struct cluster *c)
     c->sample_count = kept;
 }
 
-void cluster_sample_add(struct cluster *c, uint64_t number, uint64_t inserted, uint64_t flushed, int64_t at)
+void cluster_sample_add(struct cluster *c, const struct sample *s)
 {
     struct sample *last = c->sample_count == 0 ? NULL : &c->samples[c->sample_count - 1];
 
-    if (last != NULL && (inserted < last->inserted || flushed < last->flushed)) {
+    if (last != NULL && (s->inserted < last->inserted || s->flushed < last->flushed)) {
         cluster_samples_void(c);
         last = NULL;
     }
-    if (last == NULL || inserted != last->inserted || flushed != last->flushed) {
+    if (last == NULL || s->inserted != last->inserted || s->flushed != last->flushed) {
         if (c->sample_count == SAMPLES_MAX)
             samples_thin(c);
         last = &c->samples[c->sample_count++];
     }
-    *last = (struct sample){.number = number, .inserted = inserted, .flushed = flushed, .at = at};
+    *last = *s;
+}
+
+/* All that was seen there can be seen here: by the WAL; or by the transactions, where what may be missing has not been
+ * committed. What a replica shows has been flushed before, even if the primary did not show it yet. */
+static bool has_replayed(const struct node_report *r, const struct sample *s)
+{
+    return s->inserted <= r->position || (s->flushed <= r->position && s->begun > 0 && s->begun <= r->settled);
 }
 
 void cluster_replayed(struct cluster *c, int node)
 {
     struct node *n = &c->nodes[node];
     int primary = __atomic_load_n(&c->primary, __ATOMIC_RELAXED);
-    const struct sample *all = NULL, *flushed = NULL;
+    const struct sample *newest = NULL;
 
     if (primary < 0 || n->said.timeline != c->nodes[primary].said.timeline ||
         n->said.system_identifier != c->nodes[primary].said.system_identifier)
         return;
-    for (int i = 0; i < c->sample_count; i++) {
-        const struct sample *s = &c->samples[i];
-        flushed = s->flushed <= n->said.position ? s : flushed;
-        all = s->inserted <= n->said.position ? s : all;
-    }
+    for (int i = 0; i < c->sample_count; i++)
+        newest = has_replayed(&n->said, &c->samples[i]) ? &c->samples[i] : newest;
     /* Samples are thinned: a newer one than is still there may have been found before, and still counts. */
-    if (flushed != NULL && flushed->number > n->replayed_flushed)
-        __atomic_store_n(&n->replayed_flushed, flushed->number, __ATOMIC_RELEASE);
-    if (all != NULL && all->number > n->replayed) {
-        __atomic_store_n(&n->fresh_at, all->at, __ATOMIC_RELAXED);
-        __atomic_store_n(&n->replayed, all->number, __ATOMIC_RELEASE);
+    if (newest != NULL && newest->number > n->replayed) {
+        __atomic_store_n(&n->fresh_at, newest->at, __ATOMIC_RELAXED);
+        __atomic_store_n(&n->replayed, newest->number, __ATOMIC_RELEASE);
     }
 }
 

@@ -43,16 +43,16 @@ struct node_report {
     uint32_t timeline_seen; /* a lower bound of its timeline, that it knew when it was connected to */
     uint64_t system_identifier;
     uint64_t position; /* bytes of WAL: of a primary where it inserts, of a standby what it has replayed */
+    uint64_t settled;  /* of a standby: all transactions below this number have ended there; 0: not known */
 };
 
 struct node {
     char *host; /* owned */
     int port;
     /* atomics, stored by control: */
-    int role;                  /* enum node_role */
-    uint64_t replayed;         /* number of the newest sample that it has replayed; 0: none */
-    uint64_t replayed_flushed; /* ... of which it has replayed what the primary had flushed */
-    int64_t fresh_at;          /* when that sample was taken; 0: none */
+    int role;          /* enum node_role */
+    uint64_t replayed; /* number of the newest sample that it has replayed; 0: none */
+    int64_t fresh_at;  /* when that sample was taken; 0: none */
     /* atomics, stored by any: */
     int in_flight;        /* servers of it that work for a client */
     int connections;      /* servers of it that are logged in */
@@ -63,10 +63,12 @@ struct node {
     char error[256]; /* of the last failure; "" */
 };
 
-/* Positions of the primary that have been asked for, oldest first. */
+/* What the primary has answered, oldest first. What it had flushed is enough for whom all transactions have ended that
+ * had ended there: what comes behind that nobody has committed, and on a quiet primary it may be flushed much later. */
 struct sample {
     uint64_t number;
     uint64_t inserted, flushed;
+    uint64_t begun; /* above the number of every transaction that had ended there; 0: not known */
     int64_t at;
 };
 
@@ -135,7 +137,6 @@ struct choice_rules {
     const int *weights; /* one a node; NULL: all are equal */
     enum replica_balance balance;
     bool any_age;       /* reads what it gets: neither horizon nor last answer count */
-    bool flushed;       /* what the primary had flushed is enough: synchronous_commit was never off */
     int64_t max_lag_us; /* 0: no limit */
     int64_t now;
     uint32_t ticket; /* another number for each choice: who is next in turn, or what is random */
@@ -163,8 +164,8 @@ int cluster_judge(struct cluster *c);
 void cluster_set_primary(struct cluster *c, int node, int64_t now);
 /* A new sample's number: taken before the primary is asked. */
 uint64_t cluster_sample_begin(void);
-/* The primary's answer to that sample, asked at that time. */
-void cluster_sample_add(struct cluster *c, uint64_t number, uint64_t inserted, uint64_t flushed, int64_t at);
+/* The primary's answer to a sample (copied). */
+void cluster_sample_add(struct cluster *c, const struct sample *s);
 /* A standby's report: which samples has it replayed? */
 void cluster_replayed(struct cluster *c, int node);
 /* The primary is not the one that the samples are of. */

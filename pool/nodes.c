@@ -113,14 +113,13 @@ bool server_is_outdated(const struct server *s)
            (primary >= 0 && s->at_node != NULL && s->at_node != &s->cluster->nodes[primary]);
 }
 
-bool server_is_fresh(const struct server *s, uint64_t horizon, bool flushed)
+bool server_is_fresh(const struct server *s, uint64_t horizon)
 {
     const struct node *n = s->at_node;
 
     if (n == NULL)
         return false;
-    return __atomic_load_n(flushed ? &n->replayed_flushed : &n->replayed, __ATOMIC_ACQUIRE) >
-           MAX(horizon, s->login_sample);
+    return __atomic_load_n(&n->replayed, __ATOMIC_ACQUIRE) > MAX(horizon, s->login_sample);
 }
 
 bool server_unfit(struct server *s, const struct config_database *d)

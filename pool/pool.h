@@ -253,8 +253,8 @@ const char *server_host(const struct server *s);
 /* It has logged in and is not what its pool is for: sqlstate and why say so. */
 bool server_unfit(struct server *s, const struct config_database *d);
 /* What this replica's server shows is not older than the horizon: its node has replayed a sample that was taken after
- * both. flushed: as in choice_rules. */
-bool server_is_fresh(const struct server *s, uint64_t horizon, bool flushed);
+ * both. */
+bool server_is_fresh(const struct server *s, uint64_t horizon);
 /* RECONNECT, a reload or a change of roles wants it replaced. */
 bool server_is_outdated(const struct server *s);
 /* It is logged in, or gone: counted at its node. */

@@ -196,7 +196,7 @@ void session_server_late(struct client *c, struct server *s);
 void timeouts_tick(struct worker *w);
 
 /* --- standby.c --- */
-/* By which rules a replica is chosen for this client's next read: the configuration's; any_age and flushed are the
+/* By which rules a replica is chosen for this client's next read: the configuration's; any_age is the
  * caller's to set. For each batch the caller adds one to worker->choices. */
 struct choice_rules session_choice_rules(struct client *c, const struct cluster *cluster);
 /* The pool of a replica for the next batch of a client with target=standby; where none is there now, one to wait in. */

@@ -64,13 +64,16 @@ struct watcher {
 
 static struct list watchers = {&watchers, &watchers};
 
-/* As text: in recovery, WAL file, inserted, flushed, replayed, timeline that is received. */
+/* As text: in recovery, WAL file, inserted, flushed, replayed, timeline that is received; the snapshot's end on a
+ * primary, its begin on a standby. */
 static const char question[] =
     "SELECT r, CASE WHEN NOT r THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END, "
     "CASE WHEN NOT r THEN pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn END, "
     "CASE WHEN NOT r THEN pg_catalog.pg_current_wal_flush_lsn() - '0/0'::pg_catalog.pg_lsn END, "
     "CASE WHEN r THEN pg_catalog.pg_last_wal_replay_lsn() - '0/0'::pg_catalog.pg_lsn END, "
-    "CASE WHEN r THEN (SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver) END "
+    "CASE WHEN r THEN (SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver) END, "
+    "CASE WHEN r THEN pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) "
+    "ELSE pg_catalog.txid_snapshot_xmax(pg_catalog.txid_current_snapshot()) END "
     "FROM (SELECT pg_catalog.pg_is_in_recovery() AS r OFFSET 0) AS x";
 static const char greeting[] =
     "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system()), "
@@ -321,7 +324,8 @@ static void take_report(struct seat *s)
                             .timeline = standby ? (uint32_t)number_at(p, 5) : timeline_of(probe_value(p, 0, 1)),
                             .timeline_seen = s->timeline_seen,
                             .system_identifier = s->system_identifier,
-                            .position = number_at(p, standby ? 4 : 2)};
+                            .position = number_at(p, standby ? 4 : 2),
+                            .settled = standby ? number_at(p, 6) : 0};
 
     node_of(s)->said = r;
     if (standby && !s->may_see_timeline)
@@ -340,9 +344,11 @@ static void tell_readers(struct cluster *c)
 static void seat_answered(struct seat *s)
 {
     struct cluster *c = s->w->cluster;
-    uint64_t number = s->number;
-    uint64_t inserted = wal_end(number_at(s->probe, 2), s->block, s->segment);
-    uint64_t flushed = wal_end(number_at(s->probe, 3), s->block, s->segment);
+    struct sample sample = {.number = s->number,
+                            .inserted = wal_end(number_at(s->probe, 2), s->block, s->segment),
+                            .flushed = wal_end(number_at(s->probe, 3), s->block, s->segment),
+                            .begun = number_at(s->probe, 6),
+                            .at = s->asked_at};
 
     s->state = SEAT_RESTING;
     s->number = 0;
@@ -351,9 +357,9 @@ static void seat_answered(struct seat *s)
     if (node_of(s)->said.answer == ANSWER_STANDBY) {
         cluster_replayed(c, s->index);
         tell_readers(c);
-    } else if (number != 0) {
+    } else if (sample.number != 0) {
         if (is_primary(s))
-            cluster_sample_add(c, number, inserted, flushed, s->asked_at);
+            cluster_sample_add(c, &sample);
         ask_replicas(s->w);
     }
 }

@@ -226,7 +226,7 @@ static int choose_node(struct client *c, const struct cluster *cluster)
 
 bool routing_shows_enough(struct client *c, const struct server *s)
 {
-    return rules_of(c)->writes == READ_YOUR_WRITES_OFF || server_is_fresh(s, horizon_of(c), false);
+    return rules_of(c)->writes == READ_YOUR_WRITES_OFF || server_is_fresh(s, horizon_of(c));
 }
 
 const char *routing_bar(struct client *c)

@@ -2,6 +2,7 @@
 that pause, that are started anew and promoted, whatever the clients' synchronous_commit."""
 
 import contextlib
+import functools
 import itertools
 import random
 import socket
@@ -370,3 +371,43 @@ def test_a_write_whose_answer_was_lost_is_read_or_never_was(own_pg, sluice):
         assert own_pg.query("SELECT count(*) FROM marks") == [(1,)]
         for client in (writer, reader):
             assert client.execute("SELECT count(*) FROM marks").fetchone() == (1,)
+
+
+# --- a quiet primary --------------------------------------------------------------------------------------------------
+
+FULL = """
+CREATE TABLE full_page (id int PRIMARY KEY, n int NOT NULL, filler text) WITH (autovacuum_enabled = off);
+INSERT INTO full_page SELECT i, 0, repeat('x', 500) FROM generate_series(1, 14) i; GRANT ALL ON full_page TO demo;
+CREATE TABLE lazy (n int); GRANT ALL ON lazy TO demo;
+"""
+
+
+def test_what_nobody_has_committed_is_not_waited_for(own_pg, sluice):
+    """A read on the primary tidies up a page, which it logs; on a quiet primary that is written out much later."""
+    own_pg.conf(restart=True, wal_writer_delay="10s", bgwriter_delay="10s")
+    own_pg.psql(FULL)
+    replica = own_pg.replica(own_pg.folder.name + "-one")
+    s = front(sluice, own_pg, replica)
+    await_fresh(s, replica)
+    client = s.connect()
+    ask = functools.partial(client.execute, prepare=False)
+    await_replica(s, ask)
+
+    def unwritten():
+        return own_pg.query("SELECT pg_current_wal_insert_lsn() <> pg_current_wal_flush_lsn()")[0][0]
+
+    def does_not_wait(turn):
+        ask(f"UPDATE full_page SET n = {turn} WHERE id = 1")
+        ask("SELECT count(*) FROM full_page /* sluice: primary */")
+        if not unwritten():
+            return False
+        await_replica(s, ask)
+        return unwritten()
+    assert any(does_not_wait(turn) for turn in range(4)), "it may be written just then; not each time"
+    # What was committed without waiting for the log is: a replica cannot have it.
+    client.execute("SET synchronous_commit = off")
+    for n in range(1, 4):
+        ask(f"INSERT INTO lazy VALUES ({n})")
+        assert ask("SELECT count(*) FROM lazy").fetchone() == (n,)
+        time.sleep(0.05)
+        assert ask("SELECT count(*) FROM lazy").fetchone() == (n,)

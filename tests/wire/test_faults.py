@@ -615,7 +615,7 @@ def test_a_query_in_a_batch_that_fails_after_its_client_left(shop, prepared):
     s = shop(prepared.port, default_pool_size=1)
     for _ in range(3):
         gone = Client(s.port).login("postgres", "shop")
-        gone.send(extended("SELECT pg_sleep(0.3)") + extended("SELECT 1/0") + query("SELECT 'passed over'"))
+        gone.send(extended("SELECT pg_sleep(1)") + extended("SELECT 1/0") + query("SELECT 'passed over'"))
         wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
         gone.reset()
         with Client(s.port).login("postgres", "shop") as c:
@@ -628,7 +628,7 @@ def test_a_copy_that_begins_after_its_client_left(shop, prepared):
     s = shop(prepared.port, default_pool_size=1, pool_mode="session", cancel_on_disconnect="never")
     gone = Client(s.port).login("postgres", "shop")
     gone.query("SELECT pg_advisory_lock(7)")
-    gone.send(query("SELECT pg_sleep(0.3); COPY wire_rows FROM STDIN"))
+    gone.send(query("SELECT pg_sleep(1); COPY wire_rows FROM STDIN"))
     wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
     gone.reset()
     with Client(s.port).login("postgres", "shop") as c:
@@ -639,7 +639,7 @@ def test_what_a_client_that_left_has_changed_meets_nobody(shop, prepared):
     """Its statement ran to the end: the server knows of the settings and names, although nobody heard of them."""
     s = shop(prepared.port, default_pool_size=1, cancel_on_disconnect="never")
     gone = Client(s.port).login("postgres", "shop")
-    gone.send(query("SELECT pg_sleep(0.3); SET search_path = gone; PREPARE gone AS SELECT 1"))
+    gone.send(query("SELECT pg_sleep(1); SET search_path = gone; PREPARE gone AS SELECT 1"))
     wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
     gone.reset()
     with Client(s.port).login("postgres", "shop") as c:
