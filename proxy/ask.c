@@ -186,7 +186,7 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
     if (traces & TRACE_SEQUENCE)
         traces = note_sequence(c, traces);
     c->traces |= traces;
-    c->quiet = c->quiet || (traces & TRACE_SETTING); /* what comes next may read otherwise */
+    c->quiet = c->quiet || (traces & (TRACE_SETTING | TRACE_STATEMENT)); /* what comes next may read otherwise */
     if (shape != NULL && (reading_of(shape)->effects & EFFECT_SETTING) && reading_of(shape)->list != NULL)
         note_settings(c, reading_of(shape)->list, sql);
 }

@@ -70,13 +70,13 @@ static void take_away(const struct sending *m, const char *name, bool extended)
 static void lend(const struct sending *m, const char *name, bool extended)
 {
     enum expect_effect effect = extended ? EFFECT_NONE : EFFECT_CARRIED;
-    struct client_stmt *st = client_stmts_find(&m->c->stmts, name);
+    const struct client_stmt *st = client_stmts_find(&m->c->stmts, name);
 
-    if (st == NULL || st->told == NULL)
+    if (st == NULL || st->asked == NULL)
         return;
     msg_named(&m->s->conn.out, 'C', 'S', name); /* it may be lent already */
     sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, effect, NULL);
-    msg_parse(&m->s->conn.out, name, stmt_text_sql(st->told), stmt_text_types(st->told));
+    msg_parse(&m->s->conn.out, name, stmt_text_sql(st->asked), stmt_text_types(st->asked));
     sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, effect, NULL);
     if (!extended) {
         msg_empty(&m->s->conn.out, 'S');
@@ -144,9 +144,24 @@ static const char *name_used(const struct stmt *s)
     return s->body == NULL ? NULL : name_used(s->body);
 }
 
-void carry_for(const struct sending *m, const struct shape *shape, bool extended)
+/* Nothing is under way that would change what the protocol has under these names. */
+static bool are_certain(const struct sending *m, const struct stmt_list *list)
+{
+    for (size_t i = 0; list != NULL && i < list->count; i++) {
+        const char *name = name_used(list->stmts[i]);
+        const struct client_stmt *st = name == NULL ? NULL : client_stmts_find(&m->c->stmts, name);
+        if (st != NULL && !client_stmt_certain(st, m->s->batch))
+            return false;
+    }
+    return true;
+}
+
+enum send_result carry_for(const struct sending *m, const struct shape *shape, bool extended)
 {
     const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+
+    if (!are_certain(m, list))
+        return SEND_WAIT;
 
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *name = name_used(list->stmts[i]);
@@ -155,4 +170,5 @@ void carry_for(const struct sending *m, const struct shape *shape, bool extended
         else if (name != NULL && !carry_name(m, name, extended))
             lend(m, name, extended);
     }
+    return SEND_OK;
 }

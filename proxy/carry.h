@@ -13,8 +13,8 @@
 #include "proxy/statements.h"
 
 /* Before a statement of this shape (NULL: nobody knows which) goes to the server. extended: the message is one of the
- * extended protocol. */
-void carry_for(const struct sending *m, const struct shape *shape, bool extended);
+ * extended protocol. WAIT: what a name means is not certain yet. */
+enum send_result carry_for(const struct sending *m, const struct shape *shape, bool extended);
 /* The same for a statement of SQL by this name, which a message of the protocol may mean. True: the session has it. */
 bool carry_name(const struct sending *m, const char *name, bool extended);
 /* True if there is anything to be carried, or in the way. */

@@ -497,7 +497,7 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
         forget_replay(m->c);
         ensure_unnamed(m);
         if (UNLIKELY(carry_may(m)) && m->c->unnamed != NULL)
-            carry_for(m, shape_of_unnamed(m->c), true);
+            return carry_for(m, shape_of_unnamed(m->c), true);
         return SEND_OK;
     }
     st = known_name(m, name, &wait);
@@ -510,8 +510,8 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
             carry_name(m, name, true);
         return SEND_OK;
     }
-    if (UNLIKELY(carry_may(m)))
-        carry_for(m, statement_of_text(m->c, st->asked), true);
+    if (UNLIKELY(carry_may(m)) && carry_for(m, statement_of_text(m->c, st->asked), true) == SEND_WAIT)
+        return SEND_WAIT;
     if (make_ready(m, st) == SEND_WAIT)
         return SEND_WAIT;
     *found = st;

@@ -266,8 +266,8 @@ static enum send_result query_text(const struct sending *m)
         refusal_send(m, refused, false);
         return SEND_OK;
     }
-    if (UNLIKELY(carry_may(m)))
-        carry_for(m, shape, false);
+    if (UNLIKELY(carry_may(m)) && carry_for(m, shape, false) == SEND_WAIT)
+        return SEND_WAIT;
     resets = searched ? sending_resets(sql) : NULL;
     m->c->quiet = m->c->quiet || resets != NULL;
     sending_raw(m);
