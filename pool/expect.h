@@ -51,9 +51,12 @@ enum expect_effect {
                              one; malloc'ed */
     EFFECT_FORGETS,       /* the client's statements may go away: what names one waits */
     EFFECT_REFUSAL,       /* arg: struct refusal_text: what an error that was provoked says to the client; malloc'ed */
-    EFFECT_CARRIED,       /* a statement of SQL's PREPARE, put ahead of what uses it: its error is nobody's */
-    EFFECT_ASK,           /* arg: struct ask: what the session has left on the server; owned */
-    EFFECT_CLEANUP        /* a step of making a server ready for its next client */
+    EFFECT_CARRIED,    /* ahead of a Query that names a statement of SQL's PREPARE: its error is nobody's. arg: name of
+                             the one that will stand on the server, malloc'ed; NULL: none */
+    EFFECT_CARRIED_IN, /* the same within the client's own batch, whose error it is */
+    EFFECT_LENT,       /* ahead of a Query that names a statement of the protocol's: its error is nobody's */
+    EFFECT_ASK,        /* arg: struct ask: what the session has left on the server; owned */
+    EFFECT_CLEANUP     /* a step of making a server ready for its next client */
 };
 
 /* An error of Sluice's own that takes its turn in a batch: the server is made to fail, and these words replace its. */
@@ -110,7 +113,7 @@ static inline bool expect_ends(const struct expect *e)
 static inline bool expect_is_ours(const struct expect *e)
 {
     return e->effect == EFFECT_SETTINGS || e->effect == EFFECT_FAILED_BLOCK || e->effect == EFFECT_CARRIED ||
-           e->effect == EFFECT_ASK || e->effect == EFFECT_CLEANUP;
+           e->effect == EFFECT_LENT || e->effect == EFFECT_ASK || e->effect == EFFECT_CLEANUP;
 }
 
 /* The entry that is answered next, or NULL. */

@@ -10,7 +10,6 @@
 /* A command of our own by the extended protocol: a batch of it may be under way. */
 static void put_extended(const struct sending *m, const char *sql)
 {
-    static const enum expect_type replies[] = {EXPECT_PARSE, EXPECT_BIND, EXPECT_EXECUTE, EXPECT_CLOSE, EXPECT_CLOSE};
     struct buf *out = &m->s->conn.out;
     size_t mark;
 
@@ -26,20 +25,34 @@ static void put_extended(const struct sending *m, const char *sql)
     msg_end(out, mark);
     msg_named(out, 'C', 'P', CARRIED);
     msg_named(out, 'C', 'S', CARRIED);
-    for (size_t i = 0; i < ARRAY_LEN(replies); i++)
-        sending_expect(m, replies[i], EXPECT_SKIP, EFFECT_NONE, NULL);
 }
 
-static void put_command(const struct sending *m, const char *sql, bool extended)
+/* name: of the statement that stands there after it; NULL: none. */
+static void put_command(const struct sending *m, const char *sql, const char *name, bool extended)
 {
+    char *arg = name == NULL ? NULL : mem_strdup(name);
+
     if (extended) {
         put_extended(m, sql);
+        sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+        sending_expect(m, EXPECT_BIND, EXPECT_SKIP, EFFECT_NONE, NULL);
+        sending_expect(m, EXPECT_EXECUTE, EXPECT_SKIP, EFFECT_CARRIED_IN, arg);
+        sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+        sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
     } else {
         msg_query(&m->s->conn.out, sql);
         m->s->unnamed_asked = 0; /* every Query takes it away */
-        sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CARRIED, NULL);
+        sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CARRIED, arg);
     }
     conn_touch(&m->s->conn);
+}
+
+void carry_failed(struct server *s, const char *name)
+{
+    if (name != NULL)
+        prepares_drop(&s->prepares, name);
+    else
+        s->prepares_owner = UINT64_MAX; /* somebody's statement stands there, and nobody knows which */
 }
 
 static void put_name(struct buf *sql, const char *name)
@@ -60,7 +73,7 @@ static void take_away(const struct sending *m, const char *name, bool extended)
     buf_put(&sql, "DEALLOCATE ", strlen("DEALLOCATE "));
     put_name(&sql, name);
     buf_put_u8(&sql, 0);
-    put_command(m, (const char *)buf_head(&sql), extended);
+    put_command(m, (const char *)buf_head(&sql), NULL, extended);
     buf_free(&sql);
     prepares_drop(&m->s->prepares, name);
 }
@@ -69,16 +82,17 @@ static void take_away(const struct sending *m, const char *name, bool extended)
  * pass over that. */
 static void lend(const struct sending *m, const char *name, bool extended)
 {
-    enum expect_effect effect = extended ? EFFECT_NONE : EFFECT_CARRIED;
+    bool alone = m->begins && !extended;
+    enum expect_effect effect = alone ? EFFECT_LENT : EFFECT_NONE;
     const struct client_stmt *st = client_stmts_find(&m->c->stmts, name);
 
-    if (st == NULL || st->asked == NULL)
+    if (st == NULL || st->asked == NULL || m->s->tx == 'E')
         return;
     msg_named(&m->s->conn.out, 'C', 'S', name); /* it may be lent already */
     sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, effect, NULL);
     msg_parse(&m->s->conn.out, name, stmt_text_sql(st->asked), stmt_text_types(st->asked));
     sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, effect, NULL);
-    if (!extended) {
+    if (alone) {
         msg_empty(&m->s->conn.out, 'S');
         sending_expect(m, EXPECT_SYNC, EXPECT_SKIP, effect, NULL);
     }
@@ -103,8 +117,8 @@ bool carry_name(const struct sending *m, const char *name, bool extended)
     if (strange)
         take_away(m, name, extended);
     if (mine != NULL && (there == NULL || strange)) {
-        put_command(m, mine->text, extended);
         prepares_put(&m->s->prepares, name, mine->text, m->c->id);
+        put_command(m, mine->text, name, extended);
         m->c->traces |= TRACE_STATEMENT; /* to hear whether it went well */
     }
     return mine != NULL;
@@ -124,9 +138,11 @@ static void carry_all(const struct sending *m, bool extended)
         carry_name(m, m->c->prepares.v[i].name, extended);
 }
 
-static bool sees_all(const struct stmt *s)
+/* Code may see them, too; but what is put ahead by the extended protocol would make a pipeline of the client's batch, in
+ * which code may not end transactions. */
+static bool sees_all(const struct stmt *s, bool extended)
 {
-    if (s->effects & (EFFECT_CODE | EFFECT_DISCARD))
+    if ((s->effects & EFFECT_CODE) && !extended)
         return true;
     for (size_t i = 0; i < s->table_count; i++)
         if (strcmp(s->tables[i].name, "pg_prepared_statements") == 0)
@@ -165,7 +181,7 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
 
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *name = name_used(list->stmts[i]);
-        if (sees_all(list->stmts[i]))
+        if (sees_all(list->stmts[i], extended))
             carry_all(m, extended);
         else if (name != NULL && !carry_name(m, name, extended))
             lend(m, name, extended);

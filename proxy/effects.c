@@ -7,6 +7,7 @@
 #include "parser/msgin.h"
 #include "parser/msgout.h"
 #include "proxy/ask.h"
+#include "proxy/carry.h"
 #include "proxy/sending.h"
 
 static struct worker *worker_of(const struct server *s)
@@ -138,7 +139,13 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_SETTINGS:
     case EFFECT_FAILED_BLOCK:
     case EFFECT_CLEANUP:
+    case EFFECT_LENT:
+        break;
     case EFFECT_CARRIED:
+    case EFFECT_CARRIED_IN:
+        if (!done)
+            carry_failed(s, e->arg);
+        free(e->arg);
         break;
     case EFFECT_BEGIN:
         if (done)

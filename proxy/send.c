@@ -413,6 +413,7 @@ enum send_result send_message(struct client *c, const struct frame *f, const uin
     }
     if (begins ? !begin_batch(c, c->server, f->type) : must_wait_for_cancel(c, f->type))
         return SEND_WAIT;
+    m.begins = begins;
     if (begins)
         c->in_batch = true;
     enum send_result result = translate(&m);

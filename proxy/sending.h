@@ -13,6 +13,7 @@ struct sending {
     struct server *s;
     const struct frame *f;
     const uint8_t *p; /* the message, header included */
+    bool begins;      /* it is the first of its batch */
     size_t have;      /* bytes of it that are there: f->total, or the head of a long one */
 };
 

@@ -203,11 +203,22 @@ def difference(requests, expected, got):
     return f"from answer {at}:\nexpected {expected[begin:at + 5]}\ngot      {got[begin:at + 5]}\nsent {requests}"
 
 
+def survived(port, seed, number, wide):
+    """A conversation and PostgreSQL's answers. Of some PostgreSQL 15 dies itself ("RollbackToSavepoint: unexpected state
+    STARTED"): another one takes the place of such."""
+    for attempt in range(10):
+        requests = conversation(number + 50_000_000 * attempt, wide)
+        try:
+            return requests, converse(port, requests, seed)
+        except Closed as e:
+            assert "unexpected state" in str(e), e
+    raise AssertionError("PostgreSQL survives none of these conversations")
+
+
 @pytest.mark.parametrize("wide", [False, True], ids=["plain", "wide"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_same_as_postgresql(shop, prepared, seed, wide):
-    told = [conversation(seed + 500_000 * i, wide) for i in range(3)]
-    expected = [converse(prepared.port, requests, seed) for requests in told]
+    told, expected = zip(*(survived(prepared.port, seed, seed + 500_000 * i, wide) for i in range(3)))
     s = shop(prepared.port, max_prepared_statements=3, default_pool_size=1 + seed % 2, query_wait_notify=0)
     got = in_threads(len(told), lambda i: through(s, told[i], seed))
     for requests, wanted, answers in zip(told, expected, got):
