@@ -240,6 +240,7 @@ bool ask_server(struct client *c, struct server *s)
     if (c->traces & TRACE_CODE)
         ask->suspects = suspects_now(c);
     c->traces = 0;
+    c->quiet = true; /* what comes next may rest on the answer */
     traces_question(ask->asked, &sql);
     if (ask->asked & TRACE_SETTING) {
         put_placeholders(c->vars, &sql);

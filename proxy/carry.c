@@ -153,6 +153,12 @@ static bool sees_all(const struct stmt *s, bool extended)
     return false;
 }
 
+/* DEALLOCATE of the protocol's is prepare.c's. */
+static bool borrows(const struct stmt *s)
+{
+    return s->kind == STMT_EXECUTE || s->kind == STMT_PREPARE || (s->body != NULL && borrows(s->body));
+}
+
 static const char *name_used(const struct stmt *s)
 {
     if (s->kind == STMT_EXECUTE || s->kind == STMT_PREPARE || s->kind == STMT_DEALLOCATE)
@@ -183,7 +189,7 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
         const char *name = name_used(list->stmts[i]);
         if (sees_all(list->stmts[i], extended))
             carry_all(m, extended);
-        else if (name != NULL && !carry_name(m, name, extended))
+        else if (name != NULL && !carry_name(m, name, extended) && borrows(list->stmts[i]))
             lend(m, name, extended);
     }
     return SEND_OK;

@@ -449,7 +449,7 @@ static void ensure_unnamed(const struct sending *m)
     struct client *c = m->c;
     struct server *s = m->s;
 
-    if (c->pins != 0 && c->unnamed == NULL)
+    if ((c->pins & TRACE_LONG_PARSE) && c->unnamed == NULL)
         return;
     if (c->unnamed == NULL) {
         msg_named(&s->conn.out, 'C', 'S', ""); /* so that nobody else's is taken for it */
