@@ -51,8 +51,8 @@ enum expect_effect {
                              one; malloc'ed */
     EFFECT_FORGETS,       /* the client's statements may go away: what names one waits */
     EFFECT_REFUSAL,       /* arg: struct refusal_text: what an error that was provoked says to the client; malloc'ed */
-    EFFECT_CARRIED,    /* ahead of a Query that names a statement of SQL's PREPARE: its error is nobody's. arg: name of
-                             the one that will stand on the server, malloc'ed; NULL: none */
+    EFFECT_CARRIED,    /* ahead of a Query that names a statement of SQL's PREPARE: its error is nobody's. arg: struct
+                            prepare: what the server still has if it does not run; owned */
     EFFECT_CARRIED_IN, /* the same within the client's own batch, whose error it is */
     EFFECT_LENT,       /* ahead of a Query that names a statement of the protocol's: its error is nobody's */
     EFFECT_ASK,        /* arg: struct ask: what the session has left on the server; owned */

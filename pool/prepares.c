@@ -4,6 +4,23 @@
  */
 #include "pool/prepares.h"
 
+struct prepare *prepare_new(const char *name, const char *text, uint64_t owner)
+{
+    struct prepare *p = mem_zalloc(sizeof *p);
+
+    p->name = mem_strdup(name);
+    p->text = text == NULL ? NULL : mem_strdup(text);
+    p->owner = owner;
+    return p;
+}
+
+void prepare_free(struct prepare *p)
+{
+    free(p->name);
+    free(p->text);
+    free(p);
+}
+
 static size_t index_of(const struct prepares *p, const char *name)
 {
     size_t i = 0;

@@ -14,6 +14,10 @@ struct prepare {
     uint64_t owner; /* on a server: id of the client whose it is; 0: of one that has left */
 };
 
+/* Of one alone: copies name and text (NULL: none). */
+struct prepare *prepare_new(const char *name, const char *text, uint64_t owner);
+void prepare_free(struct prepare *p);
+
 struct prepares {
     struct prepare *v; /* owned */
     size_t count;

@@ -27,32 +27,34 @@ static void put_extended(const struct sending *m, const char *sql)
     msg_named(out, 'C', 'S', CARRIED);
 }
 
-/* name: of the statement that stands there after it; NULL: none. */
-static void put_command(const struct sending *m, const char *sql, const char *name, bool extended)
+/* had: what the server still has of that name if it does not run; taken over. A Query of our own would end a batch that
+ * the client has begun. */
+static void put_command(const struct sending *m, const char *sql, struct prepare *had, bool extended)
 {
-    char *arg = name == NULL ? NULL : mem_strdup(name);
-
-    if (extended) {
+    if (extended || !m->begins) {
         put_extended(m, sql);
         sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, NULL);
         sending_expect(m, EXPECT_BIND, EXPECT_SKIP, EFFECT_NONE, NULL);
-        sending_expect(m, EXPECT_EXECUTE, EXPECT_SKIP, EFFECT_CARRIED_IN, arg);
+        sending_expect(m, EXPECT_EXECUTE, EXPECT_SKIP, EFFECT_CARRIED_IN, had);
         sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
         sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
     } else {
         msg_query(&m->s->conn.out, sql);
         m->s->unnamed_asked = 0; /* every Query takes it away */
-        sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CARRIED, arg);
+        sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CARRIED, had);
     }
     conn_touch(&m->s->conn);
 }
 
-void carry_failed(struct server *s, const char *name)
+/* One that was taken away is there, with its owner; one that was carried is not, unless it is that other one. */
+void carry_failed(struct server *s, const struct prepare *had)
 {
-    if (name != NULL)
-        prepares_drop(&s->prepares, name);
-    else
-        s->prepares_owner = UINT64_MAX; /* somebody's statement stands there, and nobody knows which */
+    const struct prepare *there = prepares_find(&s->prepares, had->name);
+
+    if (had->text != NULL)
+        prepares_put(&s->prepares, had->name, had->text, had->owner);
+    else if (there != NULL && there->owner == had->owner)
+        prepares_drop(&s->prepares, had->name);
 }
 
 static void put_name(struct buf *sql, const char *name)
@@ -73,9 +75,11 @@ static void take_away(const struct sending *m, const char *name, bool extended)
     buf_put(&sql, "DEALLOCATE ", strlen("DEALLOCATE "));
     put_name(&sql, name);
     buf_put_u8(&sql, 0);
-    put_command(m, (const char *)buf_head(&sql), NULL, extended);
+    const struct prepare *there = prepares_find(&m->s->prepares, name);
+    struct prepare *had = prepare_new(name, there->text, there->owner);
+    prepares_drop(&m->s->prepares, had->name);
+    put_command(m, (const char *)buf_head(&sql), had, extended);
     buf_free(&sql);
-    prepares_drop(&m->s->prepares, name);
 }
 
 /* The protocol's statement, for SQL to find. Ahead of a Query in a batch of its own: an error must not make the server
@@ -118,7 +122,7 @@ bool carry_name(const struct sending *m, const char *name, bool extended)
         take_away(m, name, extended);
     if (mine != NULL && (there == NULL || strange)) {
         prepares_put(&m->s->prepares, name, mine->text, m->c->id);
-        put_command(m, mine->text, name, extended);
+        put_command(m, mine->text, prepare_new(name, NULL, m->c->id), extended);
         m->c->traces |= TRACE_STATEMENT; /* to hear whether it went well */
     }
     return mine != NULL;

@@ -17,8 +17,8 @@
 enum send_result carry_for(const struct sending *m, const struct shape *shape, bool extended);
 /* The same for a statement of SQL by this name, which a message of the protocol may mean. True: the session has it. */
 bool carry_name(const struct sending *m, const char *name, bool extended);
-/* What was put ahead did not run. name: of the statement that would stand on s; NULL: of none, one was to be taken away. */
-void carry_failed(struct server *s, const char *name);
+/* What was put ahead did not run: s still has what it had. */
+void carry_failed(struct server *s, const struct prepare *had);
 /* True if there is anything to be carried, or in the way. */
 static inline bool carry_may(const struct sending *m)
 {

@@ -145,7 +145,7 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_CARRIED_IN:
         if (!done)
             carry_failed(s, e->arg);
-        free(e->arg);
+        prepare_free(e->arg);
         break;
     case EFFECT_BEGIN:
         if (done)
