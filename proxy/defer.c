@@ -148,6 +148,7 @@ bool defer_query(struct client *c, const char *sql)
         return false;
     unnamed_stmt_set(&c->unnamed, NULL); /* PostgreSQL drops it, too */
     unnamed_stmt_set(&c->unnamed_told, NULL);
+    c->deferred.portal = false;
     msg_command_complete(&c->conn.out, tag);
     msg_ready(&c->conn.out, defer_is_open(c) ? 'T' : 'I');
     conn_touch(&c->conn);
@@ -179,7 +180,9 @@ static const char *bound_text(const struct client *c, const char *parsed, struct
         return NULL;
     if (name[0] == '\0')
         return parsed;
-    return st == NULL || st->asked == NULL || !client_stmt_certain(st, 0) ? NULL : stmt_text_sql(st->asked);
+    if (st == NULL || st->asked == NULL || !client_stmt_certain(st, 0) || stmt_text_types(st->asked).len > 0)
+        return NULL;
+    return stmt_text_sql(st->asked);
 }
 
 static bool walk_parse(struct walk *w, struct span body)
@@ -283,6 +286,7 @@ size_t defer_batch(struct client *c, const uint8_t *batch, size_t len)
     if (w.parse.len > 0)
         prepare_unnamed_take(c, w.parse);
     each_message(batch, len, reply_message, &(struct reply){c, tag});
+    c->deferred.portal = true;
     conn_touch(&c->conn);
     note_answered(c);
     return used;
@@ -323,6 +327,10 @@ void defer_send(struct client *c, struct server *s)
     buf_put(out, "\0\0\0\0\0", 5);
     msg_end(out, mark);
     expect_begin(c, s, EXPECT_EXECUTE);
+    if (!c->deferred.portal) { /* a Query leaves none */
+        msg_named(out, 'C', 'P', "");
+        expect_begin(c, s, EXPECT_CLOSE);
+    }
     conn_touch(&s->conn);
     s->unnamed_asked = 0;
 }
