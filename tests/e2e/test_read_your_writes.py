@@ -92,7 +92,8 @@ class Line:
         got = int(rows[0][0])
         if got < floor:
             self.game.stale.append((row, got, floor))
-        if got < self.seen[row]:
+        # A commit that is not acknowledged yet may be on a replica before the primary shows it.
+        if got < self.seen[row] <= self.game.acknowledged[row]:
             self.game.back.append((row, got, self.seen[row]))
         self.seen[row] = got
         return got

@@ -15,16 +15,22 @@ SLOWER = 8 if SANITIZER else 3
 LARGER = 4 if SANITIZER else 1
 
 
+_given = set()
+
+
 def free_port():
-    """A loopback port nobody listens on, outside the range that outgoing connections are given."""
+    """A loopback port nobody listens on, outside the range that outgoing connections are given; another each time."""
     while True:
         port = random.randrange(12000, 32000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
 
 
 def wait_for(condition, seconds=10, what="the condition", every=0.05):
