@@ -48,7 +48,14 @@ struct expect expect_pop(struct expect_queue *q)
     q->head = (q->head + 1) & (q->size - 1);
     q->count--;
     q->ends -= expect_ends(&e);
+    q->limited -= e.limited;
     return e;
+}
+
+void expect_limit_last(struct expect_queue *q)
+{
+    expect_at(q, q->count - 1)->limited = true;
+    q->limited++;
 }
 
 bool expect_waits_for(const struct expect_queue *q, enum expect_effect effect)

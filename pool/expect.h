@@ -70,6 +70,7 @@ struct expect {
     uint8_t type;
     uint8_t verdict;
     uint8_t effect;
+    bool limited;     /* its run has a time limit of its own */
     uint32_t version; /* of a client_stmt in arg: what it meant then */
     uint64_t client_id;
     void *arg;           /* by effect; counted by who pushes */
@@ -84,14 +85,18 @@ struct expect_queue {
     uint32_t size;
     uint32_t head;
     uint32_t count;
-    uint32_t ends; /* how many of them end by ReadyForQuery */
-    bool skipping; /* the server ignores what comes before the next Sync */
+    uint32_t ends;    /* how many of them end by ReadyForQuery */
+    uint32_t limited; /* ... are limited */
+    bool skipping;    /* the server ignores what comes before the next Sync */
 };
 
 void expect_free(struct expect_queue *q);
 /* Appends. Returns false if the entry was dropped because the server is skipping: its effect must be dropped too. A
  * SYNC ends the skipping and is appended. */
 bool expect_push(struct expect_queue *q, struct expect e);
+
+/* The entry that was pushed last has a time limit of its own. */
+void expect_limit_last(struct expect_queue *q);
 
 static inline bool expect_empty(const struct expect_queue *q)
 {

@@ -90,6 +90,63 @@ static bool send_request(struct client *c)
     return c->server->cancels_open > 0 || cancel_server(c->worker, c->server);
 }
 
+/* Without a Flush PostgreSQL keeps its answers to itself up to Sync. */
+static void put_flush(struct server *s)
+{
+    msg_empty(&s->conn.out, 'H');
+    conn_touch(&s->conn);
+}
+
+/* When the one before is over, this one's time begins. */
+void active_before_run(struct client *c, const struct shape *shape)
+{
+    if (UNLIKELY(shape != NULL && reading_of(shape)->hint.timeout > 0) && !expect_empty(&c->server->expects))
+        put_flush(c->server);
+}
+
+void active_run_over(struct client *c)
+{
+    if (c->cancelling.of_run && !c->cancelling.asked)
+        memset(&c->cancelling, 0, sizeof c->cancelling);
+    if (!c->awaits_run)
+        return;
+    c->awaits_run = false;
+    client_wake(c);
+}
+
+bool active_must_wait(struct client *c, uint8_t type)
+{
+    if (LIKELY(c->server->expects.limited == 0) || strchr("dcfHS", type) != NULL)
+        return false;
+    if (!c->awaits_run)
+        put_flush(c->server);
+    c->awaits_run = true;
+    return true;
+}
+
+/* What runs now, where it has a limit of its own; NULL: nothing that has one. */
+static const struct expect *limited_run(const struct server *s)
+{
+    for (uint32_t i = 0; i < s->expects.count; i++) {
+        const struct expect *e = expect_at(&s->expects, i);
+        if (e->shape != NULL)
+            return e->limited ? e : NULL;
+        if (expect_ends(e) && e->verdict == EXPECT_FORWARD)
+            return NULL;
+    }
+    return NULL;
+}
+
+static void heed_limit(struct client *c, usec_t now)
+{
+    const struct expect *e = limited_run(c->server);
+
+    if (e == NULL || now - c->server->run_at < reading_of(e->shape)->hint.timeout || c->cancelling.since != 0)
+        return;
+    c->cancelling.of_run = true;
+    active_cancel(c);
+}
+
 enum kill_result active_kill(struct client *c)
 {
     if (c->state == CLIENT_WAITING) {
@@ -104,6 +161,8 @@ enum kill_result active_kill(struct client *c)
 
 bool active_tick(struct client *c, usec_t now)
 {
+    if (UNLIKELY(c->server->expects.limited > 0))
+        heed_limit(c, now);
     if (c->cancelling.since == 0)
         return false;
     if (now - c->cancelling.since >= c->worker->config->opt.cancel_grace)

@@ -7,7 +7,8 @@
  *
  * Invariants: a number means one batch and no other; it is gone when the batch is over. A cancel request is sent only
  * while nothing later of the session is on the wire, and nothing is sent before PostgreSQL has closed the request's
- * connection: it cannot hit another batch.
+ * connection: it cannot hit another batch. Behind a statement with a limit of its own (a hint) nothing is sent before
+ * that is over: the request can always be sent, and cannot hit another statement.
  * Thread: worker.
  */
 #ifndef SLUICE_ACTIVE_H
@@ -37,6 +38,12 @@ static inline bool active_is_cancelled(const struct client *c)
 }
 /* From here on a cancel request is due for what c runs. */
 void active_cancel(struct client *c);
+/* An Execute of this shape (NULL: not known) is about to be sent. */
+void active_before_run(struct client *c, const struct shape *shape);
+/* The run of a statement with a limit of its own is over: no request is due for it any more, and what waits goes on. */
+void active_run_over(struct client *c);
+/* A message of that type must wait for that. */
+bool active_must_wait(struct client *c, uint8_t type);
 /* Ten times a second while something runs: sends what is due. True: it has been due for longer than cancel_grace. */
 bool active_tick(struct client *c, usec_t now);
 

@@ -69,7 +69,7 @@ static enum route_relation relation_of(void *arg, const char *schema, const char
 
 static struct route decide(struct question *q, const struct reading *r, bool refused)
 {
-    struct route_facts facts = {.hint = r->hint, .function = function_of, .relation = relation_of, .arg = q};
+    struct route_facts facts = {.hint = r->hint.route, .function = function_of, .relation = relation_of, .arg = q};
 
     if (r->list == NULL || !control_config()->opt.sql_aware)
         return (struct route){.why = r->list == NULL ? r->why_not : "is not read"};

@@ -93,6 +93,7 @@ struct client {
     bool quiet;         /* sends nothing until nothing is expected any more (an answer may change what comes next) */
     bool eof;           /* it has closed its sending side, or said Terminate */
     bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */
+    bool awaits_run;    /* what it sent last waits for the end of a run that has a limit of its own */
     bool slow_noted;
     uint64_t sequence_server; /* id of the server where it took a value of a sequence last; 0: nowhere */
     bool unsettled;           /* this transaction has changed a setting that Parse depends on, to nobody knows what */
@@ -110,6 +111,7 @@ struct client {
         usec_t since;   /* when a cancel request became due; 0: none is */
         usec_t sent_at; /* the last one */
         bool asked;     /* a client or the console wants it, no limit of ours */
+        bool of_run;    /* for a limit of the statement that runs alone, not of the batch */
     } cancelling;
 
     /* times */

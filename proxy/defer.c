@@ -124,7 +124,7 @@ static const char *understand(struct client *c, const char *sql)
     struct shape *shape = may_control(c, sql) ? statement_read(c, sql, strlen(sql)) : NULL;
     const struct reading *r = shape == NULL ? NULL : reading_of(shape);
     const char *tag =
-        r == NULL || r->list == NULL || r->list->count != 1 ? NULL : decide(c, r->list->stmts[0], r->hint);
+        r == NULL || r->list == NULL || r->list->count != 1 ? NULL : decide(c, r->list->stmts[0], r->hint.route);
 
     if (tag != NULL) {
         statement_answered(c, shape);

@@ -10,6 +10,7 @@
  * Thread: worker.
  */
 #include "parser/verb.h"
+#include "proxy/active.h"
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/explain.h"
@@ -644,6 +645,7 @@ enum send_result prepare_execute(const struct sending *m)
         ask_note_unread(c);
         return SEND_OK;
     }
+    active_before_run(c, shape);
     execute_as_it_is(m, searched ? sending_resets(sql) : NULL);
     statement_sent(c, m->s, shape, sql);
     ask_note(c, shape, sql);

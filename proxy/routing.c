@@ -60,7 +60,7 @@ static bool is_refused(const struct client *c, const struct reading *r)
 static struct route route_in_block(struct client *c, const struct reading *r)
 {
     struct route_facts facts = {
-        .hint = r->hint, .in_block = true, .function = function_of, .relation = relation_of, .arg = c};
+        .hint = r->hint.route, .in_block = true, .function = function_of, .relation = relation_of, .arg = c};
 
     if (is_refused(c, r))
         return r->verdict.route;
@@ -81,10 +81,10 @@ struct route routing_of_shape(struct client *c, const struct shape *shape)
         return primary(r->why_not, true);
     if (UNLIKELY(defer_is_open(c)))
         return route_in_block(c, r);
-    enum route_hint asked = r->hint == HINT_NONE ? rules_of(c)->hint : HINT_NONE;
+    enum route_hint asked = r->hint.route == HINT_NONE ? rules_of(c)->hint : HINT_NONE;
     if (asked == HINT_REPLICA)
         return verdict_of(c, r, &r->eased, asked);
-    struct route route = verdict_of(c, r, &r->verdict, r->hint);
+    struct route route = verdict_of(c, r, &r->verdict, r->hint.route);
     if (asked == HINT_PRIMARY && route.role == ROUTE_REPLICA)
         return primary("sluice.route says so", route.writes);
     return route;

@@ -174,7 +174,8 @@ bool sending_after_others(const struct server *s)
 /* Whether a further batch may be sent while others are under way. */
 static bool may_follow(const struct client *c, const struct server *s)
 {
-    if (c->quiet || s->expects.ends >= IN_FLIGHT_MAX || active_is_cancelled(c) || preamble_needed(c, s))
+    if (c->quiet || s->expects.limited > 0 || s->expects.ends >= IN_FLIGHT_MAX || active_is_cancelled(c) ||
+        preamble_needed(c, s))
         return false;
     /* A client that always has a batch in flight must not own a server: others come first. */
     return c->mode == POOL_SESSION ||
@@ -411,7 +412,7 @@ enum send_result send_message(struct client *c, const struct frame *f, const uin
         c->stream_left = f->total - have;
         return SEND_OK;
     }
-    if (begins ? !begin_batch(c, c->server, f->type) : must_wait_for_cancel(c, f->type))
+    if (begins ? !begin_batch(c, c->server, f->type) : must_wait_for_cancel(c, f->type) || active_must_wait(c, f->type))
         return SEND_WAIT;
     m.begins = begins;
     if (begins)

@@ -9,6 +9,7 @@
 #include "conf/log.h"
 #include "parser/pgtree.h"
 #include "pool/scram.h"
+#include "proxy/active.h"
 #include "proxy/routing.h"
 #include "proxy/slow.h"
 
@@ -66,18 +67,16 @@ struct make {
 };
 
 /* "sluice: primary" between the marks of a comment. */
-static enum route_hint hint_of(const struct make *m)
+static struct hint hint_in(const struct make *m)
 {
     const struct fingerprint *f = m->fingerprint;
     const char *colon;
 
     if (!(f->flags & FINGERPRINT_HINTED))
-        return HINT_NONE;
+        return (struct hint){0};
     colon = memchr(m->sql + f->hint_start, ':', f->hint_len);
-    if (colon == NULL)
-        return HINT_NONE;
     const char *end = m->sql + f->hint_start + f->hint_len - 2;
-    return colon + 1 > end ? HINT_NONE : route_hint_of(colon + 1, (size_t)(end - colon - 1));
+    return colon == NULL || colon >= end ? (struct hint){0} : hint_of(colon + 1, (size_t)(end - colon - 1));
 }
 
 /* libpg_query knows only standard_conforming_strings = on. */
@@ -92,7 +91,7 @@ static void *make_reading(void *arg, size_t *value_bytes)
         r = reading_new("standard_conforming_strings is off");
     else
         r = read_tree(m->sql, m->len);
-    r->hint = hint_of(m);
+    r->hint = hint_in(m);
     r->db = m->db;
     r->user = m->user;
     *value_bytes = sizeof *r + (r->list == NULL ? 0 : r->list->arena.size_bytes);
@@ -258,6 +257,10 @@ void statement_sent(struct client *c, struct server *s, struct shape *shape, con
         return;
     cache_hold(shape);
     last->shape = shape;
+    if (UNLIKELY(reading_of(shape)->hint.timeout > 0)) {
+        expect_limit_last(&s->expects);
+        c->awaits_run = false;
+    }
     if (s->run_at == 0)
         s->run_at = c->worker->loop.now;
 }
@@ -357,6 +360,8 @@ void statement_done(struct client *c, struct server *s, const struct expect *e)
         if (UNLIKELY(limit > 0 && (usec_t)us >= limit))
             slow_query_note(c, s, e, us);
     }
+    if (UNLIKELY(e->limited))
+        active_run_over(c);
     c->waited_us = 0;
     s->run_rows = s->run_bytes = 0;
     s->run_failed = false;

@@ -17,7 +17,7 @@
 #include "parser/recent.h"
 #include "parser/stmt.h"
 #include "pool/stmts.h"
-#include "shard/route.h"
+#include "shard/hint.h"
 
 struct client;
 struct database_state;
@@ -62,10 +62,10 @@ struct reading_route {
 
 /* The value of a shape. */
 struct reading {
-    struct stmt_list *list; /* owned; NULL: nobody has read it */
-    uint32_t reasons;       /* of all its statements together; REASON_CODE where nobody has read it */
-    uint32_t effects;       /* likewise; all bits where nobody has read it */
-    enum route_hint hint;
+    struct stmt_list *list;       /* owned; NULL: nobody has read it */
+    uint32_t reasons;             /* of all its statements together; REASON_CODE where nobody has read it */
+    uint32_t effects;             /* likewise; all bits where nobody has read it */
+    struct hint hint;             /* a comment in the text */
     struct reading_route verdict; /* with its own hint */
     struct reading_route eased;   /* with the session's, for a replica, where it has none */
     uint32_t traces;              /* what its statements may leave in a session, by what was suspected then ... */
