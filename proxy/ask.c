@@ -65,6 +65,11 @@ static uint32_t traces_of_shape(const struct client *c, const struct shape *shap
     return r->traces;
 }
 
+bool ask_runs_unknown(const struct client *c, const struct shape *shape)
+{
+    return (traces_of_shape(c, shape) & TRACE_ANY) == TRACE_ANY;
+}
+
 /* Where the reset query runs after every transaction, nothing is to outlive one. */
 static bool follows_session(const struct client *c)
 {
@@ -392,8 +397,9 @@ static void code_answered(struct client *c, struct ask *ask)
     ask->suspects = NULL;
 }
 
-/* A statement that stood here as another session's is still that one's; all others are this session's. What it had and
- * does not stand here any more was deallocated, unless it never came here. */
+/* A statement that stood here as another session's is still that one's; all others are this session's. One that stood
+ * here before as this session's may have been deallocated elsewhere since. What it had and does not stand here any more
+ * was deallocated, unless it never came here. */
 static void statements_answered(struct server *s, struct client *c, struct ask *ask)
 {
     struct prepares before = s->prepares;
@@ -406,7 +412,8 @@ static void statements_answered(struct server *s, struct client *c, struct ask *
         struct prepare *p = &s->prepares.v[i];
         const struct prepare *old = prepares_find(&before, p->name);
         p->owner = old != NULL && old->owner != owner ? old->owner : owner;
-        if (c != NULL && p->owner == owner)
+        bool is_new = old == NULL || strcmp(old->text, p->text) != 0;
+        if (c != NULL && p->owner == owner && is_new)
             prepares_put(&c->prepares, p->name, p->text, 0);
     }
     for (size_t i = 0; c != NULL && i < before.count; i++)

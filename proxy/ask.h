@@ -32,4 +32,7 @@ uint64_t ask_pinned_statements(unsigned bit);
  * Static. */
 const char *ask_farewell(const struct client *c);
 
+/* True if a statement of this shape may run code of which nobody knows what it does. */
+bool ask_runs_unknown(const struct client *c, const struct shape *shape);
+
 #endif

@@ -5,6 +5,8 @@
  */
 #include "proxy/carry.h"
 
+#include "proxy/ask.h"
+
 #define CARRIED "sluice_carried"
 
 /* A command of our own by the extended protocol: a batch of it may be under way. */
@@ -136,14 +138,14 @@ static void carry_all(const struct sending *m, bool extended)
     if (m->s->tx == 'E')
         return;
     for (size_t i = there->count; i-- > 0;)
-        if (there->v[i].owner != m->c->id)
+        if (!is_same(&there->v[i], prepares_find(&m->c->prepares, there->v[i].name), m->c->id))
             take_away(m, there->v[i].name, extended);
     for (size_t i = 0; i < m->c->prepares.count; i++)
         carry_name(m, m->c->prepares.v[i].name, extended);
 }
 
-/* Code may see them, too; but what is put ahead by the extended protocol would make a pipeline of the client's batch, in
- * which code may not end transactions. */
+/* Code may see them, too; but what is put ahead by the extended protocol would make a pipeline of the client's batch,
+ * in which code may not end transactions. */
 static bool sees_all(const struct stmt *s, bool extended)
 {
     if ((s->effects & EFFECT_CODE) && !extended)
@@ -191,7 +193,7 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
 
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *name = name_used(list->stmts[i]);
-        if (sees_all(list->stmts[i], extended))
+        if (sees_all(list->stmts[i], extended) || (!extended && ask_runs_unknown(m->c, shape)))
             carry_all(m, extended);
         else if (name != NULL && !carry_name(m, name, extended) && borrows(list->stmts[i]))
             lend(m, name, extended);

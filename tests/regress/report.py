@@ -39,4 +39,6 @@ def what_ran(sluice):
     totals = [row for row in sluice.admin("SHOW STATS_TOTALS") if row["database"] not in ("sluice", "pgbouncer")]
     lines = [f"   {row['database']}: {row['query_count']} statements, {row['xact_count']} transactions, "
              f"{row['server_assignment_count']} times a server was given" for row in totals]
-    return "-- through Sluice\n" + "\n".join(lines)
+    pins = [f"   {row['statements']} of them by clients that kept their server for a {row['pin']}"
+            for row in sluice.admin("SHOW PINS") if row["statements"]]
+    return "-- through Sluice\n" + "\n".join(lines + pins)
