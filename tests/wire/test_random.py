@@ -46,7 +46,8 @@ WIDE_QUERIES = [*SETTINGS, *FORGETS, "BEGIN; SET TimeZone = 'Asia/Tokyo'; ROLLBA
 LEAVES = ["PREPARE q AS SELECT 7", "PREPARE q AS SELECT $1 || 'x'", "EXECUTE q", "EXECUTE q('y')", "DEALLOCATE q",
           "EXECUTE a", "EXPLAIN (COSTS OFF) EXECUTE q", "SET search_path = pg_catalog", "RESET search_path",
           "SHOW search_path", "SET LOCAL work_mem = '1MB'", "SHOW work_mem", "SELECT set_config('wide.x', '1', false)",
-          "SELECT coalesce(current_setting('wide.x', true), '')", "RESET wide.x", "SET ROLE pg_monitor", "SET ROLE NONE", "RESET ROLE", "SELECT current_user",
+          "SELECT coalesce(current_setting('wide.x', true), '')", "RESET wide.x",
+          "SET ROLE pg_monitor", "SET ROLE NONE", "RESET ROLE", "SELECT current_user",
           "SET SESSION AUTHORIZATION demo", "RESET SESSION AUTHORIZATION",
           "CREATE TEMP TABLE wide_temp AS SELECT 8 AS a", "DROP TABLE wide_temp", "SELECT a + 0 FROM wide_temp",
           "CREATE TEMP TABLE wide_gone ON COMMIT DROP AS SELECT 9 AS a", "SELECT a + 0 FROM wide_gone",
@@ -204,8 +205,8 @@ def difference(requests, expected, got):
 
 
 def survived(port, seed, number, wide):
-    """A conversation and PostgreSQL's answers. Some end a session of PostgreSQL 15 itself ("RollbackToSavepoint: unexpected
-    state STARTED"): another one takes the place of such."""
+    """A conversation and PostgreSQL's answers. Some end a session of PostgreSQL 15 itself ("RollbackToSavepoint:
+    unexpected state STARTED"): another one takes the place of such."""
     for attempt in range(10):
         requests = conversation(number + 50_000_000 * attempt, wide)
         try:
