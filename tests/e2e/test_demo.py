@@ -16,9 +16,10 @@ from lib.util import free_port, run
 
 DEMO = TOP / "tests" / "demo" / "run"
 PROMISED = ("spoon 18", "replica1 | streaming", "replica2 | streaming", "number of clients: 50",
-            "number of failed transactions: 0", "for them now: 10", "each followed at once by a read of it on another connection; seen: 10",
+            "number of failed transactions: 0", "for them now: 10",
+            "each followed at once by a read of it on another connection; seen: 10",
             "ERROR:  canceling statement due to user request", "its client was told: ERROR:  canceling statement",
-            "on_replica", "cl_waiting", "avg_xact_time", "make demo-stop")
+            "on_replica", "after the failover", "cl_waiting", "avg_xact_time", "make demo-stop")
 
 
 class Demo:
