@@ -440,7 +440,7 @@ def test_who_sets_no_placeholder_meets_none(sluice, strict):
     s = sluice(options={"default_pool_size": 1 if strict else 2, "placeholder_strict": strict}, workers=1)
     one, two = s.connect(), s.connect()
     for client in (one, two):
-        client.execute("BEGIN")
+        client.execute("BEGIN; SELECT 1")
         if strict:
             client.execute("COMMIT")
     for client in (one, two):
