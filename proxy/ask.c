@@ -240,7 +240,8 @@ bool ask_server(struct client *c, struct server *s)
         return false;
     }
     ask = mem_zalloc(sizeof *ask);
-    ask->asked = c->asking = c->traces;
+    c->asking = c->traces;
+    ask->asked = c->traces & ~(uint32_t)(TRACE_FOR_GOOD | TRACE_SEQUENCE); /* no answer ends those */
     ask->settings = vars_new();
     if (c->traces & TRACE_CODE)
         ask->suspects = suspects_now(c);

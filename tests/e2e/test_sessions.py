@@ -449,3 +449,13 @@ def test_who_sets_no_placeholder_meets_none(sluice, strict):
         one.execute("SET app.x = 'mine'")
         assert seen(one, "app.x")[0] == "mine"
         assert two.execute("SELECT current_setting('app.x', true) IS NULL").fetchone() == (True,)
+
+
+@pytest.mark.parametrize("case", FOR_GOOD)
+def test_no_answer_lifts_a_pin_that_cannot_be_asked_for(shuffled, case):
+    statement, reason = FOR_GOOD[case]
+    one = shuffled.connect(user="postgres")
+    one.execute(f"{statement}; SET work_mem = '3MB'")
+    assert {one.execute("SELECT pg_backend_pid()").fetchone()[0] for _ in range(4)} == {
+        one.execute("SELECT pg_backend_pid()").fetchone()[0]}
+    assert pinned(shuffled, one) == reason
