@@ -568,8 +568,10 @@ void session_settled(struct client *c, struct server *s)
             leave_replica(c);
         return;
     }
-    buf_free(&c->again);
-    c->deferred.on_trial = false;
+    if (expect_empty(&s->expects)) { /* else only what went ahead of the batch was answered */
+        buf_free(&c->again);
+        c->deferred.on_trial = false;
+    }
     if (c->replaying) {
         if (expect_empty(&s->expects))
             rerun(c);
