@@ -14,7 +14,7 @@ def status(messages):
     return messages[-1].body.decode()
 
 
-def sent(fake, skip=("X",)):
+def sent(fake, skip=("X", "C")):
     """(type, text of Query or Parse) of all that the server got."""
     return [(m.type, m.text if m.type == "Q" else m.body.split(b"\0")[1].decode() if m.type == "P" else "")
             for _, m in fake.messages if m.type not in skip]
