@@ -70,13 +70,13 @@ struct make {
 static struct hint hint_in(const struct make *m)
 {
     const struct fingerprint *f = m->fingerprint;
-    const char *colon;
+    struct hint none = {0};
 
     if (!(f->flags & FINGERPRINT_HINTED))
-        return (struct hint){0};
-    colon = memchr(m->sql + f->hint_start, ':', f->hint_len);
+        return none;
+    const char *colon = memchr(m->sql + f->hint_start, ':', f->hint_len);
     const char *end = m->sql + f->hint_start + f->hint_len - 2;
-    return colon == NULL || colon >= end ? (struct hint){0} : hint_of(colon + 1, (size_t)(end - colon - 1));
+    return colon == NULL || colon >= end ? none : hint_of(colon + 1, (size_t)(end - colon - 1));
 }
 
 /* libpg_query knows only standard_conforming_strings = on. */
