@@ -18,6 +18,7 @@
 #include "proxy/sending.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 /* A message with another name in it than the client's: type, length, then before + name + after; the rest of a long one
  * follows by itself. */
@@ -35,13 +36,21 @@ static void send_renamed(const struct sending *m, struct span before, const char
     conn_touch(&m->s->conn);
 }
 
+/* EXECUTE: how its rows look is decided by what that name means when it is parsed. */
+static bool executes_by_name(const char *sql)
+{
+    return strncasecmp(verb_skip_blank(sql), "execute", strlen("execute")) == 0;
+}
+
 /* While a setting is changed that Parse depends on, and its value is not known, a statement is shared with nobody. */
-static uint64_t parse_environment(const struct client *c)
+static uint64_t parse_environment(const struct client *c, const char *sql)
 {
     uint64_t h = vars_parse_hash(c->vars);
     uint64_t catalog = __atomic_load_n(&c->db->catalog, __ATOMIC_RELAXED);
 
     h = hash_bytes(h, &c->target, sizeof c->target);
+    if (UNLIKELY(executes_by_name(sql)))
+        h = hash_bytes(h, &c->id, sizeof c->id);
     if (UNLIKELY(c->unsettled))
         h = hash_bytes(hash_bytes(h, &c->id, sizeof c->id), &c->worker->last_batch, sizeof c->worker->last_batch);
     return hash_bytes(h, &catalog, sizeof catalog);
@@ -301,7 +310,7 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
         return SEND_WAIT;
     if (UNLIKELY(prepares_find(&c->prepares, parse->name) != NULL))
         return parse_duplicate_of_sql(m, parse->name);
-    struct stmt_text *text = stmt_text_intern(parse->text, parse->types, parse_environment(c));
+    struct stmt_text *text = stmt_text_intern(parse->text, parse->types, parse_environment(c, parse->text));
     struct server_stmt *on_server = use_on_server(m, text);
     bool fake = on_server != NULL && is_on_server(on_server) && m->s->tx != 'E';
     /* Pretending is right only where nothing that is still under way could make PostgreSQL refuse. */
@@ -439,6 +448,9 @@ enum send_result prepare_parse(const struct sending *m)
         sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
         return SEND_OK;
     }
+    if (UNLIKELY(executes_by_name(parse.text)) && carry_may(m) &&
+        carry_for(m, statement_read(m->c, parse.text, strlen(parse.text)), true) == SEND_WAIT)
+        return SEND_WAIT;
     return parse.name[0] == '\0' ? parse_unnamed(m, &parse) : parse_named(m, &parse);
 }
 

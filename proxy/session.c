@@ -371,7 +371,7 @@ static enum step move_on(struct client *c)
     msg_query(&s->conn.out, "COMMIT");
     conn_touch(&s->conn);
     s->unnamed_asked = 0;
-    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CARRIED, c->id, NULL);
+    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
     c->to_primary = true;
     return WAIT;
 }
