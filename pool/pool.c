@@ -217,6 +217,12 @@ static bool shows_others(const struct server *s, const struct waiter *w)
     return s->placeholders && w != NULL && w->vars != NULL && !w->vars->placeholders;
 }
 
+/* Who sets placeholders gets the servers where some were set already: the others stay as they are. */
+static bool is_other_kind(const struct server *s, const struct waiter *w)
+{
+    return w != NULL && w->vars != NULL && s->placeholders != w->vars->placeholders;
+}
+
 /* The idle server that costs this client least: the last used, unless one among the first few has just its settings.
  * With pool_shuffle never the one that it had last, if there is another. */
 static struct server *pick_idle(struct pool *p, const struct waiter *w)
@@ -229,9 +235,9 @@ static struct server *pick_idle(struct pool *p, const struct waiter *w)
         struct server *s = LIST_ENTRY(it, struct server, node);
         if (p->set->config->opt.pool_shuffle && w != NULL && s->id == w->last_server)
             continue;
-        if (found == NULL || (shows_others(found, w) && !shows_others(s, w)))
+        if (found == NULL || (is_other_kind(found, w) && !is_other_kind(s, w)))
             found = s;
-        if (shows_others(s, w)) {
+        if (is_other_kind(s, w)) {
             if (++depth >= PREFERENCE_DEPTH)
                 break;
             continue;
