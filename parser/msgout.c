@@ -235,6 +235,25 @@ void msg_parse(struct buf *b, const char *name, const char *text, struct span ty
     msg_end(b, mark);
 }
 
+void msg_bind(struct buf *b, const char *portal, const char *statement)
+{
+    size_t mark = msg_begin(b, 'B');
+
+    buf_put_cstr(b, portal);
+    buf_put_cstr(b, statement);
+    buf_put(b, "\0\0\0\0\0\0", 6); /* no formats, parameters and results */
+    msg_end(b, mark);
+}
+
+void msg_execute(struct buf *b, const char *portal)
+{
+    size_t mark = msg_begin(b, 'E');
+
+    buf_put_cstr(b, portal);
+    buf_put_u32(b, 0);
+    msg_end(b, mark);
+}
+
 void msg_named(struct buf *b, uint8_t type, uint8_t kind, const char *name)
 {
     size_t mark = msg_begin(b, type);

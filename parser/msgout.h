@@ -50,6 +50,9 @@ void msg_cancel_request(struct buf *b, uint32_t pid, const void *key, size_t key
 void msg_password(struct buf *b, const void *body, size_t len); /* 'p': password, SASL messages */
 void msg_query(struct buf *b, const char *text);
 void msg_parse(struct buf *b, const char *name, const char *text, struct span types);
+/* Bind without parameters, everything in text format. */
+void msg_bind(struct buf *b, const char *portal, const char *statement);
+void msg_execute(struct buf *b, const char *portal);                         /* all rows */
 void msg_named(struct buf *b, uint8_t type, uint8_t kind, const char *name); /* Describe 'D', Close 'C' */
 
 #endif

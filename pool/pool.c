@@ -211,16 +211,16 @@ static void unpark(struct server *s)
     limits_add_idle(s->pool->target, s->pool->set->worker, -1);
 }
 
-/* A session that never set a placeholder would see that others did: '' where nothing is defined. */
-static bool shows_others(const struct server *s, const struct waiter *w)
-{
-    return s->placeholders && w != NULL && w->vars != NULL && !w->vars->placeholders;
-}
-
 /* Who sets placeholders gets the servers where some were set already: the others stay as they are. */
 static bool is_other_kind(const struct server *s, const struct waiter *w)
 {
     return w != NULL && w->vars != NULL && s->placeholders != w->vars->placeholders;
+}
+
+/* A session that never set a placeholder would see that others did: '' where nothing is defined. */
+static bool shows_others(const struct server *s, const struct waiter *w)
+{
+    return s->placeholders && is_other_kind(s, w);
 }
 
 /* The idle server that costs this client least: the last used, unless one among the first few has just its settings.
@@ -237,14 +237,9 @@ static struct server *pick_idle(struct pool *p, const struct waiter *w)
             continue;
         if (found == NULL || (is_other_kind(found, w) && !is_other_kind(s, w)))
             found = s;
-        if (is_other_kind(s, w)) {
-            if (++depth >= PREFERENCE_DEPTH)
-                break;
-            continue;
-        }
         if (w == NULL || w->vars == NULL)
             return found;
-        if (server_suits(s, w->vars))
+        if (!is_other_kind(s, w) && server_suits(s, w->vars))
             return s;
         if (++depth >= PREFERENCE_DEPTH)
             break;

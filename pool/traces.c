@@ -108,14 +108,19 @@ static void put(struct buf *sql, const char *text)
     buf_put(sql, text, strlen(text));
 }
 
+static void put_select(struct buf *sql, enum trace_bit kind)
+{
+    put(sql, buf_used(sql) > 0 ? " UNION ALL SELECT '" : "SELECT '");
+    buf_put_u8(sql, (uint8_t)('a' + kind));
+    put(sql, "', ");
+}
+
 void traces_question(uint32_t traces, struct buf *sql)
 {
     for (size_t i = 0; i < TRACE_COUNT; i++) {
         if (!(traces & (1u << i)) || rows[i].question == NULL)
             continue;
-        put(sql, buf_used(sql) > 0 ? " UNION ALL SELECT '" : "SELECT '");
-        buf_put_u8(sql, (uint8_t)('a' + i));
-        put(sql, "', ");
+        put_select(sql, (enum trace_bit)i);
         put(sql, rows[i].question);
     }
 }
@@ -126,7 +131,7 @@ void traces_question_setting(const char *name, struct buf *sql)
 
     vars_put_literal(&literal, name);
     buf_put_u8(&literal, 0);
-    put(sql, " UNION ALL SELECT 'a', ");
+    put_select(sql, TRACE_BIT_SETTING);
     put(sql, (const char *)buf_head(&literal));
     put(sql, ", pg_catalog.current_setting(");
     put(sql, (const char *)buf_head(&literal));

@@ -238,12 +238,11 @@ void vars_put_literal(struct buf *sql, const char *value)
     buf_put_u8(sql, '\'');
 }
 
-/* Names may have a prefix: "app.user" is two identifiers to SET. */
-static void put_name(struct buf *sql, const char *name)
+void vars_put_name(struct buf *sql, const char *name, char separator)
 {
     buf_put_u8(sql, '"');
     for (const char *p = name; *p != '\0'; p++) {
-        if (*p == '.')
+        if (*p == separator)
             put_text(sql, "\".\"");
         else if (*p == '"')
             put_text(sql, "\"\"");
@@ -251,6 +250,12 @@ static void put_name(struct buf *sql, const char *name)
             buf_put_u8(sql, (uint8_t)*p);
     }
     buf_put_u8(sql, '"');
+}
+
+/* Names may have a prefix: "app.user" is two identifiers to SET. */
+static void put_setting_name(struct buf *sql, const char *name)
+{
+    vars_put_name(sql, name, '.');
 }
 
 /* SET would take the literal as one list element where PostgreSQL quotes a list's elements. */
@@ -276,7 +281,7 @@ static void put_set(struct buf *sql, const struct var *var)
         return;
     }
     put_text(sql, "SET ");
-    put_name(sql, var->name);
+    put_setting_name(sql, var->name);
     put_text(sql, " TO ");
     vars_put_literal(sql, var->value);
     buf_put_u8(sql, ';');
@@ -311,7 +316,7 @@ static unsigned put_settings(const struct vars *have, const struct vars *want, s
         if (v->reported || vars_is_identity(v->name) || vars_find(want, v->name) != NULL)
             continue;
         put_text(sql, "RESET ");
-        put_name(sql, v->name);
+        put_setting_name(sql, v->name);
         buf_put_u8(sql, ';');
         count++;
     }

@@ -61,6 +61,8 @@ bool vars_is_identity(const char *name);
 unsigned vars_difference(const struct vars *have, const struct vars *want, const struct vars *login, struct buf *sql);
 /* Appends a literal that reads the same under either value of standard_conforming_strings. */
 void vars_put_literal(struct buf *sql, const char *value);
+/* Appends a quoted identifier; at each `separator` another one begins ('\0': at none). */
+void vars_put_name(struct buf *sql, const char *name, char separator);
 /* What have becomes by that. */
 struct vars *vars_after_difference(const struct vars *have, struct vars *want);
 

@@ -13,18 +13,10 @@
 static void put_extended(const struct sending *m, const char *sql)
 {
     struct buf *out = &m->s->conn.out;
-    size_t mark;
 
     msg_parse(out, CARRIED, sql, span_of(NULL, 0));
-    mark = msg_begin(out, 'B');
-    buf_put_cstr(out, CARRIED);
-    buf_put_cstr(out, CARRIED);
-    buf_put(out, "\0\0\0\0\0\0", 6); /* no formats, parameters and results */
-    msg_end(out, mark);
-    mark = msg_begin(out, 'E');
-    buf_put_cstr(out, CARRIED);
-    buf_put_u32(out, 0);
-    msg_end(out, mark);
+    msg_bind(out, CARRIED, CARRIED);
+    msg_execute(out, CARRIED);
     msg_named(out, 'C', 'P', CARRIED);
     msg_named(out, 'C', 'S', CARRIED);
 }
@@ -59,26 +51,15 @@ void carry_failed(struct server *s, const struct prepare *had)
         prepares_drop(&s->prepares, had->name);
 }
 
-static void put_name(struct buf *sql, const char *name)
-{
-    buf_put_u8(sql, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            buf_put_u8(sql, '"');
-        buf_put_u8(sql, (uint8_t)*name);
-    }
-    buf_put_u8(sql, '"');
-}
-
 static void take_away(const struct sending *m, const char *name, bool extended)
 {
+    const struct prepare *there = prepares_find(&m->s->prepares, name);
+    struct prepare *had = prepare_new(name, there->text, there->owner);
     struct buf sql = {0};
 
     buf_put(&sql, "DEALLOCATE ", strlen("DEALLOCATE "));
-    put_name(&sql, name);
+    vars_put_name(&sql, name, '\0');
     buf_put_u8(&sql, 0);
-    const struct prepare *there = prepares_find(&m->s->prepares, name);
-    struct prepare *had = prepare_new(name, there->text, there->owner);
     prepares_drop(&m->s->prepares, had->name);
     put_command(m, (const char *)buf_head(&sql), had, extended);
     buf_free(&sql);
@@ -187,13 +168,13 @@ static bool are_certain(const struct sending *m, const struct stmt_list *list)
 enum send_result carry_for(const struct sending *m, const struct shape *shape, bool extended)
 {
     const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+    bool unknown = !extended && list != NULL && ask_runs_unknown(m->c, shape);
 
     if (!are_certain(m, list))
         return SEND_WAIT;
-
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *name = name_used(list->stmts[i]);
-        if (sees_all(list->stmts[i], extended) || (!extended && ask_runs_unknown(m->c, shape)))
+        if (unknown || sees_all(list->stmts[i], extended))
             carry_all(m, extended);
         else if (name != NULL && !carry_name(m, name, extended) && borrows(list->stmts[i]))
             lend(m, name, extended);

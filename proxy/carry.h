@@ -20,9 +20,9 @@ bool carry_name(const struct sending *m, const char *name, bool extended);
 /* What was put ahead did not run: s still has what it had. */
 void carry_failed(struct server *s, const struct prepare *had);
 /* True if there is anything to be carried, or in the way. */
-static inline bool carry_may(const struct sending *m)
+static inline bool carry_may(const struct client *c, const struct server *s)
 {
-    return m->c->prepares.count > 0 || m->s->prepares.count > 0 || m->c->stmts.count > 0;
+    return c->prepares.count > 0 || s->prepares.count > 0 || c->stmts.count > 0;
 }
 
 #endif

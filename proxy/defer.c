@@ -319,13 +319,9 @@ void defer_send(struct client *c, struct server *s)
     c->deferred.on_trial = routing_is_guest(c, s);
     msg_parse(out, "", text, span_of(NULL, 0));
     expect_begin(c, s, EXPECT_PARSE);
-    size_t mark = msg_begin(out, 'B');
-    buf_put(out, "\0\0\0\0\0\0\0\0", 8); /* no names, formats, parameters and results */
-    msg_end(out, mark);
+    msg_bind(out, "", "");
     expect_begin(c, s, EXPECT_BIND);
-    mark = msg_begin(out, 'E');
-    buf_put(out, "\0\0\0\0\0", 5);
-    msg_end(out, mark);
+    msg_execute(out, "");
     expect_begin(c, s, EXPECT_EXECUTE);
     if (!c->deferred.portal) { /* a Query leaves none */
         msg_named(out, 'C', 'P', "");

@@ -448,7 +448,7 @@ enum send_result prepare_parse(const struct sending *m)
         sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
         return SEND_OK;
     }
-    if (UNLIKELY(executes_by_name(parse.text)) && carry_may(m) &&
+    if (UNLIKELY(executes_by_name(parse.text)) && carry_may(m->c, m->s) &&
         carry_for(m, statement_read(m->c, parse.text, strlen(parse.text)), true) == SEND_WAIT)
         return SEND_WAIT;
     return parse.name[0] == '\0' ? parse_unnamed(m, &parse) : parse_named(m, &parse);
@@ -509,7 +509,7 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
             return SEND_WAIT;
         forget_replay(m->c);
         ensure_unnamed(m);
-        if (UNLIKELY(carry_may(m)) && m->c->unnamed != NULL)
+        if (UNLIKELY(carry_may(m->c, m->s)) && m->c->unnamed != NULL)
             return carry_for(m, shape_of_unnamed(m->c), true);
         return SEND_OK;
     }
@@ -519,11 +519,11 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
     if (st == NULL || st->about.described || st->about.shape != 0)
         forget_replay(m->c); /* it was told the row shape: PostgreSQL's own error is due */
     if (st == NULL) {
-        if (UNLIKELY(carry_may(m)))
+        if (UNLIKELY(carry_may(m->c, m->s)))
             carry_name(m, name, true);
         return SEND_OK;
     }
-    if (UNLIKELY(carry_may(m)) && carry_for(m, statement_of_text(m->c, st->asked), true) == SEND_WAIT)
+    if (UNLIKELY(carry_may(m->c, m->s)) && carry_for(m, statement_of_text(m->c, st->asked), true) == SEND_WAIT)
         return SEND_WAIT;
     if (make_ready(m, st) == SEND_WAIT)
         return SEND_WAIT;
@@ -598,7 +598,6 @@ enum send_result prepare_describe(const struct sending *m)
 static enum send_result execute_departing(const struct sending *m, const char *portal, struct client_stmt *st)
 {
     struct buf *out = &m->s->conn.out;
-    size_t mark;
 
     forget_replay(m->c);
     put_departing(m);
@@ -607,10 +606,7 @@ static enum send_result execute_departing(const struct sending *m, const char *p
     msg_parse(out, "", DEALLOCATE_DEPARTING, span_of(NULL, 0));
     m->s->unnamed_asked = 0;
     sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
-    mark = msg_begin(out, 'B');
-    buf_put_cstr(out, portal);
-    buf_put(out, "\0\0\0\0\0\0", 7); /* the unnamed statement; no formats, parameters and results */
-    msg_end(out, mark);
+    msg_bind(out, portal, "");
     sending_expect(m, EXPECT_BIND, EXPECT_SKIP, EFFECT_NONE, NULL);
     sending_raw(m);
     sending_expect(m, EXPECT_EXECUTE, EXPECT_FORWARD, EFFECT_CLIENT_STMT, client_op(st, NULL, m->s->batch));

@@ -176,6 +176,7 @@ static void back_to_login(struct server *s)
 static void heed_tag(struct server *s, struct client *c, const char *tag)
 {
     uint64_t who = c == NULL ? UINT64_MAX : c->id;
+    enum ddl ddl;
 
     if (strcmp(tag, "SET") == 0 || strcmp(tag, "RESET") == 0) {
         s->settings_owner = who;
@@ -191,9 +192,9 @@ static void heed_tag(struct server *s, struct client *c, const char *tag)
         forget_sequences(s, c);
     } else if (strcmp(tag, "DEALLOCATE ALL") == 0) {
         forget_statements(s, c);
-    } else if (catalog_ddl(tag) != DDL_NONE) {
-        s->ddl = MAX(s->ddl, (uint8_t)catalog_ddl(tag));
-        catalog_changed(s->pool->target->db, catalog_ddl(tag));
+    } else if ((ddl = catalog_ddl(tag)) != DDL_NONE) {
+        s->ddl = MAX(s->ddl, (uint8_t)ddl);
+        catalog_changed(s->pool->target->db, ddl);
     }
 }
 

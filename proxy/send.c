@@ -182,13 +182,6 @@ static bool may_follow(const struct client *c, const struct server *s)
            (s->pool->waiting_count == 0 && limits_oldest_foreign(s->pool->target, c->worker->index, &(int){0}) == 0);
 }
 
-static bool carries(const struct client *c, const struct server *s)
-{
-    const struct sending m = {.c = (struct client *)(uintptr_t)c, .s = (struct server *)(uintptr_t)s};
-
-    return carry_may(&m);
-}
-
 /* The first message of a batch. False: not yet. */
 static bool begin_batch(struct client *c, struct server *s, uint8_t type)
 {
@@ -213,7 +206,7 @@ static bool begin_batch(struct client *c, struct server *s, uint8_t type)
         if (UNLIKELY(defer_is_open(c))) {
             defer_send(c, s);
             /* Ahead of a Query something may be sent that ends by a Sync: it would end the skipping, too. */
-            if (type == 'Q' && carries(c, s)) {
+            if (type == 'Q' && carry_may(c, s)) {
                 msg_empty(&s->conn.out, 'H');
                 return false;
             }
@@ -267,7 +260,7 @@ static enum send_result query_text(const struct sending *m)
         refusal_send(m, refused, false);
         return SEND_OK;
     }
-    if (UNLIKELY(carry_may(m)) && carry_for(m, shape, false) == SEND_WAIT)
+    if (UNLIKELY(carry_may(m->c, m->s)) && carry_for(m, shape, false) == SEND_WAIT)
         return SEND_WAIT;
     resets = searched ? sending_resets(sql) : NULL;
     m->c->quiet = m->c->quiet || resets != NULL;
