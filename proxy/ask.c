@@ -26,16 +26,16 @@ static uint64_t pinned_statements[TRACE_COUNT]; /* atomic: by the first pin */
 
 /* --- what a statement may leave --- */
 
-static bool suspects_are_known(const struct client *c)
+/* What is suspected, where that is up to date; else NULL. */
+static const struct suspects *known_suspects(const struct client *c)
 {
     const struct suspects *s = c->pool->suspects;
-    const struct database_state *db = c->db;
+    uint64_t meaning = __atomic_load_n(&c->db->meaning, __ATOMIC_RELAXED);
+    uint64_t catalog = __atomic_load_n(&c->db->catalog, __ATOMIC_RELAXED);
 
-    return s != NULL && !suspects_outdated(s, __atomic_load_n(&db->meaning, __ATOMIC_RELAXED),
-                                           __atomic_load_n(&db->catalog, __ATOMIC_RELAXED), c->worker->loop.now);
+    return s == NULL || suspects_outdated(s, meaning, catalog, c->worker->loop.now) ? NULL : s;
 }
 
-/* known: what is suspected is up to date. */
 static uint32_t traces_of_list(const struct stmt_list *list, const struct suspects *known)
 {
     uint32_t traces = 0;
@@ -53,7 +53,7 @@ static uint32_t traces_of_list(const struct stmt_list *list, const struct suspec
 static uint32_t traces_of_shape(const struct client *c, const struct shape *shape)
 {
     struct reading *r = shape == NULL ? NULL : reading_of(shape);
-    const struct suspects *known = suspects_are_known(c) ? c->pool->suspects : NULL;
+    const struct suspects *known = known_suspects(c);
     uint64_t number = known == NULL ? 1 : known->number + 1;
 
     if (r == NULL || r->list == NULL)
@@ -144,12 +144,12 @@ static void note_settings(struct client *c, const struct stmt_list *list, const 
 static uint32_t traces_of_prepared(const struct client *c, const struct shape *shape)
 {
     const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+    const struct suspects *known = known_suspects(c);
     uint32_t traces = list == NULL ? TRACE_ANY : 0;
 
     for (size_t i = 0; list != NULL && i < list->count; i++)
         if (list->stmts[i]->kind == STMT_PREPARE)
-            traces |= traces_of(list->stmts[i]->body) |
-                      (suspects_stmt(c->pool->suspects, list->stmts[i]->body) ? TRACE_ANY : 0);
+            traces |= traces_of(list->stmts[i]->body) | (suspects_stmt(known, list->stmts[i]->body) ? TRACE_ANY : 0);
     return traces;
 }
 

@@ -461,3 +461,18 @@ def test_no_answer_lifts_a_pin_that_cannot_be_asked_for(shuffled, case):
     assert {one.execute("SELECT pg_backend_pid()").fetchone()[0] for _ in range(4)} == {
         one.execute("SELECT pg_backend_pid()").fetchone()[0]}
     assert pinned(shuffled, one) == reason
+
+
+def test_a_function_that_came_after_what_was_known(leaving, shuffled):
+    """PREPARE of it: what is known of the database's code is older than the function."""
+    one, two = shuffled.connect(), shuffled.connect()
+    one.execute("SELECT count(*) FROM left_behind")  # now the code is known
+    one.execute("CREATE FUNCTION newer() RETURNS text LANGUAGE sql AS $$SELECT set_config('work_mem', '6MB', false)$$")
+    try:
+        one.execute("PREPARE p AS SELECT newer()")
+        assert one.execute("EXECUTE p").fetchone() == ("6MB",)
+        for _ in range(4):
+            assert seen(one, "work_mem")[0] == "6MB"
+            two.execute("SELECT 1")
+    finally:
+        leaving.psql("DROP FUNCTION newer()", "shop")
