@@ -76,6 +76,7 @@ struct client {
     struct shape *ahead;    /* held: what the Query at its head was read as; NULL: it was not read yet */
     uint64_t ahead_hash;    /* of that text */
     struct buf again;       /* that batch, while a replica may refuse it; then the primary gets it */
+    size_t again_sent;      /* so many bytes of it were sent on; the rest is still in conn.in */
     bool again_on;          /* a replica has refused: its answer is dropped, up to its end */
     bool to_primary;        /* the batch at the head has been refused by a replica */
     bool writes;            /* this transaction may have changed what others read */

@@ -340,6 +340,7 @@ static void keep_for_primary(struct client *c, struct work *k)
     if (!routing_is_guest(c, c->server) || c->in_batch || c->server->tx != 'I' || buf_used(&c->again) > 0)
         return;
     buf_put(&c->again, k->at, batch_extent(c, k));
+    c->again_sent = 0;
     conn_hold(&c->conn);
 }
 
@@ -396,6 +397,7 @@ static enum step send_on(struct client *c, struct work *k)
     switch (send_message(c, &k->f, k->at, k->have)) {
     case SEND_OK:
         consume(k, k->have);
+        c->again_sent += k->have;
         return GO_ON;
     case SEND_WAIT:
         break;
@@ -513,16 +515,18 @@ static void rerun(struct client *c)
     buf_free(&batch);
 }
 
-/* The replica's answer was dropped: the primary gets the batch, ahead of what the client has sent since. */
+/* The replica's answer was dropped: the primary gets the batch, ahead of what the client has sent since. Of a batch that
+ * waited in the middle (the replica was asked something first) the rest is there still. */
 static void try_primary(struct client *c)
 {
+    assert(!c->conn.in_input);
     if (c->conn.held)
         conn_take_back(&c->conn);
     if (c->deferred.on_trial)
         defer_restore(c);
-    c->again_on = false;
+    c->again_on = c->in_batch = false;
     c->to_primary = true;
-    buf_put_front(&c->conn.in, buf_head(&c->again), buf_used(&c->again));
+    buf_put_front(&c->conn.in, buf_head(&c->again), MIN(c->again_sent, buf_used(&c->again)));
     buf_free(&c->again);
     stat_add(&worker_stats(c->worker, c->db)->rerun_count, 1);
     client_wake(c);
@@ -700,6 +704,7 @@ static void lose_server(struct client *c, struct server *s, bool timed_out)
     client_move(c, CLIENT_IDLE);
     c->query_at = c->xact_at = 0;
     answer_lost_batches(c, s);
+    buf_free(&c->again);
     buf_free(&c->replay);
     c->replaying = false;
     client_wake(c);
