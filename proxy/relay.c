@@ -24,6 +24,7 @@ struct relay {
     struct client *c;   /* who holds the server; NULL: nobody */
     const uint8_t *run; /* begin of the run, or NULL */
     const uint8_t *at;  /* end of what was looked at */
+    bool certain;       /* a replica's answer that is held back goes on when all that came with it has been looked at */
 };
 
 enum verdict { RELAY_FORWARD, RELAY_DROP, RELAY_GONE };
@@ -339,6 +340,7 @@ static bool run_on_primary(struct relay *r, const struct msg_error *e)
         !routing_is_again(e->sqlstate))
         return false;
     r->run = NULL;
+    r->certain = false;
     conn_take_back(&c->conn);
     conn_hold(&c->conn);
     c->again_on = true;
@@ -609,10 +611,25 @@ static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
     }
 }
 
-/* The answer of a replica is certain from its first row on, or from the end of a statement. */
+static bool is_held(const struct relay *r)
+{
+    return r->c != NULL && r->c->conn.held && !r->c->again_on;
+}
+
+/* The answer of a replica is certain from its first row on, or from the end of a statement. An error that came together
+ * with a row is looked at first: PostgreSQL keeps rows back, too, and sends them when it ends. */
 static void let_answer_go(struct relay *r, uint8_t type)
 {
-    if (r->c != NULL && r->c->conn.held && !r->c->again_on && strchr("DCIsHdZE", type) != NULL)
+    if (!is_held(r) || strchr("DCIsHdZE", type) == NULL)
+        return;
+    if (type == 'Z')
+        conn_let_go(&r->c->conn);
+    r->certain = type != 'Z';
+}
+
+static void let_rest_go(struct relay *r)
+{
+    if (r->certain && is_held(r))
         conn_let_go(&r->c->conn);
 }
 
@@ -729,5 +746,6 @@ size_t relay_input(struct server *s, const uint8_t *p, size_t len)
             return len;
     }
     run_flush(&r);
+    let_rest_go(&r);
     return (size_t)(r.at - p);
 }

@@ -162,6 +162,7 @@ CREATE TABLE big (n int, filler text) WITH (autovacuum_enabled = off); GRANT ALL
 INSERT INTO big SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i;
 """
 SLOW = "SELECT count(*), max(nap()) FROM big WHERE $1 = 1 AND n <= 2"
+ROWS = "SELECT n, CASE n WHEN 1 THEN 2 ELSE nap() END FROM big WHERE $1 = 1 AND n <= 2 ORDER BY n"
 SHORT = "SELECT count(*), count(pg_sleep(0.002)) FROM big WHERE $1 = 1 AND n <= 5"
 
 
@@ -183,7 +184,9 @@ def make_conflict(primary, replica, kind):
         replica.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
 
 
-def test_what_recovery_cancels_is_run_again(own_pg, sluice):
+# PostgreSQL has made the first row, and keeps it back until there are more.
+@pytest.mark.parametrize("slow, row", [(SLOW, ("2", "1")), (ROWS, ("1", "2"))], ids=["no row", "one row"])
+def test_what_recovery_cancels_is_run_again(own_pg, sluice, slow, row):
     own_pg.psql(BIG)
     replica = own_pg.replica(own_pg.folder.name + "-one", max_standby_streaming_delay="0", hot_standby_feedback="off",
                              **NAPPER)
@@ -193,7 +196,7 @@ def test_what_recovery_cancels_is_run_again(own_pg, sluice):
 
     for kind in ("snapshot", "lock", "terminate"):
         for way in WAYS:
-            sql, done = SLOW.replace("count(*)", f"count(*) AS {kind}_{way}"), []
+            sql, done = slow.replace("FROM", f"AS {kind}_{way} FROM"), []
             if way == "prepared":
                 line.prepare(sql, sql)
             await_replica(s, line.ask)
@@ -202,7 +205,7 @@ def test_what_recovery_cancels_is_run_again(own_pg, sluice):
             begins(replica, f"{kind}_{way}")
             make_conflict(own_pg, replica, kind)
             thread.join(20 * SLOWER)
-            assert done == [("2", "1")] and reruns(s, f"{kind}_{way}") == 1, (kind, way)
+            assert done == [row] and reruns(s, f"{kind}_{way}") == 1, (kind, way)
     assert s.admin("SHOW STATS")[0]["total_error_count"] == 0
 
 
