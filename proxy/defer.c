@@ -292,6 +292,13 @@ size_t defer_batch(struct client *c, const uint8_t *batch, size_t len)
     return used;
 }
 
+const char *defer_text_at_head(const struct client *c, const uint8_t *batch, size_t len)
+{
+    struct walk w = {.c = c};
+
+    return each_message(batch, len, walk_message, &w) == 0 ? NULL : w.sql;
+}
+
 /* --- sending it --- */
 
 static void put_modes(char *out, size_t size, const struct stmt_modes *m)
@@ -314,9 +321,11 @@ void defer_send(struct client *c, struct server *s)
     struct buf *out = &s->conn.out;
     char text[100];
 
+    c->deferred.on_trial = routing_is_guest(c, s);
+    if (c->deferred.on_trial)
+        c->deferred.modes.access = ACCESS_READ_ONLY; /* if only the session said so: it may say something else later */
     put_modes(text, sizeof text, &c->deferred.modes);
     list_del(&c->deferred.node);
-    c->deferred.on_trial = routing_is_guest(c, s);
     msg_parse(out, "", text, span_of(NULL, 0));
     expect_begin(c, s, EXPECT_PARSE);
     msg_bind(out, "", "");

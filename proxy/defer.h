@@ -46,6 +46,9 @@ bool defer_query(struct client *c, const char *sql);
  * up to an Execute; what is behind them goes on as a batch of its own. 0: none. */
 size_t defer_batch(struct client *c, const uint8_t *batch, size_t len);
 
+/* The text that the messages at the head run, if they are whole and do nothing else before; NULL: they do not. */
+const char *defer_text_at_head(const struct client *c, const uint8_t *batch, size_t len);
+
 /* The first statement is about to be sent to s: BEGIN goes ahead of it. */
 void defer_send(struct client *c, struct server *s);
 /* Its entry has been answered. */

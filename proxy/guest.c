@@ -91,9 +91,9 @@ const char *guest_refuses(const struct sending *m)
     }
 }
 
-bool guest_moves(struct client *c, const char *sql, size_t len)
+bool guest_moves(struct client *c, const char *sql)
 {
-    const struct shape *shape = len == 0 || sql[len - 1] != '\0' ? NULL : statement_read(c, sql, len - 1);
+    const struct shape *shape = sql == NULL ? NULL : statement_read(c, sql, strlen(sql));
     const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
 
     if (list == NULL || !ends_block(list->stmts[0]))

@@ -13,7 +13,8 @@
 
 /* Why this message is refused, in words for the client; NULL: it is not. */
 const char *guest_refuses(const struct sending *m);
-/* A Query's text (its NUL is in len) ends the transaction first and goes on: the primary is to run it. */
-bool guest_moves(struct client *c, const char *sql, size_t len);
+/* A batch whose first text is this one (NULL: nobody knows) ends the transaction first and goes on: the primary is to
+ * run it. */
+bool guest_moves(struct client *c, const char *sql);
 
 #endif

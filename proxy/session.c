@@ -351,20 +351,32 @@ static bool is_stale_guest(struct client *c, const struct server *s)
            !routing_shows_enough(c, s);
 }
 
-/* A Query that ends the transaction on a replica and goes on: the primary runs it, in a transaction of the same modes
- * that has done nothing. */
-static bool moves_on(struct client *c, const struct work *k)
+/* In a transaction on a replica: another batch begins. */
+static bool begins_on_guest(const struct client *c)
 {
-    return routing_is_guest(c, c->server) && c->server->tx != 'I' && !c->in_batch &&
-           expect_empty(&c->server->expects) && k->f.type == 'Q' && k->have == k->f.total &&
-           guest_moves(c, (const char *)k->at + FRAME_HEADER, k->have - FRAME_HEADER);
+    return routing_is_guest(c, c->server) && c->server->tx != 'I' && !c->in_batch && expect_empty(&c->server->expects);
 }
 
-/* The replica's transaction is ended by us; what it has left there is asked for as ever, and then the batch goes on. */
-static enum step move_on(struct client *c)
+/* What the batch at the head runs first; NULL: it is not understood. */
+static const char *first_text(const struct client *c, const struct work *k)
+{
+    if (k->f.type != 'Q')
+        return defer_text_at_head(c, k->at, k->left);
+    return k->have == k->f.total && k->at[k->have - 1] == '\0' ? (const char *)k->at + FRAME_HEADER : NULL;
+}
+
+/* A batch that ends the transaction on a replica and goes on is the primary's, in a transaction of the same modes that
+ * has done nothing. The replica's is ended by us; what it has left there is asked for as ever, and then the batch goes
+ * on. */
+static enum step move_on(struct client *c, struct work *k)
 {
     struct server *s = c->server;
+    bool extended = k->f.type == 'P' || k->f.type == 'B';
 
+    if (extended && batch_extent(c, k) == 0)
+        return WAIT;
+    if ((!extended && k->f.type != 'Q') || !guest_moves(c, first_text(c, k)))
+        return GO_ON;
     if (s->tx == 'T')
         defer_restore(c);
     else
@@ -381,8 +393,8 @@ static enum step send_on(struct client *c, struct work *k)
 {
     struct server *s = c->server;
 
-    if (UNLIKELY(moves_on(c, k)))
-        return move_on(c);
+    if (UNLIKELY(begins_on_guest(c)) && move_on(c, k) == WAIT)
+        return WAIT;
     if (is_stale_guest(c, s)) {
         give_back(c);
         c->to_primary = true;

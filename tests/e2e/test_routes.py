@@ -479,7 +479,7 @@ def test_cursors_on_replicas(routed, trio):
 
 
 ACTS = ["SELECT pg_advisory_lock(1)", "SELECT pg_export_snapshot()", "SELECT pg_advisory_xact_lock(%s)",
-        "SELECT pg_cancel_backend(1)", "SELECT setseed(0.5)", "EXECUTE what", "COMMIT AND CHAIN",
+        "SELECT pg_cancel_backend(1)", "SELECT setseed(0.5)", "EXECUTE what",
         "SELECT 1; COMMIT; SELECT 2"]
 
 
@@ -488,7 +488,7 @@ def test_what_would_be_wrong_on_a_replica_is_refused(routed, trio):
     with s.connect() as c:
         for sql in ACTS:
             for prepare in (False, True):
-                if ";" in sql and prepare or sql == "COMMIT AND CHAIN" and not prepare:
+                if ";" in sql and prepare:
                     continue
                 begin_on_replica(c, s, trio)
                 with pytest.raises(psycopg.errors.FeatureNotSupported, match="on a replica"):
@@ -496,9 +496,14 @@ def test_what_would_be_wrong_on_a_replica_is_refused(routed, trio):
                 assert c.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
                 c.execute("ROLLBACK")
         begin_on_replica(c, s, trio)
-        with pytest.raises(psycopg.errors.FeatureNotSupported), c.pipeline():
-            c.execute("COMMIT")
-            c.execute("SELECT 1 WHERE %s = 1", (1,))
+        for end in ("COMMIT", "SELECT 1", "COMMIT AND CHAIN"):
+            with pytest.raises(psycopg.errors.FeatureNotSupported), c.pipeline():
+                c.execute("SELECT 1" if end == "COMMIT AND CHAIN" else "COMMIT")
+                c.execute(end)
+                c.execute("SELECT 1 WHERE %s = 1", (1,))
+            c.execute("ROLLBACK")
+            begin_on_replica(c, s, trio)
+        c.execute("COMMIT")
         assert c.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
@@ -520,6 +525,78 @@ def test_a_transaction_that_ends_and_goes_on(routed, trio):
             c.execute("SELECT 1/0")
         assert c.execute("COMMIT; SELECT 1").statusmessage == "ROLLBACK"
         assert c.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+
+
+MODES = ("transaction_isolation", "transaction_read_only", "transaction_deferrable")
+
+
+def ended_with(c, end, prepare):
+    """What the text says that ends a transaction and begins the next one, and that one's modes."""
+    if prepare is None:  # libpq's extended protocol without a name
+        result = c.pgconn.exec_params(end.encode(), [])
+        assert result.status == psycopg.pq.ExecStatus.COMMAND_OK, result.error_message
+        tag = result.command_status.decode()
+    else:
+        tag = c.execute(end, prepare=prepare).statusmessage
+    assert c.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+    return tag, [c.execute(f"SHOW {name}").fetchone() for name in MODES]
+
+
+@pytest.mark.parametrize("prepare", [False, None, True], ids=["simple", "unnamed", "named"])
+@pytest.mark.parametrize("failed", [False, True], ids=["", "failed"])
+@pytest.mark.parametrize("end", ["COMMIT AND CHAIN", "ROLLBACK AND CHAIN"])
+def test_the_next_transaction_has_the_modes_that_postgresql_gives_it(routed, trio, end, failed, prepare):
+    """Those of the one before, but for one that has failed: there PostgreSQL goes back to the session's own."""
+    s = routed(**READ_ONLY)
+    with s.connect() as c, trio[0].connect() as direct:
+        direct.autocommit = True
+        for begin in ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY DEFERRABLE", "BEGIN READ ONLY"):
+            begin_on_replica(c, s, trio, begin)
+            direct.execute(begin)
+            direct.execute("SELECT 1")
+            for connection in (c, direct) if failed else ():
+                with pytest.raises(psycopg.errors.DivisionByZero):
+                    connection.execute("SELECT 1/0")
+            got = ended_with(c, end, prepare)
+            assert got == ended_with(direct, end, prepare)
+            assert failed or got[1][1] == ("on",)
+            c.execute("ROLLBACK")
+            direct.execute("ROLLBACK")
+
+
+def test_the_next_transaction_keeps_what_the_session_said_then(routed, trio):
+    """Modes that come from the session's defaults, which change in the transaction: they are of later ones."""
+    s = routed(**READ_ONLY)
+    with s.connect(options="-c default_transaction_read_only=on") as c:
+        begin_on_replica(c, s, trio, "BEGIN")
+        c.execute("SET default_transaction_read_only = off")
+        c.execute("COMMIT AND CHAIN")
+        assert c.execute("SHOW transaction_read_only").fetchone() == ("on",)
+        c.execute("COMMIT")
+        c.execute("BEGIN; UPDATE items SET qty = 1 WHERE id = 1; COMMIT")
+
+
+def test_a_parse_alone_ends_no_transaction(routed, trio):
+    s = routed(auth_type="plain", **READ_ONLY)
+    ports = [[str(r.port)] for r in trio[1]]
+    with wire.Client(s.port) as c:
+        c.login("plainuser", "shop", "plainpass")
+
+        def began():
+            c.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            there = wire.rows_of(c.query("SELECT here()"))[0] in ports
+            if not there:
+                c.query("ROLLBACK")
+            return there
+
+        wait_for(began, 20, "a replica to be fresh")
+        got = c.ask(wire.parse("", "COMMIT AND CHAIN") + wire.sync())
+        assert wire.types_of(got) == "1Z" and got[-1].body == b"T"
+        assert wire.rows_of(c.query("SELECT here()"))[0] in ports
+        c.send_split(wire.extended("ROLLBACK AND CHAIN") + wire.sync())
+        assert wire.tags_of(c.recv_until("Z")) == ["ROLLBACK"]
+        assert c.value("SHOW transaction_isolation") == "repeatable read"
+        c.query("ROLLBACK")
 
 
 def test_a_replica_that_dies_before_it_answers(own_pg, sluice):
