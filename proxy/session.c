@@ -527,8 +527,8 @@ static void rerun(struct client *c)
     buf_free(&batch);
 }
 
-/* The replica's answer was dropped: the primary gets the batch, ahead of what the client has sent since. Of a batch that
- * waited in the middle (the replica was asked something first) the rest is there still. */
+/* The replica's answer was dropped: the primary gets the batch, ahead of what the client has sent since. Of a batch
+ * that waited in the middle (the replica was asked something first) the rest is there still. */
 static void try_primary(struct client *c)
 {
     assert(!c->conn.in_input);
