@@ -83,6 +83,7 @@ struct client {
     uint64_t horizon;       /* number of the newest sample when the primary answered last */
     uint64_t last_answer;   /* ... when any server did */
     int last_node;          /* the replica that it read from last; -1: the primary */
+    const struct cluster *last_cluster; /* ... of these nodes; compared only */
 
     struct deferred deferred; /* its transaction, while no server knows of it */
 
@@ -201,7 +202,7 @@ void timeouts_tick(struct worker *w);
 /* --- standby.c --- */
 /* By which rules a replica is chosen for this client's next read: the configuration's; any_age is the
  * caller's to set. For each batch the caller adds one to worker->choices. */
-struct choice_rules session_choice_rules(struct client *c, const struct cluster *cluster);
+struct choice_rules session_choice_rules(struct client *c, const struct pool *base, const struct cluster *cluster);
 /* The pool of a replica for the next batch of a client with target=standby; where none is there now, one to wait in. */
 struct pool *standby_pool(struct client *c);
 /* False: nobody knows which of the hosts are standbys. */

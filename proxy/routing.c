@@ -195,7 +195,7 @@ static bool may_use_replica(struct client *c, const struct cluster *cluster, uin
 
 /* --- who is fresh enough --- */
 
-static uint64_t horizon_of(struct client *c)
+static uint64_t horizon_of(struct client *c, const struct database_state *db)
 {
     switch (rules_of(c)->writes) {
     case READ_YOUR_WRITES_OFF:
@@ -205,7 +205,7 @@ static uint64_t horizon_of(struct client *c)
     case READ_YOUR_WRITES_DATABASE:
         break;
     }
-    return MAX(c->horizon, __atomic_load_n(&c->db->horizon, __ATOMIC_SEQ_CST));
+    return MAX(c->horizon, __atomic_load_n(&db->horizon, __ATOMIC_SEQ_CST));
 }
 
 /* With read_routing = any the primary has its share of the reads. */
@@ -215,18 +215,20 @@ static bool is_primarys_turn(struct client *c, const struct cluster *cluster)
            c->worker->choices % (uint32_t)cluster->node_count == 0;
 }
 
-/* -1: the primary. */
-static int choose_node(struct client *c, const struct cluster *cluster)
+/* Of the replicas of base, a primary's pool. -1: the primary. */
+static int choose_node(struct client *c, const struct pool *base)
 {
-    struct choice_rules rules = session_choice_rules(c, cluster);
+    const struct cluster *cluster = limits_cluster(base->target);
+    struct choice_rules rules = session_choice_rules(c, base, cluster);
+    int last = c->last_cluster == cluster ? c->last_node : -1;
 
     rules.any_age = rules_of(c)->writes == READ_YOUR_WRITES_OFF;
-    return cluster_choose_replica(cluster, horizon_of(c), c->last_answer, c->last_node, &rules);
+    return cluster_choose_replica(cluster, horizon_of(c, base->target->db), c->last_answer, last, &rules);
 }
 
 bool routing_shows_enough(struct client *c, const struct server *s)
 {
-    return rules_of(c)->writes == READ_YOUR_WRITES_OFF || server_is_fresh(s, horizon_of(c));
+    return rules_of(c)->writes == READ_YOUR_WRITES_OFF || server_is_fresh(s, horizon_of(c, s->pool->target->db));
 }
 
 const char *routing_bar(struct client *c)
@@ -240,7 +242,7 @@ const char *routing_bar(struct client *c)
 
 int routing_node(struct client *c)
 {
-    return choose_node(c, limits_cluster(c->target));
+    return choose_node(c, c->pool);
 }
 
 /* The next sample is near: it is worth a short wait, which ends what would else go on for as long as reads on the
@@ -272,24 +274,27 @@ void routing_news(struct worker *w, void *unused)
 
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last)
 {
-    struct cluster *cluster = limits_cluster(c->target);
+    struct pool *base = c->pool;
+    struct cluster *cluster = limits_cluster(base->target);
     bool may = may_use_replica(c, cluster, last);
 
     c->to_primary = false;
     if (!may || !batch_reads(c, batch, extent) || is_primarys_turn(c, cluster))
-        return c->pool;
-    int node = choose_node(c, cluster);
+        return base;
+    int node = choose_node(c, base);
     if (node < 0 && worth_waiting(c, cluster))
         return NULL;
     c->fresh_since = 0;
     if (node < 0)
-        return c->pool;
+        return base;
     c->last_node = node;
-    return pool_of_replica(c->pool, cluster, node);
+    c->last_cluster = cluster;
+    return pool_of_replica(base, cluster, node);
 }
 
 void routing_answered(struct client *c, const struct server *s)
 {
+    struct database_state *db = s->pool->target->db;
     uint64_t now = cluster_sample_now();
 
     c->last_answer = now;
@@ -299,9 +304,9 @@ void routing_answered(struct client *c, const struct server *s)
     c->last_node = -1;
     if (!c->writes)
         return;
-    uint64_t seen = __atomic_load_n(&c->db->horizon, __ATOMIC_RELAXED);
+    uint64_t seen = __atomic_load_n(&db->horizon, __ATOMIC_RELAXED);
     while (seen < now &&
-           !__atomic_compare_exchange_n(&c->db->horizon, &seen, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+           !__atomic_compare_exchange_n(&db->horizon, &seen, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
         ;
 }
 
@@ -319,7 +324,7 @@ static bool is_forsaken(const struct client *c)
 static bool waits_in_vain(const struct client *c)
 {
     const struct target *t = c->waiter.pool == NULL ? NULL : c->waiter.pool->target;
-    const struct cluster *cluster = limits_cluster(c->target);
+    const struct cluster *cluster = t == NULL ? NULL : limits_cluster(t);
     int node = t == NULL || t->host == NULL || c->standby ? -1 : cluster_node_find(cluster, t->host, t->port);
 
     return node >= 0 && cluster_role(cluster, node) == ROLE_DOWN;

@@ -637,7 +637,8 @@ void session_detach(struct client *c)
 void session_refused(struct client *c, const struct refusal *why)
 {
     client_move(c, CLIENT_IDLE);
-    if (c->wanted != c->pool && !c->standby) { /* a replica's pool has no server for it: the primary's may have */
+    if (c->wanted->target->host != NULL &&
+        !c->standby) { /* a replica's pool has no server for it: the primary's may have */
         c->to_primary = true;
         client_wake(c);
         return;

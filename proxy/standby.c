@@ -17,10 +17,10 @@ static const struct config_database *database_of(const struct client *c)
     return server_database(c->pool);
 }
 
-struct choice_rules session_choice_rules(struct client *c, const struct cluster *cluster)
+struct choice_rules session_choice_rules(struct client *c, const struct pool *base, const struct cluster *cluster)
 {
     const struct rules *rules = rules_of(c);
-    const struct config_database *d = database_of(c);
+    const struct config_database *d = server_database(base);
     struct choice_rules r = {.balance = rules->balance,
                              .max_lag_us = rules->max_lag,
                              .now = c->worker->loop.now,
@@ -45,7 +45,7 @@ static int node_to_wait_at(const struct client *c, const struct cluster *cluster
 
 static int choose(struct client *c, const struct cluster *cluster)
 {
-    struct choice_rules r = session_choice_rules(c, cluster);
+    struct choice_rules r = session_choice_rules(c, c->pool, cluster);
     int node;
 
     r.any_age = true;
