@@ -18,6 +18,8 @@ struct ask;
 
 /* A statement is sent; shape NULL: nobody has read it; sql: its text, NULL where it is not there. */
 void ask_note(struct client *c, const struct shape *shape, const char *sql);
+/* EXECUTE may run a statement of this shape, which the protocol has prepared. */
+void ask_note_lent(struct client *c, const struct shape *shape);
 /* What a text nobody looked at may leave: everything. */
 void ask_note_unread(struct client *c);
 /* The transaction is over: asks, where there is reason to. False: there is none. */

@@ -85,6 +85,7 @@ static void lend(const struct sending *m, const char *name, bool extended)
     }
     conn_touch(&m->s->conn);
     buf_put_cstr(&m->s->close_names, name);
+    ask_note_lent(m->c, statement_of_text(m->c, st->asked));
 }
 
 /* What stands on the server is what the session has. */

@@ -222,6 +222,16 @@ static void put_departing(const struct sending *m)
     conn_touch(&m->s->conn);
 }
 
+const char *prepare_text_run(const struct client *c, const struct shape *shape, const char *sql)
+{
+    const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+
+    if (LIKELY(list == NULL || list->count != 1 || list->stmts[0]->kind != STMT_EXECUTE))
+        return sql;
+    const struct client_stmt *st = client_stmts_find(&c->stmts, list->stmts[0]->name);
+    return st == NULL || st->asked == NULL ? sql : stmt_text_sql(st->asked);
+}
+
 /* The client's statement that is deallocated; NULL: none (*wait: if that is not yet certain). */
 static struct client_stmt *departing(const struct sending *m, const struct verb *v, bool *wait)
 {
@@ -290,12 +300,23 @@ static enum send_result parse_duplicate(const struct sending *m, const char *nam
     return SEND_OK;
 }
 
-/* The same for a name that SQL's PREPARE has given. */
-static enum send_result parse_duplicate_of_sql(const struct sending *m, const char *name)
+/* SQL has given this name, or may have given or taken it in this transaction: the server says whether it is free. If
+ * it is, the statement stands there only for as long as that takes. */
+static enum send_result parse_in_doubt(const struct sending *m, const struct msg_parse *parse)
 {
-    carry_name(m, name, true);
-    sending_raw(m);
-    sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
+    struct client *c = m->c;
+    struct stmt_text *text = stmt_text_intern(parse->text, parse->types, parse_environment(c, parse->text));
+
+    forget_replay(c);
+    carry_name(m, parse->name, true);
+    put_parse(m, parse->name, parse->text, parse->types);
+    sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_CLIENT_STMT,
+                   client_op(client_stmts_add(&c->stmts, parse->name), text, m->s->batch));
+    msg_named(&m->s->conn.out, 'C', 'S', parse->name);
+    sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+    stat_add(&worker_stats(c->worker, c->db)->client_parse_count, 1);
+    stat_add(&worker_stats(c->worker, c->db)->server_parse_count, 1);
+    stmt_text_unref(text);
     return SEND_OK;
 }
 
@@ -308,8 +329,8 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
         return parse_duplicate(m, parse->name);
     if (wait)
         return SEND_WAIT;
-    if (UNLIKELY(prepares_find(&c->prepares, parse->name) != NULL))
-        return parse_duplicate_of_sql(m, parse->name);
+    if (UNLIKELY((c->traces & TRACE_STATEMENT) || prepares_find(&c->prepares, parse->name) != NULL))
+        return parse_in_doubt(m, parse);
     struct stmt_text *text = stmt_text_intern(parse->text, parse->types, parse_environment(c, parse->text));
     struct server_stmt *on_server = use_on_server(m, text);
     bool fake = on_server != NULL && is_on_server(on_server) && m->s->tx != 'E';
@@ -508,9 +529,11 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
         if (!unnamed_is_certain(m))
             return SEND_WAIT;
         forget_replay(m->c);
+        /* First what it executes: how its rows look is decided when it is parsed. */
+        if (UNLIKELY(carry_may(m->c, m->s)) && m->c->unnamed != NULL &&
+            carry_for(m, shape_of_unnamed(m->c), true) == SEND_WAIT)
+            return SEND_WAIT;
         ensure_unnamed(m);
-        if (UNLIKELY(carry_may(m->c, m->s)) && m->c->unnamed != NULL)
-            return carry_for(m, shape_of_unnamed(m->c), true);
         return SEND_OK;
     }
     st = known_name(m, name, &wait);
@@ -628,8 +651,9 @@ enum send_result prepare_execute(const struct sending *m)
     const char *portal = reader_cstr(&r);
     const char *sql = bound_text(c, portal);
     struct shape *shape = bound_shape(c, sql);
+    const char *run = prepare_text_run(c, shape, sql);
     bool searched = sql != NULL && shape_may(shape, SENDING_VERB_EFFECTS);
-    struct verb verb = verb_of(searched ? sql : "");
+    struct verb verb = verb_of(searched || run != sql ? run : "");
     struct client_stmt *st;
     struct refusal_text *refused;
     bool wait;

@@ -234,9 +234,9 @@ char *sending_resets(const char *sql)
 }
 
 /* True if the text was DEALLOCATE of a name that is translated; *result says how that went. */
-static bool query_deallocate(const struct sending *m, enum send_result *result)
+static bool query_deallocate(const struct sending *m, const char *sql, enum send_result *result)
 {
-    struct verb v = verb_of((const char *)m->p + FRAME_HEADER);
+    struct verb v = verb_of(sql);
 
     m->c->quiet = m->c->quiet || v.kind == VERB_DISCARD || v.kind == VERB_DEALLOCATE;
     return v.kind == VERB_DEALLOCATE && !v.all && prepare_deallocate(m, v.name, result);
@@ -248,12 +248,13 @@ static enum send_result query_text(const struct sending *m)
     const char *sql = (const char *)m->p + FRAME_HEADER;
     size_t len = m->have - FRAME_HEADER - 1;
     struct shape *shape = statement_take(m->c, sql, len);
+    const char *run = prepare_text_run(m->c, shape, sql);
     bool searched = shape_may(shape, SENDING_VERB_EFFECTS);
     enum send_result result;
     struct refusal_text *refused;
     char *resets;
 
-    if (searched && query_deallocate(m, &result))
+    if ((searched || run != sql) && query_deallocate(m, run, &result))
         return result;
     refused = refusal_of(m->c, m->s, shape);
     if (UNLIKELY(refused != NULL)) {

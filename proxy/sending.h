@@ -52,6 +52,9 @@ enum send_result prepare_bind(const struct sending *m);
 enum send_result prepare_describe(const struct sending *m);
 enum send_result prepare_execute(const struct sending *m);
 enum send_result prepare_close(const struct sending *m);
+/* The text that a text of this shape runs: of EXECUTE of what the protocol has prepared, that one's; else sql, which
+ * may be NULL. */
+const char *prepare_text_run(const struct client *c, const struct shape *shape, const char *sql);
 /* A Query that is DEALLOCATE of this name. False: the name means nothing here, the text goes as it is. */
 bool prepare_deallocate(const struct sending *m, const char *name, enum send_result *result);
 /* The statement that the client's last Bind took is forgotten: at the begin of a batch, and at its end. */

@@ -337,3 +337,48 @@ def test_which_statement_a_portal_deallocates(shop, prepared):
         assert errors_of(got) == ["08P01"]
         got = client.ask(extended("DEALLOCATE a", portal="p") + execute("p") + sync())
         assert tags_of(got) == ["DEALLOCATE"] and errors_of(got) == ["55000"]
+
+
+# name, batches that each end by one ReadyForQuery. SQL and the protocol share their names.
+SHARED_NAMES = {
+    "given in this transaction": [query("BEGIN"), query("PREPARE a AS SELECT 1"), parse("a", "SELECT 2") + sync(),
+                                  query("ROLLBACK"), query("EXECUTE a")],
+    "given and taken": [query("BEGIN"), query("PREPARE a AS SELECT 1"), query("DEALLOCATE a"),
+                        run("a", "SELECT 2") + sync(), query("EXECUTE a"), query("COMMIT"), run("a") + sync()],
+    "taken in this transaction": [query("PREPARE a AS SELECT 1"), query("BEGIN; DEALLOCATE a"),
+                                  run("a", "SELECT 2") + sync(), query("COMMIT"), run("a") + sync()],
+    "given in this batch": [extended("PREPARE a AS SELECT 1") + parse("a", "SELECT 2") + sync(), query("EXECUTE a")],
+    "another is given": [query("BEGIN"), query("PREPARE a AS SELECT 1"), run("b", "SELECT 2") + sync(),
+                         run("b") + sync(), query("EXECUTE b; EXECUTE a"), query("COMMIT"), run("b") + sync()],
+    "in a failed transaction": [query("BEGIN"), query("PREPARE a AS SELECT 1"), query("SELECT 1/0"),
+                                parse("a", "SELECT 2") + sync(), parse("b", "ROLLBACK") + sync(),
+                                run("b") + sync(), query("EXECUTE a")],
+    "EXECUTE of a DEALLOCATE": [parse("b", "SELECT 2") + sync(), parse("a", "DEALLOCATE b") + sync(),
+                                extended("EXECUTE a") + sync(), run("b") + sync(), query("EXECUTE a")],
+    "Query EXECUTE of a DEALLOCATE": [parse("b", "SELECT 2") + sync(), parse("a", "DEALLOCATE b") + sync(),
+                                      query("EXECUTE a"), run("b") + sync(), query("EXECUTE a")],
+    "EXECUTE of a SET": [parse("a", "SET work_mem = '7MB'") + sync(), query("EXECUTE a"), query("SHOW work_mem"),
+                         query("SHOW work_mem")],
+    "description of an EXECUTE": [parse("a", "SELECT 1") + sync(), extended("EXECUTE a") + sync(),
+                                  query("BEGIN; SELECT 1"), query("COMMIT"), parse("", "EXECUTE a") + sync(),
+                                  describe("S") + sync()],
+}
+
+
+def told_one_by_one(port, batches):
+    with Client(port).login("postgres", "shop") as c:
+        return [c.ask(batch) for batch in batches]
+
+
+@pytest.mark.parametrize("case", SHARED_NAMES)
+def test_names_of_sql_and_of_the_protocol(shop, prepared, case):
+    """The same answers as PostgreSQL's, where no session gets the server that it had last."""
+    s = shop(prepared.port, pool_shuffle=1, default_pool_size=3, defer_begin=0, workers=1)
+    others = [Client(s.port).login("postgres", "shop") for _ in range(3)]
+    for statement in ("BEGIN", "COMMIT"):  # all three servers are there
+        for other in others:
+            other.query(statement)
+    expected = told_one_by_one(prepared.port, SHARED_NAMES[case])
+    assert told_one_by_one(s.port, SHARED_NAMES[case]) == expected
+    for other in others:
+        other.close()
