@@ -34,7 +34,9 @@ static char **database_text(struct config_database *d, size_t i)
                       &d->connect_query,
                       &d->load_balance_hosts,
                       &d->read_functions,
-                      &d->write_functions};
+                      &d->write_functions,
+                      &d->shards,
+                      &d->recovery_user};
 
     return i < ARRAY_LEN(texts) ? texts[i] : NULL;
 }
@@ -66,6 +68,9 @@ static void config_free(struct config *c)
         config_database_free(c->databases[i]);
     }
     config_database_free(c->fallback);
+    for (size_t i = 0; i < c->sharding_count; i++) {
+        config_sharding_free(c->shardings[i]);
+    }
     for (size_t i = 0; i < c->user_count; i++) {
         free(c->users[i]->name);
         free(c->users[i]);
@@ -78,6 +83,7 @@ static void config_free(struct config *c)
         secret_free(c->secrets[i].secret);
     }
     free(c->databases);
+    free(c->shardings);
     free(c->users);
     free(c->peers);
     free(c->secrets);
@@ -105,7 +111,7 @@ static char *text_copy(const char *text)
     return text == NULL ? NULL : mem_strdup(text);
 }
 
-static struct config_database *database_copy(const struct config_database *from)
+struct config_database *config_database_copy(const struct config_database *from)
 {
     if (from == NULL) {
         return NULL;
@@ -150,9 +156,13 @@ static struct config *config_copy(const struct config *from)
     options_copy(&to->opt, &from->opt);
     to->databases = mem_alloc(from->database_count * sizeof(struct config_database *));
     for (size_t i = 0; i < from->database_count; i++) {
-        to->databases[i] = database_copy(from->databases[i]);
+        to->databases[i] = config_database_copy(from->databases[i]);
     }
-    to->fallback = database_copy(from->fallback);
+    to->fallback = config_database_copy(from->fallback);
+    to->shardings = mem_alloc(from->sharding_count * sizeof(struct config_sharding *));
+    for (size_t i = 0; i < from->sharding_count; i++) {
+        to->shardings[i] = config_sharding_copy(from->shardings[i]);
+    }
     to->users = mem_alloc(from->user_count * sizeof(struct config_user *));
     for (size_t i = 0; i < from->user_count; i++) {
         to->users[i] = user_copy(from->users[i]);
@@ -237,6 +247,16 @@ const struct config_user *config_user_find(const struct config *c, const char *n
     for (size_t i = 0; i < c->user_count; i++) {
         if (strcmp(c->users[i]->name, name) == 0) {
             return c->users[i];
+        }
+    }
+    return NULL;
+}
+
+const struct config_sharding *config_sharding_find(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->sharding_count; i++) {
+        if (strcmp(c->shardings[i]->name, name) == 0) {
+            return c->shardings[i];
         }
     }
     return NULL;

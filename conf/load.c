@@ -29,6 +29,9 @@ enum section {
     SECTION_DATABASES,
     SECTION_USERS,
     SECTION_PEERS,
+    SECTION_SHARDS, /* these three have a name */
+    SECTION_TABLES,
+    SECTION_FUNCTIONS,
     SECTION_UNKNOWN
 };
 
@@ -39,6 +42,9 @@ static const char *const section_names[] = {
     [SECTION_DATABASES] = "databases",
     [SECTION_USERS] = "users",
     [SECTION_PEERS] = "peers",
+    [SECTION_SHARDS] = "shards",
+    [SECTION_TABLES] = "tables",
+    [SECTION_FUNCTIONS] = "functions",
 };
 
 /* What goes back and forth between the reader and the handler while inih runs. */
@@ -47,6 +53,7 @@ struct feed {
     const struct file_lines *lines;
     size_t next;                      /* the line to read next */
     enum section section;             /* that the lines are in */
+    struct config_sharding *sharding; /* in SHARDS, TABLES, FUNCTIONS: whose they are */
     const struct file_line *main_at;  /* where [sluice] or [pgbouncer] began first; NULL: not yet */
     bool pair_awaited;                /* inih got a key=value line and has not called the handler for it yet */
     const struct file_line **written; /* by option: the last line that set it, or NULL */
@@ -98,10 +105,37 @@ static enum section section_find(const char *name, size_t len)
     return SECTION_UNKNOWN;
 }
 
+static bool section_has_name(enum section section)
+{
+    return section >= SECTION_SHARDS && section <= SECTION_FUNCTIONS;
+}
+
 /* The section that a line begins; NONE if it does not begin one. */
 static enum section section_of(const char *text)
 {
-    return *text == '[' ? section_find(text + 1, strcspn(text + 1, "]")) : SECTION_NONE;
+    if (*text != '[') {
+        return SECTION_NONE;
+    }
+    size_t len = strcspn(text + 1, "]"), word = strcspn(text + 1, " \t]");
+    enum section section = section_find(text + 1, word);
+
+    return word == len || section_has_name(section) ? section : SECTION_UNKNOWN;
+}
+
+/* The name in "[shards NAME]" makes it so; errors go on in an unknown section. */
+static bool sharding_section_enter(struct feed *f, const char *end)
+{
+    const char *name = f->loader.line->text + 1 + strlen(section_names[f->section]);
+
+    name += strspn(name, " \t");
+    if (name == end) {
+        loader_error(&f->loader, "a section without its name; write [%s NAME], with the name of shards=NAME",
+                     section_names[f->section]);
+        f->section = SECTION_UNKNOWN;
+        return false;
+    }
+    f->sharding = sharding_enter(&f->loader, name, (size_t)(end - name));
+    return true;
 }
 
 /* Checks a line that begins with '[' and goes into its section. Returns false after an error. */
@@ -118,10 +152,13 @@ static bool section_enter(struct feed *f)
     }
     if (f->section == SECTION_UNKNOWN) {
         loader_error(l,
-                     "unknown section %s; there are [sluice], [databases], [users], [peers], and [pgbouncer] in place "
-                     "of [sluice]",
+                     "unknown section %s; there are [sluice], [databases], [users], [peers], [shards NAME], [tables "
+                     "NAME], [functions NAME], and [pgbouncer] in place of [sluice]",
                      l->line->text);
         return false;
+    }
+    if (section_has_name(f->section)) {
+        return sharding_section_enter(f, end);
     }
     if (f->section == SECTION_SLUICE || f->section == SECTION_PGBOUNCER) {
         if (f->main_at == NULL) {
@@ -290,6 +327,15 @@ static int handle_pair(void *arg, const char *section, const char *masked, const
     case SECTION_PEERS:
         peer_entry(&f->loader, name, value);
         break;
+    case SECTION_SHARDS:
+        shard_entry(&f->loader, f->sharding, name, value);
+        break;
+    case SECTION_TABLES:
+        line_entry(&f->loader, &f->sharding->tables, "table", name, value);
+        break;
+    case SECTION_FUNCTIONS:
+        line_entry(&f->loader, &f->sharding->functions, "function", name, value);
+        break;
     case SECTION_NONE:
         loader_error(&f->loader, "\"%s\" before any section; begin with [sluice] or [databases]", name);
         break;
@@ -433,6 +479,7 @@ static void config_fill(struct config *c, const struct file_lines *lines, struct
     }
     secrets_load(&f);
     options_check(&c->opt, problem_add, &f);
+    shardings_check(&f.loader);
     ignored_note(&f);
     free(f.written);
 }

@@ -1,6 +1,6 @@
 /*
  * load_entries.c: the lines of [databases], [users] and [peers]: "name = key=value ...". Their keys are tables, which
- * the reference is printed from too.
+ * the reference is printed from too; shards' keys are a part of a database's.
  * Thread: control (or main before threads start).
  */
 #include "conf/load_parts.h"
@@ -58,8 +58,27 @@ const struct pair_key database_keys[] = {
     {"read_functions", PAIR_TEXT, DB(read_functions), "Overrides read_functions.", false},
     {"write_functions", PAIR_TEXT, DB(write_functions), "Overrides write_functions.", false},
     {"failover_wait", PAIR_SECONDS, DB(failover_wait), "Overrides failover_wait.", false},
+    {"shards", PAIR_TEXT, DB(shards),
+     "Its rows are spread over the shards of [shards NAME], as [tables NAME] says; in place of host and dbname. Not "
+     "served yet: a file with such a line is refused.",
+     false},
     {"load_balance_hosts", PAIR_BALANCE, DB(load_balance_hosts),
      "disable or round-robin. Accepted without meaning: all goes to the first host that is a primary.", true},
+    {NULL, PAIR_TEXT, 0, NULL, false},
+};
+
+const struct pair_key shard_keys[] = {
+    {"dbname", PAIR_TEXT, DB(dbname), "Name of the database on the shard; the client's name for it unless written.",
+     false},
+    {"host", PAIR_HOSTS, 0, "As in [databases]: the nodes that hold the same rows, a primary and its replicas.", false},
+    {"port", PAIR_PORTS, 0, "As in [databases].", false},
+    {"user", PAIR_TEXT, DB(user), "User of all server connections; the client's unless written.", false},
+    {"password", PAIR_TEXT, DB(password), "Password for the servers; that of auth_file or auth_query unless written.",
+     false},
+    {"recovery_user", PAIR_TEXT, DB(recovery_user),
+     "A superuser that ends transactions of several shards which another process left behind.", false},
+    {"pool_size", PAIR_COUNT, DB(pool_size), "Overrides default_pool_size.", false},
+    {"weights", PAIR_WEIGHTS, 0, "As in [databases].", false},
     {NULL, PAIR_TEXT, 0, NULL, false},
 };
 
@@ -220,20 +239,31 @@ static struct config_database **database_slot(struct config *c, const char *name
     return &c->databases[c->database_count++];
 }
 
-void database_entry(struct loader *l, const char *key, const char *value)
+struct config_database *database_read(struct loader *l, const struct pair_key *keys, const char *name,
+                                      const char *value)
 {
     struct pair_hosts written = {NULL, NULL, NULL};
+    struct config_database *d = database_new(l, name);
 
+    if (pairs_read(l, keys, value, d, &written) && hosts_read(l, &written, 5432, &d->hosts, &d->host_count) &&
+        written.weights != NULL) {
+        weights_read(l, written.weights, d);
+    }
+    if (d->shards != NULL && (written.hosts != NULL || d->dbname != NULL)) {
+        loader_error(l, "shards together with %s; write the servers in [shards %s]",
+                     written.hosts != NULL ? "host" : "dbname", d->shards);
+    }
+    pair_hosts_free(&written);
+    return d;
+}
+
+void database_entry(struct loader *l, const char *key, const char *value)
+{
     if (strcmp(key, "pgbouncer") == 0 || strcmp(key, "sluice") == 0) {
         loader_error(l, "database name \"%s\" is the admin console's; choose another and add dbname=%s", key, key);
         return;
     }
-    struct config_database *d = database_new(l, key);
-    if (pairs_read(l, database_keys, value, d, &written) && hosts_read(l, &written, 5432, &d->hosts, &d->host_count) &&
-        written.weights != NULL) {
-        weights_read(l, written.weights, d);
-    }
-    pair_hosts_free(&written);
+    struct config_database *d = database_read(l, database_keys, key, value);
     struct config_database **slot = database_slot(l->config, key);
     if (*slot != NULL) {
         loader_duplicate(l, "database", key);
@@ -242,9 +272,9 @@ void database_entry(struct loader *l, const char *key, const char *value)
     *slot = d;
 }
 
-static void database_finish(struct config_database *d, const char *folder)
+void database_finish(struct config_database *d, const char *folder)
 {
-    if (d->host_count == 1 && d->hosts[0].host == NULL) {
+    if (d != NULL && d->host_count == 1 && d->hosts[0].host == NULL) {
         d->hosts[0].host = mem_strdup(folder);
     }
 }
@@ -256,8 +286,12 @@ void databases_finish(struct config *c)
     for (size_t i = 0; i < c->database_count; i++) {
         database_finish(c->databases[i], folder);
     }
-    if (c->fallback != NULL) {
-        database_finish(c->fallback, folder);
+    database_finish(c->fallback, folder);
+    for (size_t i = 0; i < c->sharding_count; i++) {
+        for (size_t k = 0; k < c->shardings[i]->shard_count; k++) {
+            database_finish(c->shardings[i]->shards[k], folder);
+        }
+        database_finish(c->shardings[i]->coordinator, folder);
     }
 }
 

@@ -84,17 +84,38 @@ struct pair_hosts {
     char *weights;
 };
 
+extern const struct pair_key shard_keys[];
+
 /* Reads the pairs of text into target's fields. Returns false after errors (all of them are added). */
 bool pairs_read(struct loader *l, const struct pair_key *keys, const char *text, void *target,
                 struct pair_hosts *hosts);
 
 /* The line of a database, a user, a peer: key is unquoted. */
 void database_entry(struct loader *l, const char *key, const char *value);
-void config_database_free(struct config_database *d); /* NULL is allowed */
+/* A database of the line that is being read, by one of the tables of keys; with errors added where it is wrong. Owned
+ * by the caller. */
+struct config_database *database_read(struct loader *l, const struct pair_key *keys, const char *name,
+                                      const char *value);
+void config_database_free(struct config_database *d);                             /* NULL is allowed */
+struct config_database *config_database_copy(const struct config_database *from); /* likewise */
+/* Gives it the folder of the sockets for a host, where none is written. NULL is allowed. */
+void database_finish(struct config_database *d, const char *folder);
 void user_entry(struct loader *l, const char *key, const char *value);
 void peer_entry(struct loader *l, const char *key, const char *value);
 /* Gives the databases that were written without host= theirs, when all options are known. */
 void databases_finish(struct config *c);
+
+/* --- [shards NAME], [tables NAME], [functions NAME]: load_shards.c --- */
+
+/* That of this name, which is made where it is new. */
+struct config_sharding *sharding_enter(struct loader *l, const char *name, size_t len);
+void shard_entry(struct loader *l, struct config_sharding *s, const char *key, const char *value);
+/* A line that is only kept; what: "table", "function". */
+void line_entry(struct loader *l, struct config_lines *lines, const char *what, const char *key, const char *value);
+void config_sharding_free(struct config_sharding *s);
+struct config_sharding *config_sharding_copy(const struct config_sharding *from);
+/* Errors of what no line alone can show: databases and sections that miss each other. */
+void shardings_check(struct loader *l);
 
 /* --- auth_file --- */
 

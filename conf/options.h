@@ -88,8 +88,35 @@ struct config_database {
     char *read_functions, *write_functions;                        /* lists; NULL: as for all databases */
     enum pool_mode pool_mode;
     char *load_balance_hosts; /* text as written, or NULL */
+    char *shards;             /* the name of the sections that say how its rows are spread, or NULL */
+    char *recovery_user;      /* of a shard; or NULL */
     const char *file;
     int line;
+};
+
+/* A line whose meaning is known elsewhere. All owned. */
+struct config_line {
+    char *name;
+    char *value;
+    char *file;
+    int line;
+};
+
+struct config_lines {
+    struct config_line *items;
+    size_t count;
+};
+
+/* What [shards NAME], [tables NAME] and [functions NAME] say together. */
+struct config_sharding {
+    char *name;
+    char *file; /* where the first of the sections begins */
+    int line;
+    struct config_database **shards; /* in the file's order: that is their number */
+    size_t shard_count;
+    struct config_database *coordinator; /* or NULL */
+    struct config_lines tables;
+    struct config_lines functions;
 };
 
 struct config_user {
@@ -122,6 +149,8 @@ struct config {
     struct config_database **databases; /* in the file's order, "*" not among them */
     size_t database_count;
     struct config_database *fallback; /* "*", or NULL */
+    struct config_sharding **shardings;
+    size_t sharding_count;
     struct config_user **users;
     size_t user_count;
     struct config_peer *peers;
@@ -141,6 +170,7 @@ bool pool_mode_parse(const char *text, enum pool_mode *mode);
 /* Look-ups; NULL where there is none. config_database_find does not fall back to "*". */
 const struct config_database *config_database_find(const struct config *c, const char *name);
 const struct config_user *config_user_find(const struct config *c, const char *name);
+const struct config_sharding *config_sharding_find(const struct config *c, const char *name);
 const char *config_secret_find(const struct config *c, const char *user);
 /* True if name is in a comma- or space-separated list such as admin_users. */
 bool config_list_has(const char *list, const char *name);

@@ -27,14 +27,42 @@ static const struct {
 #include "conf/options.def"
 };
 
+static const char placements[] =
+    "\n## [tables NAME]\n\n"
+    "Where the rows of a database with `shards=NAME` lie. Not served yet: a file with such a database is refused.\n\n"
+    "| line | the rows |\n|-|-|\n"
+    "| `table.column = modulo` | whole numbers: ((v % n) + n) % n of n shards |\n"
+    "| `table.column = hash` | as PostgreSQL partitions by hash |\n"
+    "| `table.column = string_hash` | as JavaScript applications compute it: h = 31·h + UTF-16 unit in 32 bits, "
+    "&#124;h&#124; % n |\n"
+    "| `table.column = range s1:..100 s2:100..200 s3:200..` | by value; a range's start belongs to it, its end does "
+    "not |\n"
+    "| `table.column = list s1:a,b s2:c s4:*` | by value; `*`: all others |\n"
+    "| `table.column = lookup` | says that the table is also looked for by this column, besides its key; that asks all "
+    "shards |\n"
+    "| `table = everywhere` | the same on each shard |\n"
+    "| `table = shard s3` | all on one shard |\n"
+    "| `* = shard s1` | those of all other tables; without it, they are refused |\n\n"
+    "A table is written with its schema (`sales.orders`, `sales.orders.user_id`) unless that is public; names are "
+    "written as the\n"
+    "catalog has them. Behind a function's word may stand the column's type (`hash uuid`); it must be the catalog's. "
+    "Values with\n"
+    "blanks or commas are written in single quotes.\n"
+    "\n## [functions NAME]\n\n"
+    "`name = local`: calls only what is on the shard where it runs. `name = key(N)`: runs where the key is that its "
+    "argument N\n"
+    "holds, as with the table that it is written for: `name = key(N) table`.\n";
+
 static const char opening[] =
     "# Configuration reference\n"
     "\n"
     "Generated from `conf/options.def` by `make reference`; do not edit.\n"
     "\n"
-    "`sluice FILE` reads an INI file with the sections `[sluice]`, `[databases]`, `[users]` and `[peers]`. A file with "
-    "`[pgbouncer]`\n"
-    "instead of `[sluice]` is read with PgBouncer's defaults.\n"
+    "`sluice FILE` reads an INI file with the sections `[sluice]`, `[databases]`, `[users]`, `[peers]`, and, for "
+    "databases with\n"
+    "shards, `[shards NAME]`, `[tables NAME]` and `[functions NAME]`. A file with `[pgbouncer]` "
+    "instead of `[sluice]`\n"
+    "is read with PgBouncer's defaults.\n"
     "\n"
     "- A line is `name = value`; a line that begins with `;` or `#` is a comment. There are no comments behind values. "
     "A line may\n"
@@ -161,6 +189,11 @@ void options_print_reference(FILE *out)
                database_keys);
     keys_print(out, "## [users]\n\n`NAME = key=value ...`", user_keys);
     keys_print(out, "## [peers]\n\n`PEER_ID = key=value ...`", peer_keys);
+    keys_print(out,
+               "## [shards NAME]\n\n`SHARD = key=value ...`, a line for each in the order of their numbers, and "
+               "`coordinator = key=value ...` for the database in\nwhich the shards are foreign partitions.",
+               shard_keys);
+    fputs(placements, out);
     fputs("\n## auth_file\n\n`\"user\" \"secret\"` on each line; the secret is a plain password, `md5...` or "
           "`SCRAM-SHA-256$...`; `\"\"` is a quote inside quotes;\na line that begins with `;` is a comment.\n",
           out);

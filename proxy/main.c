@@ -2,8 +2,8 @@
  * main.c: the command line.
  * Thread: main, which becomes control.
  */
-#include "conf/load.h"
 #include "proxy/publish.h"
+#include "proxy/shards.h"
 #include "proxy/version.h"
 
 #include <getopt.h>
@@ -90,7 +90,7 @@ static bool parse_flag(int flag, const char *program, struct command *c, int *st
 static struct config *load(const char *file)
 {
     struct config_errors errors = {0};
-    struct config *c = config_load(file, &errors);
+    struct config *c = shards_config_load(file, &errors);
 
     for (size_t i = 0; i < errors.count; i++)
         fprintf(stderr, "%s\n", errors.lines[i]);

@@ -1,7 +1,7 @@
 /*
  * publish.c: configurations, from the file to every thread.
  *
- *   file -> config_load -> what cannot change stays -> runtime (TLS, hba, ident) -> limits, log, resolver -> workers
+ *   file -> config, maps -> what cannot change stays -> runtime (TLS, hba, ident) -> limits, log, resolver -> workers
  *
  * Invariant: all that can fail comes before the first thing that changes: a reload that fails has changed nothing.
  * Thread: control.
@@ -14,6 +14,7 @@
 #include "proxy/hba.h"
 #include "proxy/lookup.h"
 #include "proxy/monitor.h"
+#include "proxy/shards.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -316,7 +317,7 @@ int control_reload(char *error, size_t error_size)
     struct config_errors errors = {0};
     struct problems problems = {.first = error, .first_size = error_size};
     char *path = mem_strdup(*current->opt.conffile != '\0' ? current->opt.conffile : file);
-    struct config *c = config_load(path, &errors);
+    struct config *c = shards_config_load(path, &errors);
 
     free(path);
     for (size_t i = 0; i < errors.count; i++)

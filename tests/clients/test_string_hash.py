@@ -9,7 +9,8 @@ from lib import native
 
 COUNTS = [1, 2, 3, 4, 7, 64, 1000003, 2**31]
 EDGES = ["", "a", "polygenelubricants", "it's", "ä", "é", "e\u0301", "中文", "😀", "a😀b", "👨\u200d👩", "\uffff",
-         "\U0010ffff", "\ud7ff\ue000", "x" * 1000, "00000000-0000-0000-0000-000000000000", "-9223372036854775808", "9007199254740993"]
+         "\U0010ffff", "\ud7ff\ue000", "x" * 1000, "00000000-0000-0000-0000-000000000000",
+         "-9223372036854775808", "9007199254740993"]
 PLANES = (range(0x20, 0x7f), range(0xa0, 0x800), range(0x800, 0xd800), range(0xe000, 0x10000), range(0x10000, 0x110000))
 PROGRAM = """
 const [texts, counts] = JSON.parse(require('fs').readFileSync(0, 'utf8'));

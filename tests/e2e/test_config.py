@@ -101,6 +101,45 @@ def test_all_errors_at_once_with_file_and_line(scratch):
     assert "65535" in said
 
 
+SHARDS = """[databases]
+shop = host=127.0.0.1
+store = shards=store
+
+[shards store]
+s1 = host=127.0.0.1 port=6001
+s2 = host=127.0.0.1 port=6002
+
+[tables store]
+users.id = modulo
+countries = everywhere
+"""
+
+
+def test_a_database_with_shards_is_refused_until_it_can_be_served(scratch):
+    file = scratch / "shards.ini"
+    file.write_text(SHARDS)
+    for command in (("-t", file), (file,)):
+        status, said = invoke(*command)
+        assert status != 0 and f'{file}:3: database "store": shards are not served yet' in said
+        assert len(said.splitlines()) == 1
+
+
+def test_errors_of_a_map_have_their_lines(scratch):
+    file = scratch / "shards.ini"
+    file.write_text(SHARDS + "orders.id = modul\naudit = shard s3\n")
+    status, said = invoke("-t", file)
+    assert status != 0 and "shards.ini:12:" in said and "shards.ini:13:" in said and "shards.ini:3:" in said
+
+
+def test_a_reload_that_brings_shards_changes_nothing(sluice):
+    s = sluice()
+    s.ini.write_text(s.ini.read_text() + SHARDS.replace("[databases]\nshop = host=127.0.0.1\n", "[databases]\n"))
+    with pytest.raises(psycopg.Error, match="shards are not served yet"):
+        s.reload()
+    with s.connect() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_unknown_keys_are_refused_in_both_sections(scratch):
     for section in ("sluice", "pgbouncer"):
         file = scratch / "unknown.ini"

@@ -5,6 +5,7 @@
  */
 #include "conf/load_parts.h"
 #include "conf/log.h"
+#include "shard/map.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,6 +19,18 @@ static void errors_look(struct config_errors *errors, const struct config *c)
         assert(strlen(errors->lines[i]) > 0);
     }
     config_errors_free(errors);
+}
+
+/* A map of lines that were kept must be made, or say why not. */
+static void maps_look(const struct config *c)
+{
+    for (size_t i = 0; i < c->sharding_count; i++) {
+        struct config_errors errors = {NULL, 0};
+        struct map *m = map_new(c->shardings[i], NULL, NULL, &errors);
+        assert((m == NULL) == (errors.count > 0));
+        map_unref(m);
+        config_errors_free(&errors);
+    }
 }
 
 /* A snapshot must survive being copied, and show every option's value. */
@@ -47,6 +60,7 @@ static void file_try(const uint8_t *data, size_t size)
     errors_look(&errors, c);
     if (c != NULL) {
         config_look(c);
+        maps_look(c);
     }
     config_unref(c);
     close(fd);

@@ -1,0 +1,175 @@
+/*
+ * load_shards.c: the lines of [shards NAME], [tables NAME] and [functions NAME]. A shard's line is a database's: which
+ * servers hold a part of the rows. The other two are kept as they were written, with their places: what a table's line
+ * says is known where maps are made.
+ * Thread: control (or main before threads start).
+ */
+#include "conf/load_parts.h"
+
+#define COORDINATOR "coordinator"
+
+/* --- life --- */
+
+static void lines_free(struct config_lines *lines)
+{
+    for (size_t i = 0; i < lines->count; i++) {
+        free(lines->items[i].name);
+        free(lines->items[i].value);
+        free(lines->items[i].file);
+    }
+    free(lines->items);
+}
+
+void config_sharding_free(struct config_sharding *s)
+{
+    for (size_t i = 0; i < s->shard_count; i++) {
+        config_database_free(s->shards[i]);
+    }
+    config_database_free(s->coordinator);
+    lines_free(&s->tables);
+    lines_free(&s->functions);
+    free(s->shards);
+    free(s->name);
+    free(s->file);
+    free(s);
+}
+
+static void line_add(struct config_lines *lines, const struct config_line *line)
+{
+    lines->items = mem_realloc(lines->items, (lines->count + 1) * sizeof *lines->items);
+    lines->items[lines->count++] = (struct config_line){.name = mem_strdup(line->name),
+                                                        .value = mem_strdup(line->value),
+                                                        .file = mem_strdup(line->file),
+                                                        .line = line->line};
+}
+
+static void shard_add(struct config_sharding *s, struct config_database *shard)
+{
+    s->shards = mem_realloc(s->shards, (s->shard_count + 1) * sizeof(struct config_database *));
+    s->shards[s->shard_count++] = shard;
+}
+
+struct config_sharding *config_sharding_copy(const struct config_sharding *from)
+{
+    struct config_sharding *to = mem_zalloc(sizeof *to);
+
+    to->name = mem_strdup(from->name);
+    to->file = mem_strdup(from->file);
+    to->line = from->line;
+    for (size_t i = 0; i < from->shard_count; i++) {
+        shard_add(to, config_database_copy(from->shards[i]));
+    }
+    to->coordinator = config_database_copy(from->coordinator);
+    for (size_t i = 0; i < from->tables.count; i++) {
+        line_add(&to->tables, &from->tables.items[i]);
+    }
+    for (size_t i = 0; i < from->functions.count; i++) {
+        line_add(&to->functions, &from->functions.items[i]);
+    }
+    return to;
+}
+
+/* --- lines --- */
+
+struct config_sharding *sharding_enter(struct loader *l, const char *name, size_t len)
+{
+    struct config *c = l->config;
+
+    for (size_t i = 0; i < c->sharding_count; i++) {
+        if (strlen(c->shardings[i]->name) == len && memcmp(c->shardings[i]->name, name, len) == 0) {
+            return c->shardings[i];
+        }
+    }
+
+    struct config_sharding *s = mem_zalloc(sizeof *s);
+
+    s->name = mem_strndup(name, len);
+    s->file = mem_strdup(l->line->file);
+    s->line = l->line->number;
+    c->shardings = mem_realloc(c->shardings, (c->sharding_count + 1) * sizeof(struct config_sharding *));
+    c->shardings[c->sharding_count++] = s;
+    return s;
+}
+
+static bool shard_is_written(const struct config_sharding *s, const char *name)
+{
+    for (size_t i = 0; i < s->shard_count; i++) {
+        if (strcmp(s->shards[i]->name, name) == 0) {
+            return true;
+        }
+    }
+    return s->coordinator != NULL && strcmp(name, COORDINATOR) == 0;
+}
+
+/* A number is a shard's place, so a line that is written twice is an error whatever the rules are. */
+void shard_entry(struct loader *l, struct config_sharding *s, const char *key, const char *value)
+{
+    if (shard_is_written(s, key)) {
+        loader_error(l, "shard \"%s\" is written twice; keep one", key);
+        return;
+    }
+    struct config_database *shard = database_read(l, shard_keys, key, value);
+    if (strcmp(key, COORDINATOR) == 0) {
+        s->coordinator = shard;
+    } else {
+        shard_add(s, shard);
+    }
+}
+
+void line_entry(struct loader *l, struct config_lines *lines, const char *what, const char *key, const char *value)
+{
+    const struct config_line line = {
+        .name = (char *)key, .value = (char *)value, .file = (char *)l->line->file, .line = l->line->number};
+
+    for (size_t i = 0; i < lines->count; i++) {
+        if (strcmp(lines->items[i].name, key) == 0) {
+            loader_error(l, "%s \"%s\" is written twice; keep one", what, key);
+            return;
+        }
+    }
+    line_add(lines, &line);
+}
+
+/* --- together --- */
+
+static bool is_used(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->database_count; i++) {
+        if (c->databases[i]->shards != NULL && strcmp(c->databases[i]->shards, name) == 0) {
+            return true;
+        }
+    }
+    return c->fallback != NULL && c->fallback->shards != NULL && strcmp(c->fallback->shards, name) == 0;
+}
+
+static void database_check(struct loader *l, const struct config_database *d)
+{
+    const struct config_sharding *s;
+
+    if (d == NULL || d->shards == NULL) {
+        return;
+    }
+    s = config_sharding_find(l->config, d->shards);
+    if (s == NULL || s->shard_count == 0) {
+        config_errors_add(l->errors, d->file, d->line, "there is no [shards %s]; write it, with a line for each shard",
+                          d->shards);
+    }
+}
+
+void shardings_check(struct loader *l)
+{
+    const struct config *c = l->config;
+
+    for (size_t i = 0; i < c->database_count; i++) {
+        database_check(l, c->databases[i]);
+    }
+    database_check(l, c->fallback);
+    for (size_t i = 0; i < c->sharding_count; i++) {
+        const struct config_sharding *s = c->shardings[i];
+        if (!is_used(c, s->name)) {
+            config_errors_add(l->errors, s->file, s->line,
+                              "the sections of \"%s\" are no database's; write NAME = shards=%s in [databases]",
+                              s->name, s->name);
+        }
+    }
+}
