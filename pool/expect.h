@@ -55,6 +55,7 @@ enum expect_effect {
                             prepare: what the server still has if it does not run; owned */
     EFFECT_CARRIED_IN, /* the same within the client's own batch, whose error it is */
     EFFECT_LENT,       /* ahead of a Query that names a statement of the protocol's: its error is nobody's */
+    EFFECT_LIMIT,      /* statement_timeout goes back to its limit, behind what has told the client's own */
     EFFECT_ASK,        /* arg: struct ask: what the session has left on the server; owned */
     EFFECT_CLEANUP     /* a step of making a server ready for its next client */
 };
@@ -118,7 +119,8 @@ static inline bool expect_ends(const struct expect *e)
 static inline bool expect_is_ours(const struct expect *e)
 {
     return e->effect == EFFECT_SETTINGS || e->effect == EFFECT_FAILED_BLOCK || e->effect == EFFECT_CARRIED ||
-           e->effect == EFFECT_LENT || e->effect == EFFECT_ASK || e->effect == EFFECT_CLEANUP;
+           e->effect == EFFECT_LENT || e->effect == EFFECT_LIMIT || e->effect == EFFECT_ASK ||
+           e->effect == EFFECT_CLEANUP;
 }
 
 /* The entry that is answered next, or NULL. */

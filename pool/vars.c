@@ -270,8 +270,28 @@ static bool is_quoted_list(const char *name)
     return false;
 }
 
+static void put_at_most(struct buf *sql, const char *name, const char *ms)
+{
+    struct buf most = {0};
+
+    vars_put_literal(&most, ms);
+    buf_put_u8(&most, 0);
+    char *text = mem_printf("SELECT pg_catalog.set_config(name, CASE WHEN reset_val OPERATOR(pg_catalog.<>) '0' "
+                            "AND reset_val::pg_catalog.int4 OPERATOR(pg_catalog.<) %1$s::pg_catalog.int4 "
+                            "THEN reset_val ELSE %1$s END, false) FROM pg_catalog.pg_settings "
+                            "WHERE name OPERATOR(pg_catalog.=) '%2$s';",
+                            (const char *)buf_head(&most), name);
+    put_text(sql, text);
+    free(text);
+    buf_free(&most);
+}
+
 static void put_set(struct buf *sql, const struct var *var)
 {
+    if (strncmp(var->value, VARS_AT_MOST, strlen(VARS_AT_MOST)) == 0 && same_name(var->name, "statement_timeout")) {
+        put_at_most(sql, "statement_timeout", var->value + strlen(VARS_AT_MOST));
+        return;
+    }
     if (is_quoted_list(var->name)) {
         put_text(sql, "SELECT pg_catalog.set_config(");
         vars_put_literal(sql, var->name);

@@ -11,6 +11,10 @@
 
 #include "parser/bytes.h"
 
+/* As a value of statement_timeout, with a number behind it: so many milliseconds, or the server's default if that is
+ * less. */
+#define VARS_AT_MOST "at most "
+
 struct var {
     char *name;
     char *value;

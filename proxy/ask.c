@@ -12,6 +12,7 @@
 #include "proxy/catalog.h"
 #include "proxy/login.h"
 #include "proxy/routing.h"
+#include "proxy/statement_timeout.h"
 
 /* The question that is under way. Owned by its expect entry. */
 struct ask {
@@ -373,15 +374,17 @@ static struct vars *with_login(struct vars *v, const struct vars *login)
     return v;
 }
 
-static void settings_answered(struct server *s, struct client *c, const struct ask *ask)
+static void settings_answered(struct server *s, struct client *c, struct ask *ask)
 {
     s->settings_owner = 0;
+    if (c != NULL)
+        ask->settings = statement_timeout_settled(c, ask->settings);
     s->vars = with_settings(s->vars, ask->settings);
     s->placeholders = s->placeholders || ask->settings->placeholders;
     if (c == NULL)
         return;
     c->vars = with_login(with_settings(c->vars, ask->settings), c->login_vars);
-    c->vars = pool_share_vars(c->pool, login_limit_statements(c, c->vars));
+    c->vars = pool_share_vars(c->pool, statement_timeout_limited(c->vars, c->statement_limit));
     if (s->vars != c->vars && vars_equal(s->vars, c->vars)) {
         vars_unref(s->vars);
         s->vars = vars_ref(c->vars);

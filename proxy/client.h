@@ -118,12 +118,14 @@ struct client {
 
     /* times */
     usec_t connected_at;
-    usec_t waited_us;       /* of the statement that is counted next: for a server */
-    usec_t request_at;      /* when the current batch came; 0: none */
-    usec_t xact_at;         /* when the current transaction got its server; 0: none */
-    usec_t query_at;        /* when the current batch was sent; 0: nothing runs */
-    usec_t idle_at;         /* when the last answer had come; 0: something runs */
-    usec_t statement_limit; /* statement_timeout that the configuration sets; 0: none */
+    usec_t waited_us;         /* of the statement that is counted next: for a server */
+    usec_t request_at;        /* when the current batch came; 0: none */
+    usec_t xact_at;           /* when the current transaction got its server; 0: none */
+    usec_t query_at;          /* when the current batch was sent; 0: nothing runs */
+    usec_t idle_at;           /* when the last answer had come; 0: something runs */
+    usec_t statement_limit;   /* statement_timeout that the configuration sets; 0: none */
+    int64_t own_timeout_ms;   /* its own, where the limit stands in its place; -1: the server's default */
+    int64_t login_timeout_ms; /* ... what RESET returns to */
 };
 
 static inline struct client *client_of_waiter(struct waiter *w)
@@ -170,8 +172,6 @@ void login_attached(struct client *c, struct server *s);
 void login_settings(struct client *c, struct server *s, const struct msg_error *failed);
 void login_refused(struct client *c, const struct refusal *why);
 void login_free(struct client *c);
-/* The set with the lower of the client's own statement_timeout and the configured one. Consumes v. */
-struct vars *login_limit_statements(const struct client *c, struct vars *v);
 
 /* --- session.c --- */
 size_t session_input(struct client *c, const uint8_t *p, size_t len);

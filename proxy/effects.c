@@ -9,6 +9,9 @@
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/sending.h"
+#include "proxy/statement_timeout.h"
+
+#include <strings.h>
 
 static struct worker *worker_of(const struct server *s)
 {
@@ -84,6 +87,8 @@ static void reset_one(struct server *s, struct client *c, const char *name)
         msg_param_status(&c->conn.out, spelt, own);
     if (own == NULL && placeholder)
         own = ""; /* RESET does not make it unknown again */
+    if (strcasecmp(name, "statement_timeout") == 0)
+        statement_timeout_reset(c);
     if (!reported || own != NULL)
         c->vars = vars_with(c->vars, spelt == NULL ? name : spelt, own, reported);
 }
@@ -128,6 +133,18 @@ void effect_settle_resets(struct server *s, struct client *c)
     buf_free(&s->resets);
 }
 
+/* c: who is told; NULL: nobody. */
+static void settle_unnamed(struct server *s, const struct expect *e, struct client *c, bool done)
+{
+    struct unnamed_stmt *u = e->arg;
+
+    if (done)
+        s->unnamed_told = u == NULL ? 0 : u->id;
+    if (c != NULL && e->verdict == EXPECT_FORWARD)
+        unnamed_stmt_set(&c->unnamed_told, u);
+    unnamed_stmt_set(&u, NULL);
+}
+
 void effect_apply(struct server *s, const struct expect *e, bool done)
 {
     statement_release(worker_of(s), e);
@@ -140,6 +157,10 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_FAILED_BLOCK:
     case EFFECT_CLEANUP:
     case EFFECT_LENT:
+        break;
+    case EFFECT_LIMIT:
+        if (!done)
+            s->vars = vars_with(s->vars, "statement_timeout", "", false); /* nobody knows: it is set again */
         break;
     case EFFECT_CARRIED:
     case EFFECT_CARRIED_IN:
@@ -170,15 +191,9 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_CLIENT_STMT:
         settle_op(s, e->client_id, e->arg, done);
         break;
-    case EFFECT_UNNAMED: {
-        struct unnamed_stmt *u = e->arg;
-        if (done)
-            s->unnamed_told = u == NULL ? 0 : u->id;
-        if (done && c != NULL && e->verdict == EXPECT_FORWARD)
-            unnamed_stmt_set(&c->unnamed_told, u);
-        unnamed_stmt_set(&u, NULL);
+    case EFFECT_UNNAMED:
+        settle_unnamed(s, e, done ? c : NULL, done);
         break;
-    }
     case EFFECT_ASK:
         ask_answered(s, c, e->arg, done);
         break;

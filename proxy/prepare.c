@@ -16,6 +16,7 @@
 #include "proxy/explain.h"
 #include "proxy/refusal.h"
 #include "proxy/sending.h"
+#include "proxy/statement_timeout.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -677,10 +678,15 @@ enum send_result prepare_execute(const struct sending *m)
         ask_note_unread(c);
         return SEND_OK;
     }
+    bool tells = statement_timeout_tells(c, shape, sql);
+    if (UNLIKELY(tells))
+        statement_timeout_ahead(m);
     active_before_run(c, shape);
     execute_as_it_is(m, searched ? sending_resets(sql) : NULL);
     statement_sent(c, m->s, shape, sql);
     ask_note(c, shape, sql);
+    if (UNLIKELY(tells))
+        statement_timeout_behind(m);
     return SEND_OK;
 }
 

@@ -14,6 +14,7 @@
 #include "proxy/refusal.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
+#include "proxy/statement_timeout.h"
 
 #define IN_FLIGHT_MAX 64 /* batches of a session on the wire at once: its server serves others sooner */
 
@@ -263,12 +264,19 @@ static enum send_result query_text(const struct sending *m)
     }
     if (UNLIKELY(carry_may(m->c, m->s)) && carry_for(m, shape, false) == SEND_WAIT)
         return SEND_WAIT;
+    bool tells = statement_timeout_tells(m->c, shape, sql);
+    if (UNLIKELY(tells) && sending_after_others(m->s))
+        return SEND_WAIT; /* it depends on whether it is in a transaction */
     resets = searched ? sending_resets(sql) : NULL;
     m->c->quiet = m->c->quiet || resets != NULL;
+    if (UNLIKELY(tells))
+        statement_timeout_ahead(m);
     sending_raw(m);
     sending_expect(m, EXPECT_QUERY, EXPECT_FORWARD, resets == NULL ? EFFECT_NONE : EFFECT_RESET, resets);
     statement_sent(m->c, m->s, shape, sql);
     ask_note(m->c, shape, sql);
+    if (UNLIKELY(tells))
+        statement_timeout_behind(m);
     return SEND_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "proxy/active.h"
 #include "proxy/fate.h"
 #include "proxy/routing.h"
+#include "proxy/statement_timeout.h"
 
 #include <stdio.h>
 
@@ -53,8 +54,7 @@ static void cut_statement(struct client *c, const char *after)
  * had its effect is then unknown. */
 static void tick_statement(struct client *c, usec_t now)
 {
-    const char *text = vars_get(c->vars, "statement_timeout");
-    usec_t limit = text == NULL ? 0 : vars_time_usec(text);
+    usec_t limit = statement_timeout_of(c->vars);
     usec_t grace = c->worker->config->opt.cancel_grace;
 
     if (limit <= 0 || c->statement_limit == 0 || c->query_at == 0)

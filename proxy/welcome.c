@@ -11,6 +11,7 @@
 #include "conf/log.h"
 #include "proxy/cancel.h"
 #include "proxy/fate.h"
+#include "proxy/statement_timeout.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -139,19 +140,6 @@ static usec_t statement_limit(const struct client *c)
     return limit;
 }
 
-struct vars *login_limit_statements(const struct client *c, struct vars *v)
-{
-    usec_t limit = c->statement_limit;
-    const char *own_text = vars_get(v, "statement_timeout");
-    usec_t own = own_text == NULL ? 0 : vars_time_usec(own_text);
-    char text[32];
-
-    if (limit <= 0 || (own > 0 && own <= limit))
-        return v;
-    snprintf(text, sizeof text, "%lldms", (long long)MAX(limit / USEC_PER_MSEC, 1));
-    return vars_with(v, "statement_timeout", text, false);
-}
-
 static void send_welcome(struct client *c, const struct buf *settings)
 {
     struct buf *out = conn_out(&c->conn);
@@ -175,7 +163,8 @@ static const struct greeting *make_greeting(struct client *c, const struct greet
 
     if (key->application_name != NULL)
         v = vars_with(v, "application_name", key->application_name, true);
-    return greetings_add(&c->pool->greetings, key, pool_share_vars(c->pool, login_limit_statements(c, v)));
+    v = statement_timeout_limited(v, c->statement_limit);
+    return greetings_add(&c->pool->greetings, key, pool_share_vars(c->pool, v));
 }
 
 /* Takes over the reference to base: what a server says to a client that asked for the same. */
@@ -184,6 +173,7 @@ static void enter(struct client *c, struct vars *base)
     char *application_name = clean_application_name(c);
 
     c->statement_limit = statement_limit(c);
+    statement_timeout_login(c, base);
     struct greeting_key key = {base, application_name, c->statement_limit};
     const struct greeting *greeting = greetings_find(&c->pool->greetings, &key);
     if (greeting == NULL)
