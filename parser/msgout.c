@@ -49,7 +49,7 @@ static void put_field(struct buf *b, uint8_t code, const char *text)
 }
 
 static void put_report(struct buf *b, uint8_t type, const char *severity, const char *sqlstate, const char *message,
-                       const char *detail, const char *hint)
+                       const char *detail, const char *hint, const char *routine)
 {
     size_t mark = msg_begin(b, type);
 
@@ -59,6 +59,7 @@ static void put_report(struct buf *b, uint8_t type, const char *severity, const 
     put_field(b, 'M', message);
     put_field(b, 'D', detail);
     put_field(b, 'H', hint);
+    put_field(b, 'R', routine);
     buf_put_u8(b, 0);
     msg_end(b, mark);
 }
@@ -66,13 +67,18 @@ static void put_report(struct buf *b, uint8_t type, const char *severity, const 
 void msg_error(struct buf *b, const char *severity, const char *sqlstate, const char *message, const char *detail,
                const char *hint)
 {
-    put_report(b, 'E', severity, sqlstate, message, detail, hint);
+    put_report(b, 'E', severity, sqlstate, message, detail, hint, NULL);
+}
+
+void msg_error_of(struct buf *b, const char *sqlstate, const char *message, const char *hint, const char *routine)
+{
+    put_report(b, 'E', "ERROR", sqlstate, message, NULL, hint, routine);
 }
 
 void msg_notice(struct buf *b, const char *severity, const char *sqlstate, const char *message, const char *detail,
                 const char *hint)
 {
-    put_report(b, 'N', severity, sqlstate, message, detail, hint);
+    put_report(b, 'N', severity, sqlstate, message, detail, hint, NULL);
 }
 
 void msg_ready(struct buf *b, char status)

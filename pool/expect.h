@@ -64,7 +64,8 @@ enum expect_effect {
 struct refusal_text {
     char sqlstate[6];
     char message[250];
-    char hint[200]; /* "": none */
+    char hint[200];      /* "": none */
+    const char *routine; /* of PostgreSQL, by which drivers know what helps: static; NULL: none */
 };
 
 struct expect {

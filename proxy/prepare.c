@@ -242,9 +242,13 @@ static struct client_stmt *departing(const struct sending *m, const struct verb 
 
 /* --- row shapes --- */
 
+/* JDBC's driver prepares anew by itself if this comes from there. */
 static enum send_result refuse_outdated(const struct sending *m)
 {
-    refusal_send(m, refusal_new("0A000", "cached plan must not change result type", NULL), true);
+    struct refusal_text *text = refusal_new("0A000", "cached plan must not change result type", NULL);
+
+    text->routine = "RevalidateCachedQuery";
+    refusal_send(m, text, true);
     return SEND_OK;
 }
 

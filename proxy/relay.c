@@ -385,8 +385,8 @@ static bool reword(struct relay *r, const struct expect *head, struct span body)
     run_flush(r);
     if (head->effect == EFFECT_REFUSAL) {
         const struct refusal_text *text = head->arg;
-        msg_error(&c->conn.out, "ERROR", text->sqlstate, text->message, NULL,
-                  text->hint[0] == '\0' ? NULL : text->hint);
+        msg_error_of(&c->conn.out, text->sqlstate, text->message, text->hint[0] == '\0' ? NULL : text->hint,
+                     text->routine);
     } else {
         const struct client_stmt *st = head->arg;
         put_renamed(&c->conn.out, body, st->asked == NULL ? st->name : st->asked->name, st->name);

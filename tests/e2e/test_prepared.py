@@ -252,6 +252,21 @@ def test_schema_change_under_a_prepared_statement(pg, clients):
     assert query(three, "COMMIT") is None
 
 
+def test_a_schema_change_that_another_server_shows(pg, clients):
+    """Drivers know by the routine that it helps to prepare anew."""
+    pg.psql("DROP TABLE IF EXISTS turns; CREATE TABLE turns AS SELECT 1 AS a; GRANT ALL ON turns TO PUBLIC")
+    one, two = clients(2, 2)
+    assert prepare(one, "s", "SELECT * FROM turns") is None
+    assert execute(one, "s") == ("1",)
+    pid = backend_pid(one)
+    pg.psql("ALTER TABLE turns ALTER a TYPE text")
+    assert query(two, "BEGIN") is None
+    assert backend_pid(two) == pid
+    error = one.pgconn.exec_prepared(b"s", [])
+    assert state_of(error) == "0A000"
+    assert error.error_field(DiagnosticField.SOURCE_FUNCTION) == b"RevalidateCachedQuery"
+
+
 def test_schema_change_that_takes_the_table_away(pg, clients):
     pg.psql("DROP TABLE IF EXISTS goes; CREATE TABLE goes AS SELECT 1 AS a; GRANT ALL ON goes TO PUBLIC")
     one, two = clients(1, 2)
