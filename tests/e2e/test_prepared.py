@@ -267,6 +267,20 @@ def test_a_schema_change_that_another_server_shows(pg, clients):
     assert error.error_field(DiagnosticField.SOURCE_FUNCTION) == b"RevalidateCachedQuery"
 
 
+def test_an_execute_of_a_name_that_is_gone(clients):
+    one, two = clients(2, 2)
+    assert query(one, "PREPARE p AS SELECT 'one'") is None
+    assert prepare(one, "s", "EXECUTE p") is None
+    assert execute(one, "s") == ("one",)
+    assert query(one, "DEALLOCATE p") is None
+    pid = backend_pid(one)
+    assert query(two, "BEGIN") is None
+    assert backend_pid(two) == pid
+    assert execute(one, "s") == "26000"
+    assert query(two, "COMMIT") is None
+    assert execute(one, "s") == "26000"
+
+
 def test_schema_change_that_takes_the_table_away(pg, clients):
     pg.psql("DROP TABLE IF EXISTS goes; CREATE TABLE goes AS SELECT 1 AS a; GRANT ALL ON goes TO PUBLIC")
     one, two = clients(1, 2)
