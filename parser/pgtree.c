@@ -50,6 +50,8 @@ struct stmt *read_stmt(const char *sql, size_t len, struct arena *arena, const N
     s->effects = stmt_kind_effects(s->kind);
     if (node != NULL)
         read_by_kind(&w, node);
+    if (node != NULL && node->node_case == NODE(SELECT_STMT))
+        s->outline = outline_of(&w, node->select_stmt);
     return s;
 }
 

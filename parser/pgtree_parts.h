@@ -4,6 +4,7 @@
  *   pgtree_utility.c  the kinds of statements, and what utility statements say in their own words
  *   pgtree_walk.c     everything that can stand anywhere: tables, functions, subqueries, WITH
  *   pgtree_place.c    values, and the places where they count
+ *   pgtree_outline.c  how a SELECT is built
  * Thread: any (no state).
  */
 #ifndef SLUICE_PGTREE_PARTS_H
@@ -84,6 +85,10 @@ void walk_children(struct walk *w, const ProtobufCMessage *message);
 void walk_table(struct walk *w, const PgQuery__RangeVar *table, unsigned flags);
 void add_table(struct walk *w, const char *schema, const char *name, unsigned flags);
 
+/* Calls `call` with every message that is a field of this one, in the order of the fields. */
+typedef void tree_call(void *arg, const ProtobufCMessage *child);
+void tree_children(const ProtobufCMessage *message, tree_call *call, void *arg);
+
 /* --- pgtree_place.c --- */
 
 uint32_t add_value(struct walk *w, struct stmt_value value);
@@ -101,5 +106,13 @@ void place_rows(struct walk *w, Node *const *rows, size_t count);
 void place_sets(struct walk *w, Node *const *targets, size_t count);
 void place_limits(struct walk *w, const PgQuery__SelectStmt *select);
 void place_arguments(struct walk *w, Node *const *nodes, size_t count);
+/* A column of this query: its name, and its table (-1: one of this query's). False for all else, outer queries' columns
+ * too. */
+bool place_column(struct walk *w, const Node *node, struct range in, int *table, const char **name);
+
+/* --- pgtree_outline.c --- */
+
+/* The outline of the statement that was just read into w->s, which is this SELECT. */
+const struct outline *outline_of(struct walk *w, const PgQuery__SelectStmt *select);
 
 #endif

@@ -200,9 +200,7 @@ static int find_table(const struct walk *w, const char *schema, const char *name
     return found;
 }
 
-/* A column of this query: its name, and its table (-1: one of this query's). False for all else, outer queries' columns
- * too. */
-static bool take_column(struct walk *w, const Node *node, struct range in, int *table, const char **name)
+bool place_column(struct walk *w, const Node *node, struct range in, int *table, const char **name)
 {
     if (node == NULL || node->node_case != NODE(COLUMN_REF))
         return false;
@@ -229,7 +227,7 @@ static bool take_other_column(struct walk *w, const Node *node, struct stmt_valu
     const char *name;
     int table;
 
-    if (!take_column(w, node, w->scope->tables, &table, &name) || table == -1)
+    if (!place_column(w, node, w->scope->tables, &table, &name) || table == -1)
         return false;
     *v = (struct stmt_value){.kind = VALUE_COLUMN, .at = (uint32_t)table, .name = walk_strdup(w, name)};
     return true;
@@ -248,7 +246,7 @@ static struct stmt_place *begin_filter(struct walk *w, const struct filter *f)
     const char *name;
     int table;
 
-    if (!take_column(w, f->column, f->tables, &table, &name))
+    if (!place_column(w, f->column, f->tables, &table, &name))
         return NULL;
     /* It may be true of the row of NULLs that stands for a missing one, and then it filters nothing. */
     if (f->op == OP_NOT_DISTINCT && (table == -1 || (w->s->tables[table].flags & TABLE_NULLABLE)))

@@ -470,8 +470,9 @@ void walk_nodes(struct walk *w, Node *const *nodes, size_t count)
 }
 
 /* A message that stands where only its kind can. */
-static void walk_message(struct walk *w, const ProtobufCMessage *message)
+static void walk_message(void *arg, const ProtobufCMessage *message)
 {
+    struct walk *w = arg;
     const ProtobufCMessageDescriptor *kind = message->descriptor;
 
     if (kind == &pg_query__node__descriptor)
@@ -488,7 +489,8 @@ static void walk_message(struct walk *w, const ProtobufCMessage *message)
         walk_children(w, message);
 }
 
-static void walk_field(struct walk *w, const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
+static void field_children(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, tree_call *call,
+                           void *arg)
 {
     const uint8_t *base = (const uint8_t *)message;
     const void *member = base + field->offset;
@@ -497,19 +499,24 @@ static void walk_field(struct walk *w, const ProtobufCMessage *message, const Pr
         size_t count = *(const size_t *)(base + field->quantifier_offset);
         ProtobufCMessage *const *items = *(ProtobufCMessage *const *const *)member;
         for (size_t i = 0; i < count; i++)
-            walk_message(w, items[i]);
+            call(arg, items[i]);
     } else {
         const ProtobufCMessage *child = *(const ProtobufCMessage *const *)member;
         if (child != NULL)
-            walk_message(w, child);
+            call(arg, child);
     }
 }
 
-void walk_children(struct walk *w, const ProtobufCMessage *message)
+void tree_children(const ProtobufCMessage *message, tree_call *call, void *arg)
 {
     const ProtobufCMessageDescriptor *kind = message->descriptor;
 
     for (unsigned i = 0; i < kind->n_fields; i++)
         if (kind->fields[i].type == PROTOBUF_C_TYPE_MESSAGE && !(kind->fields[i].flags & PROTOBUF_C_FIELD_FLAG_ONEOF))
-            walk_field(w, message, &kind->fields[i]);
+            field_children(message, &kind->fields[i], call, arg);
+}
+
+void walk_children(struct walk *w, const ProtobufCMessage *message)
+{
+    tree_children(message, walk_message, w);
 }

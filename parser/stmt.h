@@ -14,6 +14,7 @@
 
 #include "parser/arena.h"
 #include "parser/bytes.h"
+#include "parser/outline.h"
 
 enum stmt_reason_bit {
 #define STMT_REASON(name, refused, text) REASON_BIT_##name,
@@ -227,6 +228,8 @@ struct stmt {
     struct stmt_place *places;
     size_t value_count;
     struct stmt_value *values;
+
+    const struct outline *outline; /* of SELECT, VALUES, TABLE; NULL for all else */
 
     /* Of EXPLAIN, PREPARE, DECLARE, COPY (...), CREATE TABLE AS: the statement in it; else NULL. */
     const struct stmt *body;
