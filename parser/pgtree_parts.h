@@ -3,6 +3,7 @@
  *   pgtree.c          asks libpg_query; begins each statement
  *   pgtree_utility.c  the kinds of statements, and what utility statements say in their own words
  *   pgtree_walk.c     everything that can stand anywhere: tables, functions, subqueries, WITH
+ *   pgtree_scope.c    names: of tables and columns, in a query and the queries around it
  *   pgtree_place.c    values, and the places where they count
  *   pgtree_outline.c  how a SELECT is built
  * Thread: any (no state).
@@ -33,8 +34,12 @@ struct range {
 /* One query's FROM. */
 struct scope {
     uint16_t query;
-    uint32_t items;      /* tables, subqueries, functions... of it */
-    struct range tables; /* what was read of them so far; those of subqueries stand among them */
+    uint32_t items;               /* tables, subqueries, functions... of it */
+    struct range tables;          /* what was read of them so far; those of subqueries stand among them */
+    struct range seen;            /* in ON: the join's own, which are all that its subqueries see; else empty */
+    const struct scope *outer;    /* whose columns can be named, too; NULL: none, or nobody knows */
+    const struct visible *others; /* names of items that are no tables */
+    bool opaque;                  /* an item's name is not known */
 };
 
 /* The reading of one statement. */
@@ -49,7 +54,10 @@ struct walk {
     size_t value_cap;
     const struct visible *visible; /* innermost first */
     struct scope *scope;           /* of the query that is being read; NULL in none */
-    bool definition;               /* a table outside of queries is one that is defined or maintained */
+    bool barred;                   /* the subquery that comes next does not see its neighbours in FROM */
+    unsigned depth;                /* of queries in each other */
+    size_t arm_cap;
+    bool definition; /* a table outside of queries is one that is defined or maintained */
 };
 
 /* --- pgtree.c --- */
@@ -83,11 +91,40 @@ void walk_merge(struct walk *w, const PgQuery__MergeStmt *merge);
 /* All that stands below a message whose own words were read. */
 void walk_children(struct walk *w, const ProtobufCMessage *message);
 void walk_table(struct walk *w, const PgQuery__RangeVar *table, unsigned flags);
+void walk_with(struct walk *w, const PgQuery__WithClause *with);
 void add_table(struct walk *w, const char *schema, const char *name, unsigned flags);
 
 /* Calls `call` with every message that is a field of this one, in the order of the fields. */
 typedef void tree_call(void *arg, const ProtobufCMessage *child);
 void tree_children(const ProtobufCMessage *message, tree_call *call, void *arg);
+
+/* --- pgtree_scope.c --- */
+
+/* A name in front of what could be seen before. */
+const struct visible *show(struct walk *w, const struct visible *outer, const char *name);
+bool name_is_visible(const struct visible *names, const char *name);
+
+struct saved {
+    struct scope *scope;
+    const struct visible *visible;
+};
+
+/* A query begins: its scope is the caller's, until end_query. */
+struct saved begin_query(struct walk *w, struct scope *scope, const PgQuery__WithClause *with);
+void end_query(struct walk *w, struct saved saved);
+
+/* An item of FROM that is no table, by its alias; NULL: who knows by what name its columns go. */
+void add_other_item(struct walk *w, const PgQuery__Alias *alias);
+/* Of the tables of this query in the range: no column can be named by what it is called in the table. */
+void hide_tables(struct walk *w, struct range tables);
+
+/* The only table of this query in that range that the name can mean; -1: none, or it is not certain. */
+int find_table(const struct walk *w, const char *schema, const char *name, struct range in);
+/* A column of this query: its name, and its table (-1: one of the range). False for all else, outer queries' columns
+ * too. */
+bool place_column(const struct walk *w, const Node *node, struct range in, int *table, const char **name);
+/* A column whose table is certain, of this query or one around it (*outer). */
+bool take_any_column(const struct walk *w, const Node *node, int *table, const char **name, bool *outer);
 
 /* --- pgtree_place.c --- */
 
@@ -106,9 +143,6 @@ void place_rows(struct walk *w, Node *const *rows, size_t count);
 void place_sets(struct walk *w, Node *const *targets, size_t count);
 void place_limits(struct walk *w, const PgQuery__SelectStmt *select);
 void place_arguments(struct walk *w, Node *const *nodes, size_t count);
-/* A column of this query: its name, and its table (-1: one of this query's). False for all else, outer queries' columns
- * too. */
-bool place_column(struct walk *w, const Node *node, struct range in, int *table, const char **name);
 
 /* --- pgtree_outline.c --- */
 

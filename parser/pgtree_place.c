@@ -14,9 +14,13 @@
 
 /* --- values --- */
 
+#define NOT_ASKED UINT32_MAX
+
 uint32_t add_value(struct walk *w, struct stmt_value value)
 {
     struct stmt *s = w->s;
+
+    value.slot = NOT_ASKED;
 
     s->values = arena_grow(w->arena, s->values, s->value_count, &w->value_cap, sizeof *s->values);
     s->values[s->value_count] = value;
@@ -72,7 +76,8 @@ static struct stmt_value other(void)
 
 static struct stmt_value constant_value(const struct walk *w, const PgQuery__AConst *constant)
 {
-    struct stmt_value v = {.kind = VALUE_OTHER, .at = (uint32_t)constant->location};
+    struct stmt_value v = {
+        .kind = VALUE_OTHER, .at = (uint32_t)constant->location, .where = (uint32_t)constant->location};
     size_t at = v.at;
 
     if (constant->isnull)
@@ -141,7 +146,8 @@ struct stmt_value value_of(struct walk *w, const Node *node)
     case NODE(A_CONST):
         return constant_value(w, node->a_const);
     case NODE(PARAM_REF):
-        return (struct stmt_value){.kind = VALUE_PARAM, .at = (uint32_t)node->param_ref->number};
+        return (struct stmt_value){
+            .kind = VALUE_PARAM, .at = (uint32_t)node->param_ref->number, .where = (uint32_t)node->param_ref->location};
     case NODE(TYPE_CAST):
         return cast_value(w, node->type_cast);
     case NODE(SET_TO_DEFAULT):
@@ -173,64 +179,9 @@ static struct stmt_place *add_place(struct walk *w, enum stmt_place_what what, i
     struct stmt_place *place = &s->places[s->place_count++];
 
     *place = (struct stmt_place){.what = (uint8_t)what, .table = (int16_t)table, .value = (uint32_t)s->value_count};
+    place->slot = NOT_ASKED;
     place->query = w->scope == NULL ? 0 : w->scope->query;
     return place;
-}
-
-static bool names_table(const struct stmt_table *t, const char *schema, const char *name)
-{
-    if (schema != NULL)
-        return t->alias == NULL && t->schema != NULL && strcmp(t->schema, schema) == 0 && strcmp(t->name, name) == 0;
-    return strcmp(t->alias != NULL ? t->alias : t->name, name) == 0;
-}
-
-/* The only table of this query in that range that the name can mean; -1: none, or it is not certain. */
-static int find_table(const struct walk *w, const char *schema, const char *name, struct range in)
-{
-    int found = -1;
-
-    for (uint32_t i = in.first; i < in.end; i++) {
-        const struct stmt_table *t = &w->s->tables[i];
-        if (t->query != w->scope->query || (name != NULL && !names_table(t, schema, name)))
-            continue;
-        if (found != -1)
-            return -1;
-        found = (int)i;
-    }
-    return found;
-}
-
-bool place_column(struct walk *w, const Node *node, struct range in, int *table, const char **name)
-{
-    if (node == NULL || node->node_case != NODE(COLUMN_REF))
-        return false;
-
-    const PgQuery__ColumnRef *ref = node->column_ref;
-    size_t n = ref->n_fields;
-
-    for (size_t i = 0; i < n; i++)
-        if (ref->fields[i]->node_case != NODE(STRING))
-            return false;
-    *name = node_string(ref->fields[n - 1]);
-    if (n == 1) {
-        *table = w->scope->items == 1 ? find_table(w, NULL, NULL, in) : -1;
-        /* In an outer join's ON it may be the other side's. */
-        return *table != -1 || (in.first == w->scope->tables.first && in.end == w->scope->tables.end);
-    }
-    *table = find_table(w, n > 2 ? node_string(ref->fields[n - 3]) : NULL, node_string(ref->fields[n - 2]), in);
-    return *table != -1;
-}
-
-/* A column on the other side of an equality. */
-static bool take_other_column(struct walk *w, const Node *node, struct stmt_value *v)
-{
-    const char *name;
-    int table;
-
-    if (!place_column(w, node, w->scope->tables, &table, &name) || table == -1)
-        return false;
-    *v = (struct stmt_value){.kind = VALUE_COLUMN, .at = (uint32_t)table, .name = walk_strdup(w, name)};
-    return true;
 }
 
 struct filter {
@@ -239,6 +190,7 @@ struct filter {
     enum stmt_op op;
     struct range tables; /* that it may be about */
     bool mutual;
+    uint16_t arm; /* that it stands in; 0: none */
 };
 
 static struct stmt_place *begin_filter(struct walk *w, const struct filter *f)
@@ -256,6 +208,9 @@ static struct stmt_place *begin_filter(struct walk *w, const struct filter *f)
 
     place->op = (uint8_t)f->op;
     place->mutual = f->mutual;
+    place->arm = f->arm;
+    place->first = (uint16_t)f->tables.first;
+    place->end = (uint16_t)f->tables.end;
     place->column = walk_strdup(w, name);
     return place;
 }
@@ -265,17 +220,33 @@ static bool is_value(struct stmt_value v)
     return v.kind != VALUE_OTHER && v.kind != VALUE_DEFAULT;
 }
 
+/* A column on the other side of an equality. An outer query's rows are not filtered by it. */
+static bool take_other_column(struct walk *w, const struct filter *f, struct stmt_value *v, bool *mutual)
+{
+    const char *name;
+    int table;
+    bool outer;
+
+    if (f->op != OP_EQ || !take_any_column(w, f->value, &table, &name, &outer))
+        return false;
+    *v = (struct stmt_value){.kind = VALUE_COLUMN, .at = (uint32_t)table, .name = walk_strdup(w, name)};
+    *mutual = f->mutual && !outer;
+    return true;
+}
+
 static bool place_comparison(struct walk *w, const struct filter *f)
 {
     struct stmt_value v = value_of(w, f->value);
+    bool mutual = f->mutual;
 
-    if (!is_value(v) && (f->op != OP_EQ || !take_other_column(w, f->value, &v)))
+    if (!is_value(v) && !take_other_column(w, f, &v, &mutual))
         return false;
 
     struct stmt_place *place = begin_filter(w, f);
 
     if (place == NULL)
         return false;
+    place->mutual = mutual;
     place->value = add_value(w, v);
     place->count = 1;
     return true;
@@ -328,7 +299,7 @@ static bool comparison_op(const PgQuery__AExpr *e, enum stmt_op *op, enum stmt_o
 /* Either side may be the column. Two columns are noted once, by the left one. */
 static void place_sides(struct walk *w, struct filter f, enum stmt_op flipped)
 {
-    struct filter other_way = {f.value, f.column, flipped, f.tables, f.mutual};
+    struct filter other_way = {f.value, f.column, flipped, f.tables, f.mutual, f.arm};
 
     if (!place_comparison(w, &f))
         place_comparison(w, &other_way);
@@ -387,18 +358,50 @@ static void place_expression(struct walk *w, const PgQuery__AExpr *e, struct fil
     }
 }
 
+static void place_condition(struct walk *w, const Node *condition, const struct filter *f);
+
+static uint16_t add_arm(struct walk *w, uint16_t group, uint16_t outer)
+{
+    struct stmt *s = w->s;
+
+    s->arms = arena_grow(w->arena, s->arms, s->arm_count, &w->arm_cap, sizeof *s->arms);
+    s->arms[s->arm_count++] = (struct stmt_arm){.group = group, .outer = outer};
+    return (uint16_t)s->arm_count;
+}
+
+static void place_or(struct walk *w, const PgQuery__BoolExpr *e, const struct filter *f)
+{
+    uint16_t group = ++w->s->groups;
+
+    for (size_t i = 0; i < e->n_args; i++) {
+        struct filter arm = *f;
+        arm.arm = add_arm(w, group, f->arm);
+        place_condition(w, e->args[i], &arm);
+    }
+}
+
+static void place_condition(struct walk *w, const Node *condition, const struct filter *f)
+{
+    if (condition->node_case == NODE(A_EXPR)) {
+        place_expression(w, condition->a_expr, *f);
+        return;
+    }
+    if (condition->node_case != NODE(BOOL_EXPR))
+        return;
+    if (condition->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__OR_EXPR) {
+        place_or(w, condition->bool_expr, f);
+    } else if (condition->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
+        for (size_t i = 0; i < condition->bool_expr->n_args; i++)
+            place_condition(w, condition->bool_expr->args[i], f);
+    }
+}
+
 void place_filters(struct walk *w, const Node *condition, struct range tables, bool mutual)
 {
     struct filter f = {.tables = tables, .mutual = mutual};
 
-    if (condition == NULL)
-        return;
-    if (condition->node_case == NODE(BOOL_EXPR) && condition->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
-        for (size_t i = 0; i < condition->bool_expr->n_args; i++)
-            place_filters(w, condition->bool_expr->args[i], tables, mutual);
-    } else if (condition->node_case == NODE(A_EXPR)) {
-        place_expression(w, condition->a_expr, f);
-    }
+    if (condition != NULL)
+        place_condition(w, condition, &f);
 }
 
 void place_using(struct walk *w, const PgQuery__JoinExpr *join, struct range filtered, struct range other, bool mutual)
@@ -409,6 +412,8 @@ void place_using(struct walk *w, const PgQuery__JoinExpr *join, struct range fil
     for (size_t i = 0; a != -1 && b != -1 && i < join->n_using_clause; i++) {
         struct stmt_place *place = add_place(w, PLACE_FILTER, a);
         const char *name = walk_strdup(w, node_string(join->using_clause[i]));
+        place->first = (uint16_t)filtered.first;
+        place->end = (uint16_t)filtered.end;
         place->mutual = mutual;
         place->column = name;
         place->value = add_value(w, (struct stmt_value){.kind = VALUE_COLUMN, .at = (uint32_t)b, .name = name});
@@ -420,10 +425,9 @@ static bool row_like(const struct stmt_value *a, const struct stmt_value *b, siz
 {
     for (size_t i = 0; i < width; i++) {
         bool literal = a[i].kind == VALUE_NUMBER || a[i].kind == VALUE_STRING || a[i].kind == VALUE_BITS;
-        bool names =
-            a[i].name == b[i].name || (a[i].name != NULL && b[i].name != NULL && strcmp(a[i].name, b[i].name) == 0);
-        if (a[i].kind != b[i].kind || a[i].negated != b[i].negated || !names || a[i].kind == VALUE_OTHER ||
-            (!literal && a[i].at != b[i].at))
+        /* With casts they are no run of simple values (values.h), whose slot would have them all. */
+        if (a[i].kind != b[i].kind || a[i].negated != b[i].negated || a[i].name != NULL || b[i].name != NULL ||
+            a[i].kind == VALUE_OTHER || (!literal && a[i].at != b[i].at))
             return false;
     }
     return true;

@@ -42,12 +42,7 @@ void add_table(struct walk *w, const char *schema, const char *name, unsigned fl
 
 static bool is_visible(const struct walk *w, const PgQuery__RangeVar *table)
 {
-    if (table->schemaname[0] != '\0')
-        return false;
-    for (const struct visible *v = w->visible; v != NULL; v = v->outer)
-        if (strcmp(v->name, table->relname) == 0)
-            return true;
-    return false;
+    return table->schemaname[0] == '\0' && name_is_visible(w->visible, table->relname);
 }
 
 void walk_table(struct walk *w, const PgQuery__RangeVar *table, unsigned flags)
@@ -58,6 +53,8 @@ void walk_table(struct walk *w, const PgQuery__RangeVar *table, unsigned flags)
 
     if (table->alias != NULL)
         t->alias = walk_strdup(w, table->alias->aliasname);
+    if (table->alias != NULL && table->alias->n_colnames > 0)
+        t->flags |= TABLE_HIDDEN;
     if (strcmp(table->relpersistence, "t") == 0) {
         walk_reason(w, REASON_TEMP);
         w->s->effects |= EFFECT_TEMP;
@@ -70,6 +67,8 @@ static void meet_table(struct walk *w, const PgQuery__RangeVar *table)
         walk_table(w, table, TABLE_WRITTEN);
     else if (!is_visible(w, table))
         walk_table(w, table, TABLE_READ);
+    else if (w->scope != NULL)
+        w->scope->others = show(w, w->scope->others, table->alias == NULL ? table->relname : table->alias->aliasname);
 }
 
 /* --- functions --- */
@@ -99,15 +98,6 @@ static void walk_function(struct walk *w, const PgQuery__FuncCall *call)
 
 /* --- WITH --- */
 
-static const struct visible *show(struct walk *w, const struct visible *outer, const char *name)
-{
-    struct visible *v = arena_alloc(w->arena, sizeof *v);
-
-    v->name = arena_strndup(w->arena, name, strlen(name));
-    v->outer = outer;
-    return v;
-}
-
 static bool is_write(const Node *node)
 {
     return node->node_case == NODE(INSERT_STMT) || node->node_case == NODE(UPDATE_STMT) ||
@@ -128,7 +118,7 @@ static void walk_with_query(struct walk *w, const PgQuery__CommonTableExpr *quer
 }
 
 /* From here on the names are visible; whoever calls this puts w->visible back. */
-static void walk_with(struct walk *w, const PgQuery__WithClause *with)
+void walk_with(struct walk *w, const PgQuery__WithClause *with)
 {
     const struct visible *outer = w->visible;
 
@@ -145,29 +135,6 @@ static void walk_with(struct walk *w, const PgQuery__WithClause *with)
 }
 
 /* --- queries --- */
-
-/* A query begins: its scope is the caller's, until end_query. */
-struct saved {
-    struct scope *scope;
-    const struct visible *visible;
-};
-
-static struct saved begin_query(struct walk *w, struct scope *scope, const PgQuery__WithClause *with)
-{
-    struct saved saved = {.scope = w->scope, .visible = w->visible};
-
-    walk_with(w, with);
-    *scope = (struct scope){.query = ++w->s->queries};
-    scope->tables.first = scope->tables.end = (uint32_t)w->s->table_count;
-    w->scope = scope;
-    return saved;
-}
-
-static void end_query(struct walk *w, struct saved saved)
-{
-    w->scope = saved.scope;
-    w->visible = saved.visible;
-}
 
 static void walk_from_item(struct walk *w, const Node *item);
 
@@ -188,6 +155,27 @@ static void mark_nullable(struct walk *w, struct range tables)
             w->s->tables[i].flags |= TABLE_NULLABLE;
 }
 
+/* Subqueries in ON see what is joined, and nothing beside it. */
+static void walk_on(struct walk *w, const Node *condition, struct range joined)
+{
+    struct range seen = w->scope->seen;
+
+    w->scope->seen = joined;
+    walk_node(w, condition);
+    w->scope->seen = seen;
+}
+
+/* (a JOIN b ...) AS x: from here on only x can be named. */
+static void walk_join_alias(struct walk *w, const PgQuery__JoinExpr *join, struct range joined)
+{
+    if (join->join_using_alias != NULL)
+        add_other_item(w, join->join_using_alias);
+    if (join->alias == NULL)
+        return;
+    add_other_item(w, join->alias);
+    hide_tables(w, joined);
+}
+
 /* ON says something of all rows of a table only where rows for which it is false are gone: on both sides of an inner
  * join, and on the side of an outer one that may be missing. */
 static void walk_join(struct walk *w, const PgQuery__JoinExpr *join)
@@ -195,6 +183,7 @@ static void walk_join(struct walk *w, const PgQuery__JoinExpr *join)
     uint32_t items = w->scope->items;
     struct range left = walk_side(w, join->larg);
     struct range right = walk_side(w, join->rarg);
+    struct range joined = {.first = left.first, .end = right.end};
     bool inner = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER;
     bool full = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
     bool flipped = join->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
@@ -203,13 +192,33 @@ static void walk_join(struct walk *w, const PgQuery__JoinExpr *join)
     if (!full && w->scope->items == items + 2)
         place_using(w, join, filtered, flipped ? right : left, inner);
     if (join->quals != NULL)
-        walk_node(w, join->quals);
+        walk_on(w, join->quals, joined);
     if (!full)
-        place_filters(w, join->quals, inner ? w->scope->tables : filtered, inner);
+        place_filters(w, join->quals, inner ? joined : filtered, inner);
     if (!inner)
         mark_nullable(w, filtered);
     if (full)
         mark_nullable(w, left);
+    walk_join_alias(w, join, joined);
+}
+
+/* Names of items that are no tables; what is LATERAL sees those before it, as functions do. */
+static void note_item(struct walk *w, const Node *item)
+{
+    switch (item->node_case) {
+    case NODE(RANGE_VAR):
+    case NODE(RANGE_TABLE_SAMPLE):
+        break;
+    case NODE(RANGE_SUBSELECT):
+        add_other_item(w, item->range_subselect->alias);
+        w->barred = !item->range_subselect->lateral;
+        break;
+    case NODE(RANGE_FUNCTION):
+        add_other_item(w, item->range_function->alias);
+        break;
+    default:
+        add_other_item(w, NULL);
+    }
 }
 
 static void walk_from_item(struct walk *w, const Node *item)
@@ -219,7 +228,9 @@ static void walk_from_item(struct walk *w, const Node *item)
         return;
     }
     w->scope->items++;
+    note_item(w, item);
     walk_node(w, item);
+    w->barred = false;
 }
 
 static void walk_from(struct walk *w, Node *const *items, size_t count)
@@ -311,9 +322,9 @@ void walk_select(struct walk *w, const PgQuery__SelectStmt *select)
     end_query(w, saved);
 }
 
-static void walk_target(struct walk *w, const PgQuery__RangeVar *table)
+static void walk_target(struct walk *w, const PgQuery__RangeVar *table, unsigned flags)
 {
-    walk_table(w, table, TABLE_WRITTEN);
+    walk_table(w, table, TABLE_WRITTEN | flags);
     w->scope->items++;
     w->scope->tables.end = (uint32_t)w->s->table_count;
 }
@@ -330,7 +341,7 @@ void walk_insert(struct walk *w, const PgQuery__InsertStmt *insert)
     struct scope scope;
     struct saved saved = begin_query(w, &scope, insert->with_clause);
 
-    walk_target(w, insert->relation);
+    walk_target(w, insert->relation, TABLE_FILLED);
     walk_nodes(w, insert->cols, insert->n_cols);
     if (insert->select_stmt != NULL)
         walk_insert_source(w, insert->select_stmt);
@@ -348,7 +359,7 @@ void walk_update(struct walk *w, const PgQuery__UpdateStmt *update)
     struct scope scope;
     struct saved saved = begin_query(w, &scope, update->with_clause);
 
-    walk_target(w, update->relation);
+    walk_target(w, update->relation, 0);
     walk_from(w, update->from_clause, update->n_from_clause);
     walk_nodes(w, update->target_list, update->n_target_list);
     walk_where(w, update->where_clause);
@@ -362,7 +373,7 @@ void walk_delete(struct walk *w, const PgQuery__DeleteStmt *delete)
     struct scope scope;
     struct saved saved = begin_query(w, &scope, delete->with_clause);
 
-    walk_target(w, delete->relation);
+    walk_target(w, delete->relation, 0);
     walk_from(w, delete->using_clause, delete->n_using_clause);
     walk_where(w, delete->where_clause);
     walk_nodes(w, delete->returning_list, delete->n_returning_list);
@@ -374,7 +385,7 @@ void walk_merge(struct walk *w, const PgQuery__MergeStmt *merge)
     struct scope scope;
     struct saved saved = begin_query(w, &scope, merge->with_clause);
 
-    walk_target(w, merge->relation);
+    walk_target(w, merge->relation, TABLE_MERGED);
     if (merge->source_relation != NULL)
         walk_from(w, &merge->source_relation, 1);
     if (merge->join_condition != NULL)

@@ -209,8 +209,7 @@ static void put_tables(struct buf *out, const struct stmt *s, unsigned flag, con
             continue;
         put(out, "%s%s%s%s%s%s%s", between, t->flags & TABLE_ONLY ? "only " : "", t->schema == NULL ? "" : t->schema,
             t->schema == NULL ? "" : ".", t->name, t->alias == NULL ? "" : " ", t->alias == NULL ? "" : t->alias);
-        if (t->flags & TABLE_NULLABLE)
-            put(out, "?");
+        put(out, "%s%s", t->flags & TABLE_NULLABLE ? "?" : "", t->flags & TABLE_HIDDEN ? " hidden" : "");
         between = ", ";
     }
 }
@@ -270,6 +269,18 @@ static void put_place(struct buf *out, const struct stmt *s, const struct stmt_p
     put(out, "%s", p->ties ? " with ties" : "");
     if (p->what == PLACE_FILTER && !p->mutual)
         put(out, " (outer)");
+    if (p->arm > 0)
+        put(out, " (arm %d)", p->arm);
+}
+
+/* Of each arm, the OR that it belongs to, and the arm that this stands in. */
+static void put_arms(struct buf *out, const struct stmt *s)
+{
+    for (size_t i = 0; i < s->arm_count; i++) {
+        put(out, "%s%d", i == 0 ? "; arms of " : ", ", s->arms[i].group);
+        if (s->arms[i].outer > 0)
+            put(out, " in %d", s->arms[i].outer);
+    }
 }
 
 void stmt_describe(const struct stmt *s, struct buf *out)
@@ -283,6 +294,7 @@ void stmt_describe(const struct stmt *s, struct buf *out)
     put_functions(out, s);
     for (size_t i = 0; i < s->place_count; i++)
         put_place(out, s, &s->places[i]);
+    put_arms(out, s);
     if (s->params > 0)
         put(out, "; %d parameters", s->params);
     if (s->body != NULL) {

@@ -72,9 +72,11 @@ enum stmt_value_kind {
 };
 
 struct stmt_value {
-    uint8_t kind; /* enum stmt_value_kind */
-    bool negated; /* NUMBER, PARAM: an odd number of minus signs stands before it */
-    uint32_t at;
+    uint8_t kind;   /* enum stmt_value_kind */
+    bool negated;   /* NUMBER, PARAM: an odd number of minus signs stands before it */
+    uint32_t at;    /* see the kinds */
+    uint32_t where; /* NUMBER, STRING, BITS, PARAM: its offset in the text, as PostgreSQL's tree has it */
+    uint32_t slot; /* of those: the shape's slot that it stands in (slots.h); SLOT_NONE before that is asked, or none */
     const char *name; /* of the type that it is cast to (once, without a length), may be NULL; of the column */
 };
 
@@ -101,20 +103,32 @@ enum stmt_op {
 };
 
 /* An unqualified column of a query with one table is taken for that table's. Whoever knows the table's columns must see
- * whether it has one of that name: if not, the column is an outer query's. */
+ * whether it has one of that name: if not, the column is an outer query's. Where the query has several, table is -1,
+ * and each table from `first` to `end` that belongs to the query and has such a column is meant. */
 struct stmt_place {
-    uint8_t what;  /* enum stmt_place_what */
-    uint8_t op;    /* enum stmt_op; FILTER only */
-    bool uniform;  /* ROWS: all rows have values of the same kinds, and only the first row's are noted */
-    bool ties;     /* LIMIT: WITH TIES */
-    bool mutual;   /* FILTER by a column: the equality filters that column's table, too (no outer join's ON) */
-    int16_t table; /* index, or -1: one of this query's; an unqualified name says no more */
+    uint8_t what;   /* enum stmt_place_what */
+    uint8_t op;     /* enum stmt_op; FILTER only */
+    bool uniform;   /* ROWS: all rows have values of the same kinds, and only the first row's are noted */
+    bool ties;      /* LIMIT: WITH TIES */
+    bool mutual;    /* FILTER by a column: the equality filters that column's table, too (no outer join's ON) */
+    int16_t table;  /* index, or -1: one of this query's; an unqualified name says no more */
+    uint16_t first; /* FILTER: the tables that it can be about */
+    uint16_t end;
+    uint16_t arm; /* FILTER: it holds in this arm of an OR only (index in `arms`, from 1); 0: always */
     uint16_t query;
     uint16_t width;     /* ROWS: columns */
     uint32_t rows;      /* ROWS: how many there are in this text */
+    uint32_t slot;      /* ROWS: the shape's slot that has all rows but the first (slots.h); SLOT_NONE: none */
     uint32_t value;     /* index of the first in `values` */
     uint32_t count;     /* how many of `values` */
     const char *column; /* FILTER, SET */
+};
+
+/* One side of an OR: all conjuncts in it together. An OR holds where one of its arms does: for each group, the rows of
+ * a table that count are those of all its arms together. Arms without places are there, too. */
+struct stmt_arm {
+    uint16_t group; /* from 1: the OR that it belongs to */
+    uint16_t outer; /* the arm that this OR is a conjunct of (from 1); 0: it always holds */
 };
 
 /* --- tables and functions --- */
@@ -123,6 +137,9 @@ struct stmt_place {
 #define TABLE_WRITTEN 2  /* its rows, or (DDL) itself */
 #define TABLE_NULLABLE 4 /* stands on the side of an outer join that may be missing */
 #define TABLE_ONLY 8     /* without the tables that inherit from it */
+#define TABLE_HIDDEN 16  /* its columns have other names, or none: t AS x (a, b), (t JOIN u ...) AS x */
+#define TABLE_FILLED 32  /* WRITTEN: by an INSERT: which rows, its places of ROWS tell */
+#define TABLE_MERGED 64  /* WRITTEN: by a MERGE */
 
 /* Each mention of a table is one; names of WITH queries are none. */
 struct stmt_table {
@@ -202,6 +219,8 @@ struct stmt {
     struct stmt_modes modes;
     uint16_t params;  /* the highest parameter's number */
     uint16_t queries; /* how many SELECTs, INSERTs... are in it */
+    uint16_t query;   /* its own, which those of WITH and all subqueries belong to; 0: it is none */
+    uint16_t groups;  /* how many ORs have arms */
 
     uint32_t start; /* where it stands in the text: first byte, length */
     uint32_t len;
@@ -226,6 +245,8 @@ struct stmt {
     struct stmt_function *functions;
     size_t place_count;
     struct stmt_place *places;
+    size_t arm_count;
+    struct stmt_arm *arms;
     size_t value_count;
     struct stmt_value *values;
 

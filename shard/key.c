@@ -288,7 +288,8 @@ static bool resolve_quotes(struct buf *out, struct span inside, bool escapes)
     return true;
 }
 
-static bool string_inside(const struct key_reader *r, const struct key_literal *l, struct span *inside)
+/* Between the quotes, as written. */
+static bool string_raw(const struct key_literal *l, struct span *inside)
 {
     const struct token *t = &l->token;
     const uint8_t *p = (const uint8_t *)l->sql + t->start;
@@ -306,9 +307,26 @@ static bool string_inside(const struct key_reader *r, const struct key_literal *
         return false;
     size_t mark = *p == '\'' ? 1 : 2; /* the E, too */
     *inside = span_of(p + mark, len - mark - 1);
-    if (!(t->flags & (TOKEN_DOUBLED | TOKEN_ESCAPED)))
+    return true;
+}
+
+static bool is_plain(const struct token *t)
+{
+    return (t->flags & (TOKEN_DOUBLED | TOKEN_ESCAPED)) == 0;
+}
+
+bool key_literal_inside(const struct key_literal *l, struct span *inside)
+{
+    return is_plain(&l->token) && string_raw(l, inside);
+}
+
+static bool string_inside(const struct key_reader *r, const struct key_literal *l, struct span *inside)
+{
+    if (!string_raw(l, inside))
+        return false;
+    if (is_plain(&l->token))
         return true;
-    if (!resolve_quotes(r->scratch, *inside, t->kind == TOKEN_ESTRING))
+    if (!resolve_quotes(r->scratch, *inside, l->token.kind == TOKEN_ESTRING))
         return false;
     *inside = span_of(r->scratch->data == NULL ? NULL : buf_head(r->scratch), buf_used(r->scratch));
     return true;

@@ -81,6 +81,19 @@ struct key_value key_of_bool(const struct key_reader *r, bool value);
 /* As the server would take this text for a value of the key's type. */
 struct key_value key_of_text(const struct key_reader *r, struct span text);
 
+/* What stands between a string literal's quotes, borrowed; false where that is not what it means (escapes, doubled
+ * quotes), or it is no string. */
+bool key_literal_inside(const struct key_literal *l, struct span *inside);
+
+/* --- key_array.c: one value that is an array of keys --- */
+
+typedef void key_each_fn(void *arg, const struct key_value *v);
+
+/* Each element, NULLs too; of a parameter that is NULL, none. False: which elements it has is not certain, and those
+ * that were told are not all. */
+bool key_array_of_literal(const struct key_reader *r, const struct key_literal *l, key_each_fn *each, void *arg);
+bool key_array_of_param(const struct key_reader *r, const struct key_param *p, key_each_fn *each, void *arg);
+
 /* <0, 0, >0 in the order of the type; both CERTAIN and of types that agree. Texts are ordered by bytes. */
 int key_compare(const struct key_value *a, const struct key_value *b);
 

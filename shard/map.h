@@ -54,7 +54,8 @@ struct map_table {
     enum map_function function;
     const char *column;
     enum key_type type;
-    const char *spec; /* ranges or list as they were written, blanks evened */
+    uint16_t position; /* the column's, from 1; 0: the catalog was not asked */
+    const char *spec;  /* ranges or list as they were written, blanks evened */
     size_t range_count;
     struct map_range *ranges;
     size_t item_count;
@@ -88,12 +89,19 @@ struct map {
     struct arena arena;
 };
 
-/* The type of a column in the catalog ("bigint", "character varying(20)"), or NULL where there is no such column. */
-typedef const char *map_type_fn(void *arg, const char *schema, const char *table, const char *column);
+/* What the catalog says of a column. */
+struct map_column {
+    const char *type;  /* as format_type writes it: "bigint", "character varying(20)" */
+    uint16_t position; /* from 1, among the columns that an INSERT without a list fills */
+};
 
-/* The map that the lines say. type_of NULL: the catalog is not asked, and only types that are written (or follow from
+/* False: there is no such column. */
+typedef bool map_column_fn(void *arg, const char *schema, const char *table, const char *column,
+                           struct map_column *out);
+
+/* The map that the lines say. column_of NULL: the catalog is not asked, and only types that are written (or follow from
  * the function) are known. Returns a map with one reference, or NULL with all errors added, each with file and line. */
-struct map *map_new(const struct config_sharding *s, map_type_fn *type_of, void *arg, struct config_errors *errors);
+struct map *map_new(const struct config_sharding *s, map_column_fn *column_of, void *arg, struct config_errors *errors);
 void map_ref(struct map *m);
 void map_unref(struct map *m); /* frees with the last reference; NULL is nothing */
 

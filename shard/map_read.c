@@ -25,7 +25,7 @@ struct making {
     struct map *map;
     struct config_errors *errors;
     const struct config_line *line; /* being read */
-    map_type_fn *type_of;           /* may be NULL */
+    map_column_fn *column_of;       /* may be NULL */
     void *arg;
     size_t table_cap;
 };
@@ -459,24 +459,26 @@ static enum key_type type_in_catalog(const char *name)
     return strncmp(name, varchar, strlen(varchar)) == 0 ? KEY_VARCHAR : key_type_of_name(name);
 }
 
-static void type_ask(struct making *k, struct map_table *t)
+static void column_ask(struct making *k, struct map_table *t)
 {
-    const char *name = k->type_of == NULL ? NULL : k->type_of(k->arg, t->schema, t->name, t->column);
+    struct map_column column;
     enum key_type type;
 
-    if (k->type_of == NULL)
+    if (k->column_of == NULL)
         return;
-    if (name == NULL) {
+    if (!k->column_of(k->arg, t->schema, t->name, t->column, &column)) {
         blame(k, t, "there is no column %s.%s.%s", t->schema, t->name, t->column);
         return;
     }
-    type = type_in_catalog(name);
+    type = type_in_catalog(column.type);
     if (!map_function_takes(t->function, type))
-        blame(k, t, "%s.%s.%s is of type %s, by which %s places nothing", t->schema, t->name, t->column, name,
+        blame(k, t, "%s.%s.%s is of type %s, by which %s places nothing", t->schema, t->name, t->column, column.type,
               map_function_name(t->function));
     else if (t->type != KEY_UNKNOWN && !key_types_agree(t->type, type))
-        blame(k, t, "%s.%s.%s is of type %s, not of %s", t->schema, t->name, t->column, name, key_type_name(t->type));
+        blame(k, t, "%s.%s.%s is of type %s, not of %s", t->schema, t->name, t->column, column.type,
+              key_type_name(t->type));
     t->type = type;
+    t->position = column.position;
 }
 
 static void bound_read(struct making *k, const struct map_table *t, struct map_bound *b)
@@ -542,7 +544,7 @@ static void table_finish(struct making *k, struct map_table *t)
     }
     if (t->way != MAP_BY_KEY)
         return;
-    type_ask(k, t);
+    column_ask(k, t);
     for (size_t i = 0; i < t->range_count; i++) {
         bound_read(k, t, &t->ranges[i].from);
         bound_read(k, t, &t->ranges[i].to);
@@ -625,11 +627,11 @@ static struct map *map_begin(const char *name)
     return m;
 }
 
-struct map *map_new(const struct config_sharding *s, map_type_fn *type_of, void *arg, struct config_errors *errors)
+struct map *map_new(const struct config_sharding *s, map_column_fn *column_of, void *arg, struct config_errors *errors)
 {
     size_t before = errors->count;
     struct map *m = map_begin(s->name);
-    struct making k = {.map = m, .errors = errors, .type_of = type_of, .arg = arg};
+    struct making k = {.map = m, .errors = errors, .column_of = column_of, .arg = arg};
 
     shards_take(&k, s);
     for (size_t i = 0; i < s->tables.count; i++) {

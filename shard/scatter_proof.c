@@ -124,7 +124,7 @@ static bool joins_keys(const struct planner *b, const struct stmt_place *p, uint
 {
     const struct stmt_value *v = &b->s->values[p->value];
 
-    if (p->what != PLACE_FILTER || p->op != OP_EQ || p->count != 1 || v->kind != VALUE_COLUMN)
+    if (p->what != PLACE_FILTER || p->arm != 0 || p->op != OP_EQ || p->count != 1 || v->kind != VALUE_COLUMN)
         return false;
     if (!is_key_of(b, p->table, p->column) || !is_key_of(b, (int)v->at, v->name))
         return false;

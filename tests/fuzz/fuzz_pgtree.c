@@ -42,7 +42,10 @@ static void check_arrays(const struct stmt *s)
         const struct stmt_place *p = &s->places[i];
         require(p->table >= -1 && p->table < (int)s->table_count && p->query <= s->queries);
         require(p->value + p->count <= s->value_count);
+        require(p->first <= p->end && p->end <= s->table_count && p->arm <= s->arm_count);
     }
+    for (size_t i = 0; i < s->arm_count; i++)
+        require(s->arms[i].group >= 1 && s->arms[i].group <= s->groups && s->arms[i].outer <= i);
 }
 
 static void check_stmt(const struct stmt *s, const char *sql, size_t len)

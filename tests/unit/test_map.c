@@ -13,12 +13,12 @@
 
 static struct buf scratch;
 
-static struct map *map_of(const char *lines, map_type_fn *type_of)
+static struct map *map_of(const char *lines, map_column_fn *column_of)
 {
     char *text = mem_printf("%s%s", HEAD, lines);
     struct config *c = load_text(text);
     struct config_errors errors = {NULL, 0};
-    struct map *m = map_new(c->shardings[0], type_of, NULL, &errors);
+    struct map *m = map_new(c->shardings[0], column_of, NULL, &errors);
 
     for (size_t i = 0; i < errors.count; i++)
         print_error("%s\n", errors.lines[i]);
@@ -29,13 +29,13 @@ static struct map *map_of(const char *lines, map_type_fn *type_of)
 }
 
 /* Every text must be in the error of its place. */
-static void expect(const char *lines, map_type_fn *type_of, const char *const *texts, size_t count)
+static void expect(const char *lines, map_column_fn *column_of, const char *const *texts, size_t count)
 {
     char *text = mem_printf("%s%s", HEAD, lines);
     struct config *c = load_text(text);
     struct config_errors errors = {NULL, 0};
 
-    assert_null(map_new(c->shardings[0], type_of, NULL, &errors));
+    assert_null(map_new(c->shardings[0], column_of, NULL, &errors));
     for (size_t i = 0; i < errors.count; i++)
         if (i >= count || strstr(errors.lines[i], texts[i]) == NULL)
             fail_msg("error %zu is \"%s\", not \"%s\"", i, errors.lines[i], i < count ? texts[i] : "nothing");
@@ -209,17 +209,17 @@ static void the_hash_is_of_what_is_said(void **state)
 
 /* --- types from the catalog --- */
 
-static const char *catalog(void *arg, const char *schema, const char *table_name, const char *column)
+static bool catalog(void *arg, const char *schema, const char *table_name, const char *column, struct map_column *out)
 {
     (void)arg;
     (void)schema;
-    if (strcmp(column, "gone") == 0)
-        return NULL;
-    return strcmp(table_name, "n") == 0   ? "numeric"
-           : strcmp(table_name, "v") == 0 ? "character varying(20)"
-           : strcmp(table_name, "t") == 0 ? "timestamp(3) without time zone"
-           : strcmp(table_name, "d") == 0 ? "date"
-                                          : "integer";
+    out->position = 3;
+    out->type = strcmp(table_name, "n") == 0   ? "numeric"
+                : strcmp(table_name, "v") == 0 ? "character varying(20)"
+                : strcmp(table_name, "t") == 0 ? "timestamp(3) without time zone"
+                : strcmp(table_name, "d") == 0 ? "date"
+                                               : "integer";
+    return strcmp(column, "gone") != 0;
 }
 
 static void types_come_from_the_catalog(void **state)
@@ -231,6 +231,7 @@ static void types_come_from_the_catalog(void **state)
 
     (void)state;
     assert_int_equal(table(m, "public", "a")->type, KEY_INT4);
+    assert_int_equal(table(m, "public", "a")->position, 3);
     assert_int_equal(table(m, "public", "v")->type, KEY_VARCHAR);
     assert_int_equal(shard_of(m, "d", "2023-01-01"), 0);
     assert_true(map_is_colocated(table(m, "public", "a"), table(m, "public", "b")));
