@@ -51,13 +51,17 @@ enum expect_effect {
                              one; malloc'ed */
     EFFECT_FORGETS,       /* the client's statements may go away: what names one waits */
     EFFECT_REFUSAL,       /* arg: struct refusal_text: what an error that was provoked says to the client; malloc'ed */
-    EFFECT_CARRIED,    /* ahead of a Query that names a statement of SQL's PREPARE: its error is nobody's. arg: struct
+    EFFECT_CARRIED,      /* ahead of a Query that names a statement of SQL's PREPARE: its error is nobody's. arg: struct
                             prepare: what the server still has if it does not run; owned */
-    EFFECT_CARRIED_IN, /* the same within the client's own batch, whose error it is */
-    EFFECT_LENT,       /* ahead of a Query that names a statement of the protocol's: its error is nobody's */
-    EFFECT_LIMIT,      /* statement_timeout goes back to its limit, behind what has told the client's own */
-    EFFECT_ASK,        /* arg: struct ask: what the session has left on the server; owned */
-    EFFECT_CLEANUP     /* a step of making a server ready for its next client */
+    EFFECT_CARRIED_IN,   /* the same within the client's own batch, whose error it is */
+    EFFECT_CARRIED_TOLD, /* how the rows look of what PREPARE has just made. arg: struct prepare; owned */
+    EFFECT_CARRIED_CHECK, /* ahead of such a Query: are the rows of the statement that it names what they were? arg: the
+                             same */
+    EFFECT_CARRIED_CHECK_IN, /* the same within the client's own batch */
+    EFFECT_LENT,             /* ahead of a Query that names a statement of the protocol's: its error is nobody's */
+    EFFECT_LIMIT,            /* statement_timeout goes back to its limit, behind what has told the client's own */
+    EFFECT_ASK,              /* arg: struct ask: what the session has left on the server; owned */
+    EFFECT_CLEANUP           /* a step of making a server ready for its next client */
 };
 
 /* An error of Sluice's own that takes its turn in a batch: the server is made to fail, and these words replace its. */
@@ -120,8 +124,8 @@ static inline bool expect_ends(const struct expect *e)
 static inline bool expect_is_ours(const struct expect *e)
 {
     return e->effect == EFFECT_SETTINGS || e->effect == EFFECT_FAILED_BLOCK || e->effect == EFFECT_CARRIED ||
-           e->effect == EFFECT_LENT || e->effect == EFFECT_LIMIT || e->effect == EFFECT_ASK ||
-           e->effect == EFFECT_CLEANUP;
+           e->effect == EFFECT_CARRIED_TOLD || e->effect == EFFECT_CARRIED_CHECK || e->effect == EFFECT_LENT ||
+           e->effect == EFFECT_LIMIT || e->effect == EFFECT_ASK || e->effect == EFFECT_CLEANUP;
 }
 
 /* The entry that is answered next, or NULL. */

@@ -52,6 +52,18 @@ void prepares_put(struct prepares *p, const char *name, const char *text, uint64
     free(p->v[i].text);
     p->v[i].text = copy;
     p->v[i].owner = owner;
+    p->v[i].shape = 0;
+    p->v[i].differs = false;
+}
+
+void prepares_describe(struct prepares *p, const char *name, uint64_t shape, bool differs)
+{
+    size_t i = index_of(p, name);
+
+    if (i == p->count)
+        return;
+    p->v[i].shape = shape;
+    p->v[i].differs = differs;
 }
 
 void prepares_drop(struct prepares *p, const char *name)

@@ -9,6 +9,7 @@
 #include "parser/msgin.h"
 #include "parser/pgtree.h"
 #include "parser/settings.h"
+#include "proxy/carry.h"
 #include "proxy/catalog.h"
 #include "proxy/login.h"
 #include "proxy/routing.h"
@@ -188,8 +189,10 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
     traces = traces_of_shape(c, shape);
     if (traces & TRACE_EXECUTE)
         traces = (traces & ~(uint32_t)TRACE_EXECUTE) | c->executes;
-    if (traces & TRACE_STATEMENT)
+    if (traces & TRACE_STATEMENT) {
         c->executes |= traces_of_prepared(c, shape);
+        carry_note_prepared(c, shape);
+    }
     if (UNLIKELY(c->pins != 0)) {
         __atomic_add_fetch(&pinned_statements[__builtin_ctz(c->pins)], 1, __ATOMIC_RELAXED);
         traces |= traces_ended(c, shape);
@@ -264,6 +267,8 @@ bool ask_server(struct client *c, struct server *s)
     buf_free(&sql);
     s->unnamed_asked = 0; /* every Query takes it away */
     server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_ASK, c->id, ask);
+    if (buf_used(&c->prepared) > 0)
+        carry_describe_prepared(c, s);
     return true;
 }
 
@@ -422,6 +427,7 @@ static void statements_answered(struct server *s, struct client *c, struct ask *
         const struct prepare *old = prepares_find(&before, p->name);
         p->owner = old != NULL && old->owner != owner ? old->owner : owner;
         bool is_new = old == NULL || strcmp(old->text, p->text) != 0;
+        p->shape = is_new ? 0 : old->shape;
         if (c != NULL && p->owner == owner && is_new)
             prepares_put(&c->prepares, p->name, p->text, 0);
     }

@@ -1,6 +1,7 @@
 /*
- * carry.c: see carry.h. What is put ahead is answered to nobody: where the server refuses a PREPARE now, the client's
- * own statement finds none of that name.
+ * carry.c: see carry.h. What is put ahead is answered to nobody. Where the server refuses a PREPARE now, the client's
+ * own statement finds none of that name, and is told what that PREPARE was told: PostgreSQL, which would have prepared
+ * it anew in EXECUTE, says the same.
  * Thread: worker.
  */
 #include "proxy/carry.h"
@@ -8,6 +9,19 @@
 #include "proxy/ask.h"
 
 #define CARRIED "sluice_carried"
+#define SAVEPOINT "SAVEPOINT \"sluice: carried\""
+
+/* How something is put ahead of the client's message. */
+enum how {
+    AHEAD,       /* by Queries */
+    AHEAD_APART, /* ... and the transaction goes on as it was, whatever comes of them */
+    WITHIN       /* by the extended protocol: a Query of our own would end a batch that the client has begun */
+};
+
+static enum how how_of(const struct sending *m, bool extended)
+{
+    return extended || !m->begins ? WITHIN : AHEAD;
+}
 
 /* A command of our own by the extended protocol: a batch of it may be under way. */
 static void put_extended(const struct sending *m, const char *sql)
@@ -21,11 +35,17 @@ static void put_extended(const struct sending *m, const char *sql)
     msg_named(out, 'C', 'S', CARRIED);
 }
 
-/* had: what the server still has of that name if it does not run; taken over. A Query of our own would end a batch that
- * the client has begun. */
-static void put_command(const struct sending *m, const char *sql, struct prepare *had, bool extended)
+static void put_query(const struct sending *m, const char *sql, enum expect_effect effect, struct prepare *had)
 {
-    if (extended || !m->begins) {
+    msg_query(&m->s->conn.out, sql);
+    m->s->unnamed_asked = 0; /* every Query takes it away */
+    sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, effect, had);
+}
+
+/* had: what the server still has of that name if it does not run; taken over. */
+static void put_command(const struct sending *m, const char *sql, struct prepare *had, enum how how)
+{
+    if (how == WITHIN) {
         put_extended(m, sql);
         sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, NULL);
         sending_expect(m, EXPECT_BIND, EXPECT_SKIP, EFFECT_NONE, NULL);
@@ -33,9 +53,11 @@ static void put_command(const struct sending *m, const char *sql, struct prepare
         sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
         sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
     } else {
-        msg_query(&m->s->conn.out, sql);
-        m->s->unnamed_asked = 0; /* every Query takes it away */
-        sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, EFFECT_CARRIED, had);
+        if (how == AHEAD_APART)
+            put_query(m, SAVEPOINT, EFFECT_LENT, NULL);
+        put_query(m, sql, EFFECT_CARRIED, had);
+        if (how == AHEAD_APART)
+            put_query(m, "ROLLBACK TO " SAVEPOINT ";RELEASE " SAVEPOINT, EFFECT_LENT, NULL);
     }
     conn_touch(&m->s->conn);
 }
@@ -51,7 +73,7 @@ void carry_failed(struct server *s, const struct prepare *had)
         prepares_drop(&s->prepares, had->name);
 }
 
-static void take_away(const struct sending *m, const char *name, bool extended)
+static void take_away(const struct sending *m, const char *name, enum how how)
 {
     const struct prepare *there = prepares_find(&m->s->prepares, name);
     struct prepare *had = prepare_new(name, there->text, there->owner);
@@ -61,7 +83,7 @@ static void take_away(const struct sending *m, const char *name, bool extended)
     vars_put_name(&sql, name, '\0');
     buf_put_u8(&sql, 0);
     prepares_drop(&m->s->prepares, had->name);
-    put_command(m, (const char *)buf_head(&sql), had, extended);
+    put_command(m, (const char *)buf_head(&sql), had, how);
     buf_free(&sql);
 }
 
@@ -69,7 +91,7 @@ static void take_away(const struct sending *m, const char *name, bool extended)
  * pass over that. */
 static void lend(const struct sending *m, const char *name, bool extended)
 {
-    bool alone = m->begins && !extended;
+    bool alone = how_of(m, extended) == AHEAD;
     enum expect_effect effect = alone ? EFFECT_LENT : EFFECT_NONE;
     const struct client_stmt *st = client_stmts_find(&m->c->stmts, name);
 
@@ -88,43 +110,211 @@ static void lend(const struct sending *m, const char *name, bool extended)
     ask_note_lent(m->c, statement_of_text(m->c, st->asked));
 }
 
-/* What stands on the server is what the session has. */
+/* What stands on the server is what the session has. Where it was prepared before a change of its rows it may be so
+ * again once it is prepared anew; but not if that was just tried. */
 static bool is_same(const struct prepare *there, const struct prepare *mine, uint64_t id)
 {
-    return mine != NULL && there->owner == id && strcmp(there->text, mine->text) == 0;
+    if (mine == NULL || there->owner != id || strcmp(there->text, mine->text) != 0)
+        return false;
+    return mine->shape == there->shape || mine->shape == 0 || there->shape == 0 || there->differs;
 }
 
-bool carry_name(const struct sending *m, const char *name, bool extended)
+static const struct carry_error *error_of(const struct client *c, const char *name)
+{
+    const struct carry_error *e = c->carry_errors;
+
+    while (e != NULL && strcmp(e->name, name) != 0)
+        e = e->next;
+    return e;
+}
+
+static bool carry_one(const struct sending *m, const char *name, enum how how)
 {
     const struct prepare *mine = prepares_find(&m->c->prepares, name);
     const struct prepare *there = prepares_find(&m->s->prepares, name);
     bool strange = there != NULL && !is_same(there, mine, m->c->id);
 
-    if (m->s->tx == 'E')
+    if (m->s->tx == 'E' || error_of(m->c, name) != NULL)
         return mine != NULL;
     if (strange)
-        take_away(m, name, extended);
+        take_away(m, name, how);
     if (mine != NULL && (there == NULL || strange)) {
         prepares_put(&m->s->prepares, name, mine->text, m->c->id);
-        put_command(m, mine->text, prepare_new(name, NULL, m->c->id), extended);
+        put_command(m, mine->text, prepare_new(name, NULL, m->c->id), how);
         m->c->traces |= TRACE_STATEMENT; /* to hear whether it went well */
     }
     return mine != NULL;
+}
+
+bool carry_name(const struct sending *m, const char *name, bool extended)
+{
+    return carry_one(m, name, how_of(m, extended));
 }
 
 /* All that the session has, and nothing else: the statement can see them. */
 static void carry_all(const struct sending *m, bool extended)
 {
     struct prepares *there = &m->s->prepares;
+    enum how how = how_of(m, extended);
+
+    if (how == AHEAD && m->s->tx == 'T')
+        how = AHEAD_APART;
 
     if (m->s->tx == 'E')
         return;
     for (size_t i = there->count; i-- > 0;)
         if (!is_same(&there->v[i], prepares_find(&m->c->prepares, there->v[i].name), m->c->id))
-            take_away(m, there->v[i].name, extended);
+            take_away(m, there->v[i].name, how);
     for (size_t i = 0; i < m->c->prepares.count; i++)
-        carry_name(m, m->c->prepares.v[i].name, extended);
+        carry_one(m, m->c->prepares.v[i].name, how);
 }
+
+/* --- how their rows look --- */
+
+static const char *name_executed(const struct stmt *s)
+{
+    if (s->kind == STMT_EXECUTE)
+        return s->name;
+    return s->body == NULL ? NULL : name_executed(s->body);
+}
+
+static void ask_shape(const struct sending *m, const char *name, bool extended)
+{
+    bool alone = how_of(m, extended) == AHEAD;
+
+    msg_named(&m->s->conn.out, 'D', 'S', name);
+    sending_expect(m, EXPECT_DESCRIBE, EXPECT_SKIP, alone ? EFFECT_CARRIED_CHECK : EFFECT_CARRIED_CHECK_IN,
+                   prepare_new(name, NULL, m->c->id));
+    msg_empty(&m->s->conn.out, alone ? 'S' : 'H');
+    if (alone)
+        sending_expect(m, EXPECT_SYNC, EXPECT_SKIP, EFFECT_LENT, NULL);
+    m->c->readying = m->c->readying || alone;
+    conn_touch(&m->s->conn);
+}
+
+/* The rows of what the session has prepared must be what they were: where this server has not told it yet, it is asked,
+ * and the client's message waits. */
+static bool shape_is_open(const struct sending *m, const struct stmt *s, bool extended)
+{
+    const char *name = name_executed(s);
+    const struct prepare *mine = name == NULL ? NULL : prepares_find(&m->c->prepares, name);
+    const struct prepare *there = mine == NULL ? NULL : prepares_find(&m->s->prepares, name);
+
+    if (m->s->tx == 'E' || there == NULL || mine->shape == 0 || there->shape != 0)
+        return false;
+    if (!expect_waits_for(&m->s->expects, EFFECT_CARRIED_CHECK) &&
+        !expect_waits_for(&m->s->expects, EFFECT_CARRIED_CHECK_IN))
+        ask_shape(m, name, extended);
+    return true;
+}
+
+bool carry_is_outdated(const struct client *c, struct server *s, const struct stmt *stmt)
+{
+    const char *name = name_executed(stmt);
+    const struct prepare *mine = name == NULL ? NULL : prepares_find(&c->prepares, name);
+    const struct prepare *there = mine == NULL ? NULL : prepares_find(&s->prepares, name);
+
+    if (there == NULL || there->owner != c->id || !there->differs || mine->shape == there->shape)
+        return false;
+    prepares_put(&s->prepares, name, there->text, 0); /* the next time it is prepared anew */
+    return true;
+}
+
+void carry_checked(struct server *s, struct client *c, const struct prepare *p, uint64_t shape)
+{
+    const struct prepare *mine = c == NULL ? NULL : prepares_find(&c->prepares, p->name);
+
+    if (shape == 0 && mine != NULL)
+        shape = mine->shape;
+    prepares_describe(&s->prepares, p->name, shape, mine != NULL && mine->shape != shape);
+    if (c != NULL)
+        client_wake(c);
+}
+
+void carry_told(struct server *s, struct client *c, const struct prepare *p, uint64_t shape)
+{
+    const struct prepare *there = prepares_find(&s->prepares, p->name);
+
+    if (c == NULL || there == NULL || there->owner != c->id)
+        return;
+    prepares_describe(&s->prepares, p->name, shape, false);
+    prepares_describe(&c->prepares, p->name, shape, false);
+}
+
+void carry_note_prepared(struct client *c, const struct shape *shape)
+{
+    const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        if (list->stmts[i]->kind == STMT_PREPARE)
+            buf_put_cstr(&c->prepared, list->stmts[i]->name);
+}
+
+/* Each in a batch of its own: one may not be there. */
+void carry_describe_prepared(struct client *c, struct server *s)
+{
+    for (; buf_used(&c->prepared) > 0;) {
+        const char *name = (const char *)buf_head(&c->prepared);
+        msg_named(&s->conn.out, 'D', 'S', name);
+        server_expect(s, EXPECT_DESCRIBE, EXPECT_SKIP, EFFECT_CARRIED_TOLD, c->id, prepare_new(name, NULL, c->id));
+        msg_empty(&s->conn.out, 'S');
+        server_expect(s, EXPECT_SYNC, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
+        buf_consume(&c->prepared, strlen(name) + 1);
+    }
+    buf_free(&c->prepared);
+    conn_touch(&s->conn);
+}
+
+/* --- what was refused --- */
+
+void carry_note_error(struct client *c, const struct prepare *had, struct span body)
+{
+    struct carry_error **last = &c->carry_errors;
+
+    if (had->text != NULL)
+        return; /* it was to be taken away */
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = mem_zalloc(sizeof **last);
+    (*last)->name = mem_strdup(had->name);
+    buf_put(&(*last)->body, body.ptr, body.len);
+}
+
+void carry_forget_errors(struct client *c)
+{
+    while (c->carry_errors != NULL) {
+        struct carry_error *e = c->carry_errors;
+        c->carry_errors = e->next;
+        buf_free(&e->body);
+        free(e->name);
+        free(e);
+    }
+}
+
+/* Unknown by its name, or nothing runs since PREPARE has failed. */
+static bool is_consequence(const struct msg_error *error, const struct carry_error *of)
+{
+    return strcmp(error->sqlstate, "25P02") == 0 ||
+           (strcmp(error->sqlstate, "26000") == 0 && strstr(error->message, of->name) != NULL);
+}
+
+bool carry_reword(struct client *c, struct server *s, const struct msg_error *error)
+{
+    const struct carry_error *e = c->carry_errors;
+
+    while (e != NULL && !is_consequence(error, e))
+        e = e->next;
+    if (e == NULL)
+        return false;
+    size_t mark = msg_begin(&c->conn.out, 'E');
+    buf_put(&c->conn.out, buf_head(&e->body), buf_used(&e->body));
+    msg_end(&c->conn.out, mark);
+    conn_touch(&c->conn);
+    s->replied = true;
+    return true;
+}
+
+/* --- */
 
 /* Code may see them, too; but what is put ahead by the extended protocol would make a pipeline of the client's batch,
  * in which code may not end transactions. */
@@ -170,6 +360,7 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
 {
     const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
     bool unknown = !extended && list != NULL && ask_runs_unknown(m->c, shape);
+    bool open = false;
 
     if (!are_certain(m, list))
         return SEND_WAIT;
@@ -180,5 +371,7 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
         else if (name != NULL && !carry_name(m, name, extended) && borrows(list->stmts[i]))
             lend(m, name, extended);
     }
-    return SEND_OK;
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        open = shape_is_open(m, list->stmts[i], extended) || open;
+    return open ? SEND_WAIT : SEND_OK;
 }

@@ -3,6 +3,10 @@
  * their names and texts there, since pg_prepared_statements and EXPLAIN EXECUTE show them; another session's statement
  * of the same name is taken away first. A statement that the protocol prepared is lent under its client's name for as
  * long as the batch lasts.
+ *
+ *   EXECUTE p ──> [PREPARE p] ──> [Describe p] ──> same rows: EXECUTE goes | others: 0A000
+ *
+ * How the rows look is learnt when PREPARE has run, and asked where it is carried to: PostgreSQL does not let it change.
  * Source: SEMANTICS C4.
  * Thread: worker.
  */
@@ -12,6 +16,13 @@
 #include "proxy/sending.h"
 #include "proxy/statements.h"
 
+/* What the server said to a PREPARE that was put ahead. */
+struct carry_error {
+    struct carry_error *next;
+    char *name;      /* owned */
+    struct buf body; /* of its ErrorResponse */
+};
+
 /* Before a statement of this shape (NULL: nobody knows which) goes to the server. extended: the message is one of the
  * extended protocol. WAIT: what a name means is not certain yet. */
 enum send_result carry_for(const struct sending *m, const struct shape *shape, bool extended);
@@ -19,6 +30,22 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
 bool carry_name(const struct sending *m, const char *name, bool extended);
 /* What was put ahead did not run: s still has what it had. */
 void carry_failed(struct server *s, const struct prepare *had);
+/* The server's error for such a PREPARE: kept for what the client sends behind it. */
+void carry_note_error(struct client *c, const struct prepare *had, struct span body);
+void carry_forget_errors(struct client *c);
+/* An error for the client that only comes of such a one: that one is sent in its place. False: it is another. */
+bool carry_reword(struct client *c, struct server *s, const struct msg_error *error);
+
+/* What a statement of this shape prepares, once it has run. */
+void carry_note_prepared(struct client *c, const struct shape *shape);
+/* The transaction is over: the server is asked how the rows look of what it has prepared. */
+void carry_describe_prepared(struct client *c, struct server *s);
+/* It has said so, of what was just prepared; or ahead of an EXECUTE (shape 0: it would not). c: NULL if it has left. */
+void carry_told(struct server *s, struct client *c, const struct prepare *p, uint64_t shape);
+void carry_checked(struct server *s, struct client *c, const struct prepare *p, uint64_t shape);
+/* The statement executes one whose rows are not here what they were: it is prepared anew when it is next used. */
+bool carry_is_outdated(const struct client *c, struct server *s, const struct stmt *stmt);
+
 /* True if there is anything to be carried, or in the way. */
 static inline bool carry_may(const struct client *c, const struct server *s)
 {

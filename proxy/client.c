@@ -8,6 +8,7 @@
 
 #include "conf/log.h"
 #include "proxy/cancel.h"
+#include "proxy/carry.h"
 #include "proxy/control.h"
 #include "proxy/fate.h"
 #include "proxy/sending.h"
@@ -186,6 +187,8 @@ void client_free(struct client *c)
     rules_free(&c->rules);
     prepares_free(&c->prepares);
     buf_free(&c->again);
+    buf_free(&c->prepared);
+    carry_forget_errors(c);
     statement_forget(c);
     buf_free(&c->replay);
     buf_free(&c->conn.in);

@@ -59,6 +59,8 @@ struct client {
     struct vars *login_vars; /* what RESET ALL returns to; counted */
     struct client_stmts stmts;
     struct prepares prepares;          /* by SQL's PREPARE */
+    struct buf prepared;               /* NUL-terminated names of those that this transaction may have made */
+    struct carry_error *carry_errors;  /* owned: of those that could not be prepared ahead of what is sent now */
     struct unnamed_stmt *unnamed;      /* counted: once all that was sent succeeds; NULL: there is none */
     struct unnamed_stmt *unnamed_told; /* counted: by what was answered */
     uint64_t unnamed_batch;            /* number of the batch that changed it last */
@@ -95,7 +97,8 @@ struct client {
     bool quiet;         /* sends nothing until nothing is expected any more (an answer may change what comes next) */
     bool eof;           /* it has closed its sending side, or said Terminate */
     bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */
-    bool awaits_run;    /* what it sent last waits for the end of a run that has a limit of its own */
+    bool readying;   /* the batch at its head waits for the answer to what went ahead of it, and its server is kept */
+    bool awaits_run; /* what it sent last waits for the end of a run that has a limit of its own */
     bool slow_noted;
     uint64_t sequence_server; /* id of the server where it took a value of a sequence last; 0: nowhere */
     bool unsettled;           /* this transaction has changed a setting that Parse depends on, to nobody knows what */

@@ -36,12 +36,10 @@ static uint64_t shape_of(struct span row_description)
     return h | 1;
 }
 
-/* A description has come: the client's, which tells it the shape, or our own, which is to match. */
-void effect_row_shape(struct server *s, const struct expect *e, struct span row_description)
+/* Of a statement of the protocol's. */
+static void stmt_shape(struct server *s, struct client *c, const struct expect *e, uint64_t shape)
 {
-    uint64_t shape = shape_of(row_description);
     struct client_stmt *st = e->arg;
-    struct client *c = worker_client(worker_of(s), e->client_id);
     bool same = st->version == e->version && st->asked != NULL; /* else the name means another statement by now */
     struct server_stmt *on_server = same ? server_stmts_find(&s->stmts, st->asked) : NULL;
 
@@ -53,6 +51,19 @@ void effect_row_shape(struct server *s, const struct expect *e, struct span row_
         st->about.outdated = true;
     if (e->effect == EFFECT_CHECK && c != NULL)
         client_wake(c);
+}
+
+void effect_row_shape(struct server *s, const struct expect *e, struct span row_description)
+{
+    uint64_t shape = shape_of(row_description);
+    struct client *c = worker_client(worker_of(s), e->client_id);
+
+    if (e->effect == EFFECT_TOLD || e->effect == EFFECT_CHECK)
+        stmt_shape(s, c, e, shape);
+    else if (e->effect == EFFECT_CARRIED_TOLD && row_description.len > 0)
+        carry_told(s, c, e->arg, shape);
+    else if (e->effect == EFFECT_CARRIED_CHECK || e->effect == EFFECT_CARRIED_CHECK_IN)
+        carry_checked(s, c, e->arg, shape);
 }
 
 static void settle_op(struct server *s, uint64_t client_id, struct stmt_change *op, bool done)
@@ -145,6 +156,15 @@ static void settle_unnamed(struct server *s, const struct expect *e, struct clie
     unnamed_stmt_set(&u, NULL);
 }
 
+/* What was put ahead, for a statement of SQL's PREPARE, has failed. */
+static void not_carried(struct server *s, struct client *c, const struct expect *e)
+{
+    if (e->effect == EFFECT_CARRIED || e->effect == EFFECT_CARRIED_IN)
+        carry_failed(s, e->arg);
+    else if (e->effect != EFFECT_CARRIED_TOLD)
+        carry_checked(s, c, e->arg, 0);
+}
+
 void effect_apply(struct server *s, const struct expect *e, bool done)
 {
     statement_release(worker_of(s), e);
@@ -164,8 +184,11 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
         break;
     case EFFECT_CARRIED:
     case EFFECT_CARRIED_IN:
+    case EFFECT_CARRIED_TOLD:
+    case EFFECT_CARRIED_CHECK:
+    case EFFECT_CARRIED_CHECK_IN:
         if (!done)
-            carry_failed(s, e->arg);
+            not_carried(s, c, e);
         prepare_free(e->arg);
         break;
     case EFFECT_BEGIN:

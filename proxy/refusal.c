@@ -4,6 +4,8 @@
  */
 #include "proxy/refusal.h"
 
+#include "proxy/carry.h"
+
 #include <stdio.h>
 
 #define NO_STATEMENT "refused by the pooler" /* a syntax error */
@@ -87,6 +89,16 @@ static struct refusal_text *check_sequence(struct client *c, const struct server
     return right ? NULL : refuse_value(function);
 }
 
+/* --- statements of SQL's PREPARE --- */
+
+static struct refusal_text *check_rows(const struct client *c, struct server *s, const struct stmt_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (carry_is_outdated(c, s, list->stmts[i]))
+            return refusal_new("0A000", "cached plan must not change result type", NULL);
+    return NULL;
+}
+
 struct refusal_text *refusal_of(struct client *c, struct server *s, const struct shape *shape)
 {
     const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
@@ -99,6 +111,11 @@ struct refusal_text *refusal_of(struct client *c, struct server *s, const struct
             pins |= traces_pinning(list->stmts[i]);
         if (pins != 0)
             return refuse_pin(pins);
+    }
+    if (UNLIKELY(reading_of(shape)->reasons & REASON_PREPARED) && c->prepares.count > 0) {
+        struct refusal_text *outdated = check_rows(c, s, list);
+        if (outdated != NULL)
+            return outdated;
     }
     return UNLIKELY(reading_of(shape)->reasons & REASON_SEQUENCE) ? check_sequence(c, s, list) : NULL;
 }

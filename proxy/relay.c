@@ -10,6 +10,7 @@
 #include "parser/msgin.h"
 #include "parser/msgout.h"
 #include "proxy/ask.h"
+#include "proxy/carry.h"
 #include "proxy/catalog.h"
 #include "proxy/effects.h"
 #include "proxy/routing.h"
@@ -257,7 +258,7 @@ static enum verdict on_row_description(struct relay *r, struct span body)
 
     if (head == NULL || head->type != EXPECT_DESCRIBE)
         return body.len == 0 ? violation(r, "NoData that nothing asked for") : within(r);
-    if (head->effect == EFFECT_TOLD || head->effect == EFFECT_CHECK)
+    if (head->effect != EFFECT_NONE)
         effect_row_shape(r->s, head, body);
     return answer(r, EXPECT_DESCRIBE, "");
 }
@@ -376,10 +377,15 @@ static void put_renamed(struct buf *out, struct span body, const char *from, con
 }
 
 /* True if the client gets other words than the server's; they are sent. */
-static bool reword(struct relay *r, const struct expect *head, struct span body)
+static bool reword(struct relay *r, const struct expect *head, struct span body, const struct msg_error *e)
 {
     struct client *c = r->c;
 
+    if (UNLIKELY(c->carry_errors != NULL) && head != NULL && head->type == EXPECT_QUERY) {
+        run_flush(r);
+        if (carry_reword(c, r->s, e))
+            return true;
+    }
     if (head == NULL || (head->effect != EFFECT_REFUSAL && head->effect != EFFECT_BOUND))
         return false;
     run_flush(r);
@@ -434,6 +440,8 @@ static enum verdict on_error(struct relay *r, struct span body)
     s->query_failed = true;
     s->copy = COPY_NONE;
     s->copy_end_sent = false;
+    if (UNLIKELY(head != NULL && head->effect == EFFECT_CARRIED && r->c != NULL))
+        carry_note_error(r->c, head->arg, body);
     if (head != NULL && head->effect == EFFECT_CLEANUP)
         s->close_needed = s->tx == 'I' || s->close_needed;
     if (head != NULL && head->effect == EFFECT_SETTINGS && r->c != NULL && !r->c->again_on)
@@ -441,7 +449,7 @@ static enum verdict on_error(struct relay *r, struct span body)
     if (forward) {
         stat_add(&worker_stats(r->c->worker, r->c->db)->error_count, 1);
         statement_failed(r->c, s, e.sqlstate);
-        forward = !reword(r, head, body);
+        forward = !reword(r, head, body, &e);
     }
     if (head != NULL && head->type == EXPECT_PARSE &&
         (head->effect == EFFECT_UNNAMED || head->effect == EFFECT_REFUSAL)) {
@@ -532,6 +540,8 @@ static enum verdict on_ready(struct relay *r, struct span body)
     if (!is_forwarded(r, &e))
         return RELAY_DROP;
     count_query(r->c, s);
+    if (UNLIKELY(r->c->carry_errors != NULL))
+        carry_forget_errors(r->c);
     if (UNLIKELY(r->c->mode == POOL_STATEMENT && s->tx != 'I')) {
         run_flush(r);
         session_left_statement(r->c);

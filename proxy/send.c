@@ -422,5 +422,7 @@ enum send_result send_message(struct client *c, const struct frame *f, const uin
     enum send_result result = translate(&m);
     if (result == SEND_OK)
         c->stream_left = f->total - have;
+    else if (begins && f->type == 'Q')
+        c->in_batch = false; /* it will begin it once more */
     return result;
 }

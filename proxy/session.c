@@ -450,6 +450,8 @@ void session_attached(struct client *c, struct server *s)
     usec_t now = c->worker->loop.now;
 
     c->server = s;
+    c->readying = false;
+    buf_consume(&c->prepared, buf_used(&c->prepared));
     if (!defer_is_open(c))
         c->xact_at = 0;
     client_move(c, CLIENT_ACTIVE);
@@ -594,6 +596,11 @@ void session_settled(struct client *c, struct server *s)
         return;
     }
     buf_free(&c->replay);
+    if (UNLIKELY(c->readying) && expect_empty(&s->expects)) {
+        c->readying = false;
+        client_wake(c);
+        return;
+    }
     if (is_between(c, s) && !must_ask_later(c, s) && !ask_server(c, s))
         end_of_transaction(c);
     if (c->state == CLIENT_DEAD)

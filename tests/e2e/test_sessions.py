@@ -25,12 +25,16 @@ def seen(client, name):
 def shuffled(sluice):
     """Three servers, and a session never gets the one that it had last."""
     s = sluice(options={"default_pool_size": 3, "pool_shuffle": 1, "auth_type": "trust"}, workers=1)
-    openers = [s.connect() for _ in range(3)]
+    open_servers(s)
+    return s
+
+
+def open_servers(s, user="demo"):
+    openers = [s.connect(user=user) for _ in range(3)]
     for opener in openers:
         opener.execute("BEGIN; SELECT 1")
     for opener in openers:
         opener.execute("COMMIT")
-    return s
 
 
 # name, statements that set it, its value after them
@@ -288,6 +292,61 @@ def test_prepared_statements_among_others(shuffled):
     two.execute("SELECT 1")
     assert execute(one, "r") == [(3,)]
     one.execute("COMMIT")
+
+
+# name, statements of which each is said on PostgreSQL and through Sluice
+OUTDATED = {
+    "dropped": ["PREPARE p AS SELECT * FROM outdated", "EXECUTE p", "DROP TABLE outdated", "EXECUTE p", "EXECUTE p",
+                "CREATE TABLE outdated (a int)", "EXECUTE p", "EXECUTE p"],
+    "in a transaction": ["PREPARE p AS SELECT * FROM outdated", "DROP TABLE outdated", "BEGIN", "EXECUTE p", "SELECT 1",
+                         "ROLLBACK", "SELECT 1"],
+    "behind others": ["PREPARE p AS SELECT * FROM outdated", "PREPARE q AS SELECT 1", "DROP TABLE outdated",
+                      "SELECT 1; EXECUTE q; EXECUTE p", "EXECUTE q; SELECT 1"],
+    "two of them": ["PREPARE p AS SELECT * FROM outdated", "PREPARE q AS SELECT a FROM outdated", "DROP TABLE outdated",
+                    "EXECUTE q; EXECUTE p", "EXECUTE p; EXECUTE q"],
+    "explained": ["PREPARE p AS SELECT * FROM outdated", "DROP TABLE outdated", "EXPLAIN EXECUTE p",
+                  "CREATE TABLE not_made AS EXECUTE p"],
+    "unknown code goes on": ["PREPARE p AS SELECT * FROM outdated", "DROP TABLE outdated", "BEGIN",
+                             "DO $$BEGIN SET LOCAL work_mem = '5MB'; END$$", "SHOW work_mem", "COMMIT"],
+    "of no use to unknown code": ["PREPARE p AS SELECT * FROM outdated", "DROP TABLE outdated",
+                                  "DO $$BEGIN EXECUTE 'EXECUTE p'; END$$", "SELECT 1"],
+    "another type": ["PREPARE p AS SELECT * FROM outdated", "EXECUTE p", "ALTER TABLE outdated ALTER a TYPE text",
+                     "EXECUTE p", "EXECUTE p", "ALTER TABLE outdated ALTER a TYPE int USING a::int", "EXECUTE p"],
+    "another column": ["PREPARE p AS SELECT * FROM outdated", "ALTER TABLE outdated ADD b int", "EXECUTE p",
+                       "BEGIN; SELECT 1", "EXECUTE p", "ROLLBACK", "EXPLAIN EXECUTE p",
+                       "ALTER TABLE outdated DROP b", "EXECUTE p", "EXECUTE p"],
+    "in its own transaction": ["BEGIN", "PREPARE p AS SELECT * FROM outdated", "COMMIT",
+                               "ALTER TABLE outdated ADD b int", "EXECUTE p"],
+    "prepared anew": ["PREPARE p AS SELECT * FROM outdated", "ALTER TABLE outdated ADD b int",
+                      "DEALLOCATE p; PREPARE p AS SELECT * FROM outdated", "EXECUTE p", "EXECUTE p"],
+    "rows of none": ["PREPARE p AS INSERT INTO outdated VALUES (1)", "ALTER TABLE outdated ADD b int", "EXECUTE p",
+                     "EXECUTE p", "ALTER TABLE outdated DROP a", "EXECUTE p"],
+}
+
+
+def told(client, statement, prepare):
+    try:
+        cursor = client.execute(statement, prepare=prepare and ";" not in statement)
+        return cursor.statusmessage, cursor.fetchall() if cursor.description and "EXPLAIN" not in statement else None
+    except psycopg.Error as error:
+        diag = error.diag
+        return error.sqlstate, diag.message_primary, None if statement[:2] == "DO" else diag.statement_position
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+@pytest.mark.parametrize("case", OUTDATED)
+def test_a_prepared_statement_of_sql_that_is_outdated(pg, shuffled, case, prepare):
+    """What PostgreSQL says of it, wherever it is executed: the error of its new analysis, or that the rows have
+    changed."""
+    answers = []
+    open_servers(shuffled, "postgres")
+    for connect in (lambda: pg.connect(prepare_threshold=None),
+                    lambda: shuffled.connect(user="postgres", prepare_threshold=None)):
+        pg.psql("DROP TABLE IF EXISTS outdated; CREATE TABLE outdated (a int); INSERT INTO outdated VALUES (1)")
+        with connect() as client:
+            client.autocommit = True
+            answers.append([told(client, statement, prepare) for statement in OUTDATED[case]])
+    assert answers[1] == answers[0]
 
 
 @pytest.mark.parametrize("how", ["DEALLOCATE ALL", "DISCARD ALL"])
