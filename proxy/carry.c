@@ -214,7 +214,7 @@ bool carry_is_outdated(const struct client *c, struct server *s, const struct st
     const struct prepare *mine = name == NULL ? NULL : prepares_find(&c->prepares, name);
     const struct prepare *there = mine == NULL ? NULL : prepares_find(&s->prepares, name);
 
-    if (there == NULL || there->owner != c->id || !there->differs || mine->shape == there->shape)
+    if (there == NULL || there->owner != c->id || !there->differs || mine->shape == there->shape || mine->shape == 0)
         return false;
     prepares_put(&s->prepares, name, there->text, 0); /* the next time it is prepared anew */
     return true;

@@ -4,9 +4,9 @@
  * of the same name is taken away first. A statement that the protocol prepared is lent under its client's name for as
  * long as the batch lasts.
  *
- *   EXECUTE p ──> [PREPARE p] ──> [Describe p] ──> same rows: EXECUTE goes | others: 0A000
+ *   EXECUTE p ──> [PREPARE p] ──> [Describe p] ──> as before: EXECUTE goes | else 0A000
  *
- * How the rows look is learnt when PREPARE has run, and asked where it is carried to: PostgreSQL does not let it change.
+ * How the rows look is learnt when PREPARE has run, and asked where it is carried to: PostgreSQL never lets it change.
  * Source: SEMANTICS C4.
  * Thread: worker.
  */
