@@ -242,13 +242,9 @@ static struct client_stmt *departing(const struct sending *m, const struct verb 
 
 /* --- row shapes --- */
 
-/* JDBC's driver prepares anew by itself if this comes from there. */
 static enum send_result refuse_outdated(const struct sending *m)
 {
-    struct refusal_text *text = refusal_new("0A000", "cached plan must not change result type", NULL);
-
-    text->routine = "RevalidateCachedQuery";
-    refusal_send(m, text, true);
+    refusal_send(m, refusal_outdated(), true);
     return SEND_OK;
 }
 

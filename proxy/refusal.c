@@ -20,6 +20,15 @@ struct refusal_text *refusal_new(const char *sqlstate, const char *message, cons
     return text;
 }
 
+/* JDBC's driver prepares anew by itself if this comes from there. */
+struct refusal_text *refusal_outdated(void)
+{
+    struct refusal_text *text = refusal_new("0A000", "cached plan must not change result type", NULL);
+
+    text->routine = "RevalidateCachedQuery";
+    return text;
+}
+
 void refusal_send(const struct sending *m, struct refusal_text *text, bool extended)
 {
     struct buf *out = &m->s->conn.out;
@@ -95,7 +104,7 @@ static struct refusal_text *check_rows(const struct client *c, struct server *s,
 {
     for (size_t i = 0; i < list->count; i++)
         if (carry_is_outdated(c, s, list->stmts[i]))
-            return refusal_new("0A000", "cached plan must not change result type", NULL);
+            return refusal_outdated();
     return NULL;
 }
 

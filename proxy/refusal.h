@@ -15,6 +15,8 @@
 struct refusal_text *refusal_of(struct client *c, struct server *s, const struct shape *shape);
 /* The same for words of the caller's; hint may be NULL. */
 struct refusal_text *refusal_new(const char *sqlstate, const char *message, const char *hint);
+/* PostgreSQL's own for a prepared statement whose rows have changed. */
+struct refusal_text *refusal_outdated(void);
 /* In the statement's place, which is a Query or (extended) a message of the extended protocol. Takes text over. */
 void refusal_send(const struct sending *m, struct refusal_text *text, bool extended);
 
