@@ -19,7 +19,7 @@ void msg_empty(struct buf *b, uint8_t type);
 void msg_error(struct buf *b, const char *severity, const char *sqlstate, const char *message, const char *detail,
                const char *hint);
 /* An ERROR that names PostgreSQL's routine, too; hint and routine may be NULL. */
-void msg_error_of(struct buf *b, const char *sqlstate, const char *message, const char *hint, const char *routine); /* detail, hint may be NULL; routine and line fields are left out */
+void msg_error_of(struct buf *b, const char *sqlstate, const char *message, const char *hint, const char *routine);
 void msg_notice(struct buf *b, const char *severity, const char *sqlstate, const char *message, const char *detail,
                 const char *hint);
 void msg_ready(struct buf *b, char status);
