@@ -73,11 +73,11 @@ static shardset equal_set(const struct reading_of_keys *g, const struct map_tabl
     struct key_reader r = reader_for(g, t, false);
     struct key_value key;
 
-    if (v->kind == VALUE_COLUMN)
+    /* With transform_null_equals, "= NULL" written out is IS NULL, which is true of missing rows, too. */
+    if (v->kind == VALUE_COLUMN || (v->kind == VALUE_NULL && p->op == OP_EQ))
         return map_all(g->places->map);
     key = keyset_value(&r, g->text, v);
-    /* With transform_null_equals, "= NULL" written out finds the rows without a key. */
-    if (key.certainty == KEY_NULL && (v->kind == VALUE_NULL || p->op == OP_NOT_DISTINCT))
+    if (key.certainty == KEY_NULL && p->op == OP_NOT_DISTINCT)
         return BIT(SHARD_NULL);
     return shards_of(g->places->map, t, &key);
 }

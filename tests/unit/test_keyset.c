@@ -151,7 +151,7 @@ static const struct row simple_rows[] = {
     {"select * from users where id = 5 + 1", ALL},
     {"select * from users where id = '5'::text::int", ALL},
     {"select * from users where id::text = '5'", ALL},
-    {"select * from users where id = null", "one s1"},
+    {"select * from users where id = null", ALL}, /* it may mean IS NULL */
     {"select * from users where id is not distinct from null", "one s1"},
     {"select * from users where id is not distinct from 5", "one s2"},
     {"select * from users where id <> 5", ALL},
