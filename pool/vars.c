@@ -119,6 +119,7 @@ static void note_facts(struct vars *v)
     const char *strings = vars_get(v, "standard_conforming_strings");
     const char *isolation = vars_get(v, "default_transaction_isolation");
     const char *read_only = vars_get(v, "default_transaction_read_only");
+    const char *run_limit = vars_get(v, "sluice.timeout");
 
     v->standard_strings = strings == NULL || strcasecmp(strings, "on") == 0;
     v->lexable = is_lexable(vars_get(v, "client_encoding"));
@@ -127,6 +128,8 @@ static void note_facts(struct vars *v)
     v->serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
     v->reads_only = read_only != NULL && strcasecmp(read_only, "on") == 0;
     v->route = vars_get(v, "sluice.route");
+    if (run_limit == NULL || !vars_run_limit(run_limit, &v->run_limit_us))
+        v->run_limit_us = 0;
 }
 
 static struct vars *vars_build(const struct vars *v, const struct var *replace)
@@ -483,4 +486,16 @@ int64_t vars_time_usec(const char *text)
         if (strcmp(end, units[i].unit) == 0)
             return number * units[i].usec < 0x1p63 ? (int64_t)(number * units[i].usec) : -1;
     return -1;
+}
+
+bool vars_run_limit(const char *text, int64_t *us)
+{
+    size_t len = strlen(text);
+
+    while (len > 0 && isspace((unsigned char)text[len - 1]))
+        len--;
+    char *trimmed = mem_strndup(text, len);
+    *us = len == 0 ? 0 : vars_time_usec(trimmed);
+    free(trimmed);
+    return *us >= 0 && *us <= INT32_MAX * 1000ll;
 }

@@ -30,6 +30,7 @@ struct vars {
     bool serializable;     /* default_transaction_isolation */
     bool reads_only;       /* default_transaction_read_only is on */
     const char *route;     /* value of sluice.route; NULL: it has none */
+    int64_t run_limit_us;  /* of sluice.timeout; 0: none */
     size_t count;
     struct var v[];
 };
@@ -78,6 +79,9 @@ bool vars_parse_options(const char *options, vars_option_fn *each, void *arg, ch
 
 /* A text of 64-bit mixing used for sets and keys. */
 uint64_t hash_bytes(uint64_t seed, const void *p, size_t len);
+
+/* A value of sluice.timeout: a time as statement_timeout takes it, or nothing (*us: 0). False: it is none. */
+bool vars_run_limit(const char *text, int64_t *us);
 
 /* A time setting as PostgreSQL writes it ("5s", "250", "1min", "0") in microseconds; -1 if it is none. */
 int64_t vars_time_usec(const char *text);

@@ -6,6 +6,7 @@
 
 #include "parser/msgout.h"
 #include "proxy/cancel.h"
+#include "proxy/run_limit.h"
 #include "proxy/show.h"
 
 #include <inttypes.h>
@@ -100,7 +101,7 @@ static void put_flush(struct server *s)
 /* When the one before is over, this one's time begins. */
 void active_before_run(struct client *c, const struct shape *shape)
 {
-    if (UNLIKELY(shape != NULL && reading_of(shape)->hint.timeout > 0) && !expect_empty(&c->server->expects))
+    if (UNLIKELY(run_limit_of(c, shape) > 0) && !expect_empty(&c->server->expects))
         put_flush(c->server);
 }
 
@@ -141,7 +142,7 @@ static void heed_limit(struct client *c, usec_t now)
 {
     const struct expect *e = limited_run(c->server);
 
-    if (e == NULL || now - c->server->run_at < reading_of(e->shape)->hint.timeout || c->cancelling.since != 0)
+    if (e == NULL || now - c->server->run_at < c->run_limit || c->cancelling.since != 0)
         return;
     c->cancelling.of_run = true;
     active_cancel(c);

@@ -13,6 +13,7 @@
 #include "proxy/catalog.h"
 #include "proxy/login.h"
 #include "proxy/routing.h"
+#include "proxy/run_limit.h"
 #include "proxy/statement_timeout.h"
 
 /* The question that is under way. Owned by its expect entry. */
@@ -203,6 +204,8 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
     c->quiet = c->quiet || (traces & (TRACE_SETTING | TRACE_STATEMENT)); /* what comes next may read otherwise */
     if (shape != NULL && (reading_of(shape)->effects & EFFECT_SETTING) && reading_of(shape)->list != NULL)
         note_settings(c, reading_of(shape)->list, sql);
+    if (UNLIKELY(c->block_limit >= 0) || shape_may(shape, EFFECT_SETTING))
+        run_limit_note(c, shape);
 }
 
 void ask_note_unread(struct client *c)
@@ -241,6 +244,7 @@ bool ask_server(struct client *c, struct server *s)
     struct ask *ask;
 
     c->unsettled = false;
+    run_limit_forget(c);
     c->pins |= c->traces & (TRACE_FOR_GOOD | TRACE_SEQUENCE);
     if (!(c->traces & (TRACE_ANY | TRACE_CODE))) {
         c->traces = 0; /* nothing that can be asked */
@@ -370,30 +374,46 @@ static struct vars *with_settings(struct vars *v, const struct vars *settings)
     return v;
 }
 
-/* What a client asked for at its start is what it has where nothing was set since. */
-static struct vars *with_login(struct vars *v, const struct vars *login)
+/* A placeholder that is empty because it was RESET: the server had no value of this session's any more. */
+static bool is_reset(const struct vars *v, const struct vars *had, const char *name)
+{
+    const char *value = vars_get(v, name);
+
+    return value != NULL && value[0] == '\0' && strchr(name, '.') != NULL && vars_get(had, name) == NULL;
+}
+
+/* What a client asked for at its start is what it has where nothing was set since. had: the server's before. */
+static struct vars *with_login(struct vars *v, const struct vars *login, const struct vars *had)
 {
     for (size_t i = 0; i < login->count; i++)
-        if (!login->v[i].reported && vars_get(v, login->v[i].name) == NULL)
+        if (!login->v[i].reported && (vars_get(v, login->v[i].name) == NULL || is_reset(v, had, login->v[i].name)))
             v = vars_with(v, login->v[i].name, login->v[i].value, false);
     return v;
 }
 
-static void settings_answered(struct server *s, struct client *c, struct ask *ask)
+/* had: the server's before. */
+static void client_settings_answered(struct server *s, struct client *c, const struct vars *had, const struct ask *ask)
 {
-    s->settings_owner = 0;
-    if (c != NULL)
-        ask->settings = statement_timeout_settled(c, ask->settings);
-    s->vars = with_settings(s->vars, ask->settings);
-    s->placeholders = s->placeholders || ask->settings->placeholders;
-    if (c == NULL)
-        return;
-    c->vars = with_login(with_settings(c->vars, ask->settings), c->login_vars);
+    c->vars = with_login(with_settings(c->vars, ask->settings), c->login_vars, had);
     c->vars = pool_share_vars(c->pool, statement_timeout_limited(c->vars, c->statement_limit));
     if (s->vars != c->vars && vars_equal(s->vars, c->vars)) {
         vars_unref(s->vars);
         s->vars = vars_ref(c->vars);
     }
+}
+
+static void settings_answered(struct server *s, struct client *c, struct ask *ask)
+{
+    struct vars *had = vars_ref(s->vars);
+
+    s->settings_owner = 0;
+    if (c != NULL)
+        ask->settings = statement_timeout_settled(c, ask->settings);
+    s->vars = with_settings(s->vars, ask->settings);
+    s->placeholders = s->placeholders || ask->settings->placeholders;
+    if (c != NULL)
+        client_settings_answered(s, c, had, ask);
+    vars_unref(had);
 }
 
 static bool defaults_differ(const struct suspects *a, const struct suspects *b)

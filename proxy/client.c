@@ -63,6 +63,7 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
     list_init(&c->node);
     c->horizon = c->last_answer = cluster_sample_now(); /* what others wrote before it came, it sees */
     c->last_node = -1;
+    c->block_limit = -1;
     c->id = worker_add_client(w, c);
     c->state = CLIENT_STARTUP;
     list_push_back(&w->clients[CLIENT_STARTUP], &c->node);

@@ -106,7 +106,8 @@ static void ask_for(struct login *l, const char *name, const char *value)
         free(l->target);
         l->target = cut_name(value);
     }
-    if (strncasecmp(name, "sluice.", 7) == 0 && strcasecmp(name, "sluice.route") != 0)
+    if (strncasecmp(name, "sluice.", 7) == 0 && strcasecmp(name, "sluice.route") != 0 &&
+        strcasecmp(name, "sluice.timeout") != 0)
         return;
     if (strcasecmp(name, "application_name") == 0) {
         free(l->application_name);
@@ -245,6 +246,17 @@ static bool target_ok(const char *target)
     return target == NULL || strcmp(target, "primary") == 0 || strcmp(target, "standby") == 0;
 }
 
+/* The value of sluice.timeout that was asked for, where that is no time. */
+static const char *bad_timeout(const struct client *c)
+{
+    const struct vars *asked = c->login->asked;
+    const char *text =
+        asked == NULL || c->worker->config->opt.hints == HINTS_OFF ? NULL : vars_get(asked, "sluice.timeout");
+    int64_t us;
+
+    return text == NULL || vars_run_limit(text, &us) ? NULL : text;
+}
+
 static void take_startup(struct client *c, const struct startup *s)
 {
     if (s->version >> 16 != 3) {
@@ -264,6 +276,11 @@ static void take_startup(struct client *c, const struct startup *s)
     }
     if (!target_ok(c->login->target)) {
         fate_meet(c, FATE_BAD_TARGET, c->login->target);
+        return;
+    }
+    const char *timeout = bad_timeout(c);
+    if (timeout != NULL) {
+        fate_meet(c, FATE_BAD_TIMEOUT, timeout);
         return;
     }
     authenticate(c);

@@ -5,6 +5,7 @@
 #include "proxy/refusal.h"
 
 #include "proxy/carry.h"
+#include "proxy/run_limit.h"
 
 #include <stdio.h>
 
@@ -113,6 +114,11 @@ struct refusal_text *refusal_of(struct client *c, struct server *s, const struct
     const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
     uint32_t pins = 0;
 
+    if (list != NULL && (reading_of(shape)->effects & EFFECT_SETTING)) {
+        struct refusal_text *refused = run_limit_refuses(c, list);
+        if (UNLIKELY(refused != NULL))
+            return refused;
+    }
     if (list == NULL || c->mode == POOL_SESSION || c->replication)
         return NULL;
     if (UNLIKELY(c->worker->config->opt.pins == PINS_REFUSE)) {

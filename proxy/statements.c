@@ -11,6 +11,7 @@
 #include "pool/scram.h"
 #include "proxy/active.h"
 #include "proxy/routing.h"
+#include "proxy/run_limit.h"
 #include "proxy/slow.h"
 
 #include <strings.h>
@@ -257,8 +258,10 @@ void statement_sent(struct client *c, struct server *s, struct shape *shape, con
         return;
     cache_hold(shape);
     last->shape = shape;
-    if (UNLIKELY(reading_of(shape)->hint.timeout > 0)) {
+    usec_t limit = run_limit_of(c, shape);
+    if (UNLIKELY(limit > 0)) {
         expect_limit_last(&s->expects);
+        c->run_limit = limit;
         c->awaits_run = false;
     }
     if (s->run_at == 0)

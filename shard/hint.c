@@ -46,8 +46,10 @@ static void take_timeout(struct hint *h, const char *value, size_t len)
         return;
     memcpy(text, value, len);
     text[len] = '\0';
-    if (unit_parse_time(text, USEC_PER_MSEC, &time))
-        h->timeout = time;
+    if (!unit_parse_time(text, USEC_PER_MSEC, &time))
+        return;
+    h->timeout = time;
+    h->timed = true;
 }
 
 static void take_word(struct hint *h, const char *word, size_t len)

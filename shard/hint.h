@@ -12,6 +12,7 @@
 struct hint {
     enum route_hint route;
     usec_t timeout; /* how long the statement may run; without a unit, milliseconds as in statement_timeout; 0: none */
+    bool timed;     /* it says so itself, be it none */
 };
 
 /* Of what stands behind the colon. */

@@ -92,6 +92,24 @@ def test_reset_in_other_ways(sluice, case, how):
         assert show(plain, name) == before
 
 
+@pytest.mark.parametrize("reset", ["RESET ALL", "DISCARD ALL", "RESET app.x", "SET app.x TO DEFAULT"])
+def test_a_name_of_two_parts_goes_back_to_its_startup_value(sluice, reset):
+    s = sluice(options={"default_pool_size": 1})
+    with s.connect(options="-c app.x=1", prepare_threshold=None) as c, s.connect() as other:
+        for value in ("2", "", "1"):
+            c.execute(f"SET app.x = '{value}'")
+            assert show(c, "app.x") == value
+            c.execute(reset)
+            other.execute("SELECT 1")
+            assert show(c, "app.x") == "1"
+            if reset != "DISCARD ALL":
+                c.execute(f"SET app.x = '{value}'")
+                c.execute("BEGIN")
+                c.execute(reset)
+                c.execute("COMMIT")
+                assert show(c, "app.x") == "1"
+
+
 def test_clients_with_different_settings_over_several_servers(sluice):
     """Each client meets every server of the pool, and is always itself."""
     s = sluice(options={"default_pool_size": 3}, workers=3)
