@@ -408,7 +408,7 @@ const struct outline *outline_of(struct walk *w, const PgQuery__SelectStmt *sele
     struct outline *o = arena_alloc(w->arena, sizeof *o);
     struct scope *outer = w->scope;
     struct outliner b = {.w = w, .o = o, .all = {.end = (uint32_t)w->s->table_count}};
-    struct scope scope = {.query = 1, .tables = b.all};
+    struct scope scope = {.query = w->s->query, .tables = b.all};
 
     read_flags(o, select);
     if (o->flags & (OUTLINE_WITH | OUTLINE_SET))
