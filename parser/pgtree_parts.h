@@ -4,6 +4,7 @@
  *   pgtree_utility.c  the kinds of statements, and what utility statements say in their own words
  *   pgtree_walk.c     everything that can stand anywhere: tables, functions, subqueries, WITH
  *   pgtree_scope.c    names: of tables and columns, in a query and the queries around it
+ *   pgtree_output.c   columns of queries in FROM and behind IN, which may be a table's
  *   pgtree_place.c    values, and the places where they count
  *   pgtree_outline.c  how a SELECT is built
  * Thread: any (no state).
@@ -19,16 +20,26 @@ typedef PgQuery__Node Node;
 
 #define NODE(case_name) PG_QUERY__NODE__NODE_##case_name
 
-/* The name of a WITH query that can be seen. */
-struct visible {
-    const char *name;
-    const struct visible *outer; /* may be NULL */
-};
-
 /* Tables of a statement, by index. */
 struct range {
     uint32_t first;
     uint32_t end;
+};
+
+/* The name of a WITH query that can be seen. */
+struct visible {
+    const char *name;
+    const struct visible *outer;       /* may be NULL */
+    const PgQuery__SelectStmt *select; /* what it is, where its columns can be known; else NULL */
+};
+
+/* An item of FROM that is a query. */
+struct derived {
+    const char *alias; /* NULL: hidden by a join's */
+    const PgQuery__SelectStmt *select;
+    bool shared;         /* a WITH query, which others may read, too */
+    struct range tables; /* of it, if it is not shared */
+    struct derived *next;
 };
 
 /* One query's FROM. */
@@ -39,7 +50,15 @@ struct scope {
     struct range seen;            /* in ON: the join's own, which are all that its subqueries see; else empty */
     const struct scope *outer;    /* whose columns can be named, too; NULL: none, or nobody knows */
     const struct visible *others; /* names of items that are no tables */
+    struct derived *derived;      /* of these, queries */
     bool opaque;                  /* an item's name is not known */
+};
+
+/* A SELECT that was read, and what its names meant. */
+struct walked {
+    const PgQuery__SelectStmt *select;
+    struct scope scope;
+    const struct walked *next;
 };
 
 /* The reading of one statement. */
@@ -56,6 +75,7 @@ struct walk {
     struct scope *scope;           /* of the query that is being read; NULL in none */
     bool barred;                   /* the subquery that comes next does not see its neighbours in FROM */
     unsigned depth;                /* of queries in each other */
+    const struct walked *walked;
     size_t arm_cap;
     bool definition; /* a table outside of queries is one that is defined or maintained */
 };
@@ -101,8 +121,8 @@ void tree_children(const ProtobufCMessage *message, tree_call *call, void *arg);
 /* --- pgtree_scope.c --- */
 
 /* A name in front of what could be seen before. */
-const struct visible *show(struct walk *w, const struct visible *outer, const char *name);
-bool name_is_visible(const struct visible *names, const char *name);
+struct visible *show(struct walk *w, const struct visible *outer, const char *name);
+const struct visible *find_visible(const struct visible *names, const char *name);
 
 struct saved {
     struct scope *scope;
@@ -123,8 +143,37 @@ int find_table(const struct walk *w, const char *schema, const char *name, struc
 /* A column of this query: its name, and its table (-1: one of the range). False for all else, outer queries' columns
  * too. */
 bool place_column(const struct walk *w, const Node *node, struct range in, int *table, const char **name);
-/* A column whose table is certain, of this query or one around it (*outer). */
-bool take_any_column(const struct walk *w, const Node *node, int *table, const char **name, bool *outer);
+/* The parts of a column's name, the last one first; 0 for all that is no such name. */
+size_t name_parts(const Node *node, const char *parts[3]);
+
+/* What a name means in a scope. */
+struct found {
+    int table;  /* -1: none, or several */
+    bool named; /* something has that name */
+};
+struct found find_in(const struct walk *w, const struct scope *scope, struct range in, const char *schema,
+                     const char *name);
+
+/* --- pgtree_output.c --- */
+
+/* A column of a table, perhaps through queries in FROM. */
+struct column {
+    int table;
+    const char *name;
+    bool whole; /* leaving rows of the table out leaves out those of the query that have them, and changes no others */
+};
+
+void note_walked(struct walk *w, const PgQuery__SelectStmt *select, const struct scope *scope);
+void add_derived(struct walk *w, struct derived item);
+void hide_derived(struct walk *w, struct range tables);
+
+/* The column of a SELECT's output, by its name (NULL: the only one). False: it is no table's, or that is not sure. */
+bool output_column(struct walk *w, const PgQuery__SelectStmt *select, const char *name, struct column *c);
+/* A column of this query, of its tables in the range (table -1: one of them) or of its queries. Only such whose rows
+ * can be left out for it. */
+bool filter_column(struct walk *w, const Node *node, struct range in, struct column *c);
+/* A column whose table is certain, of this query or one around it; whole only where it is this one's. */
+bool take_any_column(struct walk *w, const Node *node, struct column *c);
 
 /* --- pgtree_place.c --- */
 

@@ -195,23 +195,23 @@ struct filter {
 
 static struct stmt_place *begin_filter(struct walk *w, const struct filter *f)
 {
-    const char *name;
-    int table;
+    struct column c;
 
-    if (!place_column(w, f->column, f->tables, &table, &name))
+    if (!filter_column(w, f->column, f->tables, &c))
         return NULL;
     /* It may be true of the row of NULLs that stands for a missing one, and then it filters nothing. */
-    if (f->op == OP_NOT_DISTINCT && (table == -1 || (w->s->tables[table].flags & TABLE_NULLABLE)))
+    if (f->op == OP_NOT_DISTINCT && (c.table == -1 || w->s->tables[c.table].query != w->scope->query ||
+                                     (w->s->tables[c.table].flags & TABLE_NULLABLE)))
         return NULL;
 
-    struct stmt_place *place = add_place(w, PLACE_FILTER, table);
+    struct stmt_place *place = add_place(w, PLACE_FILTER, c.table);
 
     place->op = (uint8_t)f->op;
     place->mutual = f->mutual;
     place->arm = f->arm;
     place->first = (uint16_t)f->tables.first;
     place->end = (uint16_t)f->tables.end;
-    place->column = walk_strdup(w, name);
+    place->column = walk_strdup(w, c.name);
     return place;
 }
 
@@ -220,17 +220,20 @@ static bool is_value(struct stmt_value v)
     return v.kind != VALUE_OTHER && v.kind != VALUE_DEFAULT;
 }
 
+static struct stmt_value column_value(struct walk *w, const struct column *c)
+{
+    return (struct stmt_value){.kind = VALUE_COLUMN, .at = (uint32_t)c->table, .name = walk_strdup(w, c->name)};
+}
+
 /* A column on the other side of an equality. An outer query's rows are not filtered by it. */
 static bool take_other_column(struct walk *w, const struct filter *f, struct stmt_value *v, bool *mutual)
 {
-    const char *name;
-    int table;
-    bool outer;
+    struct column c;
 
-    if (f->op != OP_EQ || !take_any_column(w, f->value, &table, &name, &outer))
+    if (f->op != OP_EQ || !take_any_column(w, f->value, &c))
         return false;
-    *v = (struct stmt_value){.kind = VALUE_COLUMN, .at = (uint32_t)table, .name = walk_strdup(w, name)};
-    *mutual = f->mutual && !outer;
+    *v = column_value(w, &c);
+    *mutual = f->mutual && c.whole;
     return true;
 }
 
@@ -360,6 +363,26 @@ static void place_expression(struct walk *w, const PgQuery__AExpr *e, struct fil
 
 static void place_condition(struct walk *w, const Node *condition, const struct filter *f);
 
+/* column IN (SELECT column ...) is an equality of the two. */
+static void place_sublink(struct walk *w, const PgQuery__SubLink *link, struct filter f)
+{
+    bool equal =
+        link->n_oper_name == 0 || (link->n_oper_name == 1 && strcmp(node_string(link->oper_name[0]), "=") == 0);
+    struct stmt_place *place;
+    struct column c;
+
+    if (link->sub_link_type != PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK || !equal ||
+        link->subselect->node_case != NODE(SELECT_STMT) || !output_column(w, link->subselect->select_stmt, NULL, &c))
+        return;
+    f.column = link->testexpr;
+    place = begin_filter(w, &f);
+    if (place == NULL)
+        return;
+    place->mutual = f.mutual && c.whole;
+    place->value = add_value(w, column_value(w, &c));
+    place->count = 1;
+}
+
 static uint16_t add_arm(struct walk *w, uint16_t group, uint16_t outer)
 {
     struct stmt *s = w->s;
@@ -384,6 +407,10 @@ static void place_condition(struct walk *w, const Node *condition, const struct 
 {
     if (condition->node_case == NODE(A_EXPR)) {
         place_expression(w, condition->a_expr, *f);
+        return;
+    }
+    if (condition->node_case == NODE(SUB_LINK)) {
+        place_sublink(w, condition->sub_link, *f);
         return;
     }
     if (condition->node_case != NODE(BOOL_EXPR))

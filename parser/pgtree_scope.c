@@ -9,7 +9,7 @@
  */
 #include "parser/pgtree_parts.h"
 
-const struct visible *show(struct walk *w, const struct visible *outer, const char *name)
+struct visible *show(struct walk *w, const struct visible *outer, const char *name)
 {
     struct visible *v = arena_alloc(w->arena, sizeof *v);
 
@@ -18,12 +18,13 @@ const struct visible *show(struct walk *w, const struct visible *outer, const ch
     return v;
 }
 
-bool name_is_visible(const struct visible *names, const char *name)
+const struct visible *find_visible(const struct visible *names, const char *name)
 {
-    for (const struct visible *v = names; v != NULL; v = v->outer)
-        if (strcmp(v->name, name) == 0)
-            return true;
-    return false;
+    const struct visible *v = names;
+
+    while (v != NULL && strcmp(v->name, name) != 0)
+        v = v->outer;
+    return v;
 }
 
 /* --- queries --- */
@@ -75,13 +76,8 @@ static bool names_table(const struct stmt_table *t, const char *schema, const ch
     return strcmp(t->alias != NULL ? t->alias : t->name, name) == 0;
 }
 
-struct found {
-    int table;  /* -1: none, or several */
-    bool named; /* something has that name */
-};
-
-static struct found find_in(const struct walk *w, const struct scope *scope, struct range in, const char *schema,
-                            const char *name)
+struct found find_in(const struct walk *w, const struct scope *scope, struct range in, const char *schema,
+                     const char *name)
 {
     struct found f = {.table = -1};
 
@@ -102,8 +98,7 @@ int find_table(const struct walk *w, const char *schema, const char *name, struc
 
 /* --- columns --- */
 
-/* The parts of a column's name, the last one first; 0 for all that is no such name. */
-static size_t name_parts(const Node *node, const char *parts[3])
+size_t name_parts(const Node *node, const char *parts[3])
 {
     const PgQuery__ColumnRef *ref = node == NULL || node->node_case != NODE(COLUMN_REF) ? NULL : node->column_ref;
 
@@ -131,30 +126,4 @@ bool place_column(const struct walk *w, const Node *node, struct range in, int *
     }
     *table = find_table(w, n > 2 ? parts[2] : NULL, parts[1], in);
     return *table != -1;
-}
-
-bool take_any_column(const struct walk *w, const Node *node, int *table, const char **name, bool *outer)
-{
-    const char *parts[3];
-    size_t n = name_parts(node, parts);
-
-    if (n == 0)
-        return false;
-    *name = parts[0];
-    *outer = false;
-    if (n == 1) {
-        *table = w->scope->items == 1 ? find_table(w, NULL, NULL, w->scope->tables) : -1;
-        return *table != -1;
-    }
-    for (const struct scope *s = w->scope; s != NULL; s = s->outer) {
-        bool all = s->seen.end == 0;
-        struct range in = {.first = all ? s->tables.first : s->seen.first,
-                           .end = all ? (uint32_t)w->s->table_count : s->seen.end};
-        struct found f = find_in(w, s, in, n > 2 ? parts[2] : NULL, parts[1]);
-        *table = f.table;
-        *outer = s != w->scope;
-        if (f.named || s->opaque || name_is_visible(s->others, parts[1]))
-            return f.table != -1 && !name_is_visible(s->others, parts[1]);
-    }
-    return false;
 }

@@ -40,9 +40,23 @@ void add_table(struct walk *w, const char *schema, const char *name, unsigned fl
         walk_reason(w, REASON_SESSION);
 }
 
-static bool is_visible(const struct walk *w, const PgQuery__RangeVar *table)
+/* The WITH query that a name is; NULL: it is none. */
+static const struct visible *with_query(const struct walk *w, const PgQuery__RangeVar *table)
 {
-    return table->schemaname[0] == '\0' && name_is_visible(w->visible, table->relname);
+    return table->schemaname[0] == '\0' ? find_visible(w->visible, table->relname) : NULL;
+}
+
+static void meet_with_query(struct walk *w, const PgQuery__RangeVar *table, const struct visible *query)
+{
+    const char *alias = table->alias == NULL ? table->relname : table->alias->aliasname;
+    uint32_t here = (uint32_t)w->s->table_count;
+
+    if (w->scope == NULL)
+        return;
+    w->scope->others = show(w, w->scope->others, alias);
+    if (query->select != NULL && (table->alias == NULL || table->alias->n_colnames == 0))
+        add_derived(w,
+                    (struct derived){.alias = alias, .select = query->select, .shared = true, .tables = {here, here}});
 }
 
 void walk_table(struct walk *w, const PgQuery__RangeVar *table, unsigned flags)
@@ -63,12 +77,14 @@ void walk_table(struct walk *w, const PgQuery__RangeVar *table, unsigned flags)
 
 static void meet_table(struct walk *w, const PgQuery__RangeVar *table)
 {
+    const struct visible *query = with_query(w, table);
+
     if (w->scope == NULL && w->definition)
         walk_table(w, table, TABLE_WRITTEN);
-    else if (!is_visible(w, table))
+    else if (query == NULL)
         walk_table(w, table, TABLE_READ);
-    else if (w->scope != NULL)
-        w->scope->others = show(w, w->scope->others, table->alias == NULL ? table->relname : table->alias->aliasname);
+    else
+        meet_with_query(w, table, query);
 }
 
 /* --- functions --- */
@@ -117,6 +133,16 @@ static void walk_with_query(struct walk *w, const PgQuery__CommonTableExpr *quer
     w->scope = scope;
 }
 
+static const struct visible *show_query(struct walk *w, const struct visible *outer,
+                                        const PgQuery__CommonTableExpr *query)
+{
+    struct visible *v = show(w, outer, query->ctename);
+
+    if (query->ctequery != NULL && query->ctequery->node_case == NODE(SELECT_STMT) && query->n_aliascolnames == 0)
+        v->select = query->ctequery->select_stmt;
+    return v;
+}
+
 /* From here on the names are visible; whoever calls this puts w->visible back. */
 void walk_with(struct walk *w, const PgQuery__WithClause *with)
 {
@@ -130,7 +156,7 @@ void walk_with(struct walk *w, const PgQuery__WithClause *with)
         const PgQuery__CommonTableExpr *query = with->ctes[i]->common_table_expr;
         walk_with_query(w, query);
         if (!with->recursive)
-            outer = w->visible = show(w, outer, query->ctename);
+            outer = w->visible = show_query(w, outer, query);
     }
 }
 
@@ -174,6 +200,7 @@ static void walk_join_alias(struct walk *w, const PgQuery__JoinExpr *join, struc
         return;
     add_other_item(w, join->alias);
     hide_tables(w, joined);
+    hide_derived(w, joined);
 }
 
 /* ON says something of all rows of a table only where rows for which it is false are gone: on both sides of an inner
@@ -221,16 +248,29 @@ static void note_item(struct walk *w, const Node *item)
     }
 }
 
+static void note_derived(struct walk *w, const PgQuery__RangeSubselect *item, struct range tables)
+{
+    if (item->alias != NULL && item->alias->n_colnames == 0 && item->subquery->node_case == NODE(SELECT_STMT))
+        add_derived(w, (struct derived){
+                           .alias = item->alias->aliasname, .select = item->subquery->select_stmt, .tables = tables});
+}
+
 static void walk_from_item(struct walk *w, const Node *item)
 {
     if (item->node_case == NODE(JOIN_EXPR)) {
         walk_join(w, item->join_expr);
         return;
     }
+
+    struct range tables = {.first = (uint32_t)w->s->table_count};
+
     w->scope->items++;
     note_item(w, item);
     walk_node(w, item);
     w->barred = false;
+    tables.end = (uint32_t)w->s->table_count;
+    if (item->node_case == NODE(RANGE_SUBSELECT))
+        note_derived(w, item->range_subselect, tables);
 }
 
 static void walk_from(struct walk *w, Node *const *items, size_t count)
@@ -319,6 +359,7 @@ void walk_select(struct walk *w, const PgQuery__SelectStmt *select)
     if (select->limit_offset != NULL)
         walk_node(w, select->limit_offset);
     place_limits(w, select);
+    note_walked(w, select, &scope);
     end_query(w, saved);
 }
 
