@@ -61,7 +61,7 @@ static uint32_t of_effects(const struct stmt *s)
     if (s->effects & EFFECT_LISTEN)
         traces |= TRACE_LISTEN;
     if (s->effects & EFFECT_LOAD)
-        traces |= TRACE_LOAD;
+        traces |= TRACE_LOAD | TRACE_SETTING; /* the library takes its own names over, and others away */
     if (s->effects & EFFECT_SEED)
         traces |= TRACE_SEED;
     if (s->effects & (EFFECT_CODE | EFFECT_DISCARD))

@@ -316,6 +316,23 @@ bool vars_is_identity(const char *name)
            strcasecmp(name, "role") == 0;
 }
 
+/* A setting with a name of two parts may be gone, with its name forbidden: the server dropped it when a library was
+ * loaded to which the first part belongs. */
+static void put_reset(struct buf *sql, const char *name)
+{
+    if (strchr(name, '.') == NULL) {
+        put_text(sql, "RESET ");
+        put_setting_name(sql, name);
+        buf_put_u8(sql, ';');
+        return;
+    }
+    put_text(sql, "SELECT pg_catalog.set_config(");
+    vars_put_literal(sql, name);
+    put_text(sql, ",NULL,false) WHERE pg_catalog.current_setting(");
+    vars_put_literal(sql, name);
+    put_text(sql, ",true) IS NOT NULL;");
+}
+
 static bool same_value(const struct vars *a, const struct vars *b, const char *name)
 {
     const char *one = vars_get(a, name), *other = vars_get(b, name);
@@ -338,9 +355,7 @@ static unsigned put_settings(const struct vars *have, const struct vars *want, s
         const struct var *v = &have->v[i];
         if (v->reported || vars_is_identity(v->name) || vars_find(want, v->name) != NULL)
             continue;
-        put_text(sql, "RESET ");
-        put_setting_name(sql, v->name);
-        buf_put_u8(sql, ';');
+        put_reset(sql, v->name);
         count++;
     }
     for (size_t i = 0; i < want->count; i++) {

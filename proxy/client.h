@@ -196,6 +196,8 @@ void session_cancel_over(struct client *c, struct server *s);
 void session_left_statement(struct client *c);
 /* Gives up the server: rolled back and cleaned where needed. */
 void session_detach(struct client *c);
+/* Settings that went ahead of its batch were refused, and are dropped: the batch is sent again. False: s is gone. */
+bool session_settings_dropped(struct client *c, struct server *s);
 void session_server_lost(struct client *c, struct server *s);
 /* The same, because its statement went on for too long. */
 void session_server_late(struct client *c, struct server *s);

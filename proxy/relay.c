@@ -13,6 +13,7 @@
 #include "proxy/carry.h"
 #include "proxy/catalog.h"
 #include "proxy/effects.h"
+#include "proxy/placeholders.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
 
@@ -351,6 +352,8 @@ static bool run_on_primary(struct relay *r, const struct msg_error *e)
     }
     s->run_at = 0;
     s->run_rows = s->run_bytes = 0;
+    if (!expect_empty(&s->expects) && expect_head(&s->expects)->effect == EFFECT_SETTINGS)
+        s->close_needed = true; /* it has not what it was sent */
     return true;
 }
 
@@ -413,9 +416,13 @@ static enum verdict settings_failed(struct relay *r, const struct msg_error *e)
         return on_fatal(r, e);
     }
     run_flush(r);
+    if (r->c->conn.held)
+        conn_take_back(&r->c->conn); /* nothing of the batch's answer is there */
+    if (r->c->state == CLIENT_ACTIVE && placeholders_refused(r->c, e))
+        return session_settings_dropped(r->c, s) ? RELAY_DROP : RELAY_GONE;
     s->close_needed = true;
     login_settings(r->c, s, e);
-    return s->state == SERVER_DEAD ? RELAY_GONE : RELAY_DROP;
+    return s->state == SERVER_DEAD || s->state == SERVER_CLOSING ? RELAY_GONE : RELAY_DROP;
 }
 
 static enum verdict on_error(struct relay *r, struct span body)

@@ -11,6 +11,7 @@
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/guest.h"
+#include "proxy/placeholders.h"
 #include "proxy/refusal.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
@@ -183,6 +184,19 @@ static bool may_follow(const struct client *c, const struct server *s)
            (s->pool->waiting_count == 0 && limits_oldest_foreign(s->pool->target, c->worker->index, &(int){0}) == 0);
 }
 
+/* False: the batch waits for the answer, which may be that a setting is refused. One that is kept, to be sent again,
+ * does not; but nothing follows it. */
+static bool get_settings_ready(struct client *c, struct server *s)
+{
+    bool in_doubt = placeholders_in_doubt(c, s);
+
+    close_leftover_names(s);
+    send_preamble(c, s);
+    c->quiet = in_doubt;
+    c->readying = in_doubt && buf_used(&c->again) == 0 && expect_waits_for(&s->expects, EFFECT_SETTINGS);
+    return !c->readying;
+}
+
 /* The first message of a batch. False: not yet. */
 static bool begin_batch(struct client *c, struct server *s, uint8_t type)
 {
@@ -198,10 +212,8 @@ static bool begin_batch(struct client *c, struct server *s, uint8_t type)
         c->query_at = c->idle_at = c->worker->loop.now;
         if (c->xact_at == 0)
             c->xact_at = c->query_at;
-        if (UNLIKELY(preamble_needed(c, s))) {
-            close_leftover_names(s);
-            send_preamble(c, s);
-        }
+        if (UNLIKELY(preamble_needed(c, s)) && !get_settings_ready(c, s))
+            return false;
         if (UNLIKELY(c->failed_block))
             send_failed_block(c, s);
         if (UNLIKELY(defer_is_open(c))) {

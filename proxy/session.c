@@ -18,6 +18,7 @@
 #include "proxy/explain.h"
 #include "proxy/fate.h"
 #include "proxy/guest.h"
+#include "proxy/placeholders.h"
 #include "proxy/routing.h"
 #include "proxy/run_limit.h"
 
@@ -335,6 +336,20 @@ static void keep_for_replay(struct client *c, struct work *k)
     c->pretended = 0;
 }
 
+/* So is one ahead of which a setting may be refused; what is not there whole waits for the answer (send.c). */
+static void keep_for_settings(struct client *c, struct work *k)
+{
+    struct server *s = c->server;
+
+    if (c->in_batch || s->tx != 'I' || c->pins != 0 || !expect_empty(&s->expects) || buf_used(&c->again) > 0 ||
+        !placeholders_in_doubt(c, s))
+        return;
+    if (batch_extent(c, k) == 0 || k->last == 0 || k->last == 'H')
+        return;
+    buf_put(&c->again, k->at, k->extent);
+    c->again_sent = 0;
+}
+
 /* A batch that a replica may refuse is kept for the primary, and the answer is held back until it is certain. */
 static void keep_for_primary(struct client *c, struct work *k)
 {
@@ -407,6 +422,8 @@ static enum step send_on(struct client *c, struct work *k)
     }
     keep_for_replay(c, k);
     keep_for_primary(c, k);
+    if (UNLIKELY(c->vars->placeholders))
+        keep_for_settings(c, k);
     switch (send_message(c, &k->f, k->at, k->have)) {
     case SEND_OK:
         consume(k, k->have);
@@ -531,7 +548,7 @@ static void rerun(struct client *c)
     buf_free(&batch);
 }
 
-/* The replica's answer was dropped: the primary gets the batch, ahead of what the client has sent since. Of a batch
+/* What was answered is dropped: the primary gets the batch, ahead of what the client has sent since. Of a batch
  * that waited in the middle (the replica was asked something first) the rest is there still. */
 static void try_primary(struct client *c)
 {
@@ -611,6 +628,28 @@ void session_settled(struct client *c, struct server *s)
         c->writes = false;
     if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused)
         client_wake(c);
+}
+
+bool session_settings_dropped(struct client *c, struct server *s)
+{
+    if (buf_used(&c->again) == 0) { /* nothing else was sent */
+        s->settings_owner = UINT64_MAX;
+        if (s->tx == 'I') {
+            msg_query(&s->conn.out, "ROLLBACK");
+            conn_touch(&s->conn);
+            server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
+        }
+        return true;
+    }
+    c->deferred.on_trial = expect_waits_for(&s->expects, EFFECT_BEGIN);
+    c->failed_block = c->failed_block || expect_waits_for(&s->expects, EFFECT_FAILED_BLOCK);
+    unnamed_stmt_set(&c->unnamed, c->unnamed_told);
+    c->server = NULL;
+    s->owner = NULL;
+    client_move(c, CLIENT_IDLE);
+    try_primary(c);
+    server_close(s, "it does not take the settings of its client");
+    return false;
 }
 
 void session_cancel_over(struct client *c, struct server *s)

@@ -7,6 +7,7 @@
  * Thread: worker.
  */
 #include "proxy/login.h"
+#include "proxy/placeholders.h"
 
 #include "conf/log.h"
 #include "proxy/cancel.h"
@@ -306,10 +307,32 @@ void login_attached(struct client *c, struct server *s)
         login_settings(c, s, NULL);
 }
 
+/* PostgreSQL takes such a setting at the start of a session, and drops it later. True: another server is on its way. */
+static bool go_on_without(struct client *c, struct server *s, const struct msg_error *failed)
+{
+    struct vars *asked = c->state == CLIENT_WELCOME ? c->login->asked : NULL;
+    struct pool *pool = s->pool;
+
+    if (asked == NULL)
+        return false;
+    c->login->asked = placeholders_without(vars_ref(asked), failed);
+    bool refused = c->login->asked != asked;
+    vars_unref(asked);
+    if (!refused)
+        return false;
+    c->server = NULL;
+    s->owner = NULL;
+    server_close(s, "it does not take the settings of its client");
+    pool_acquire(pool, &c->waiter);
+    return true;
+}
+
 void login_settings(struct client *c, struct server *s, const struct msg_error *failed)
 {
     struct vars *answer;
 
+    if (failed != NULL && go_on_without(c, s, failed))
+        return;
     if (failed != NULL) {
         fate_meet_as(c, FATE_SETTING_REFUSED, failed->sqlstate, failed->message);
         return;

@@ -535,3 +535,89 @@ def test_a_function_that_came_after_what_was_known(leaving, shuffled):
             two.execute("SELECT 1")
     finally:
         leaving.psql("DROP FUNCTION newer()", "shop")
+
+
+def reserve(s, count, user="postgres"):
+    """Loads PL/pgSQL on so many servers: "plpgsql." is no prefix for a program's own settings there any more."""
+    loaders = [s.connect(user=user) for _ in range(count)]
+    for loader in loaders:
+        loader.execute("BEGIN; DO $$BEGIN NULL; END$$")
+    return loaders
+
+
+# name, statements that are said next, their last one's rows
+NOT_TAKEN = {
+    "query": (["SELECT 7"], [(7,)]),
+    "transaction": (["BEGIN", "SELECT 7", "SELECT 8", "COMMIT", "SELECT 9"], [(9,)]),
+    "failed transaction": (["BEGIN; SELECT 1/0", "ROLLBACK", "SELECT 9"], [(9,)]),
+    "modes": (["BEGIN ISOLATION LEVEL SERIALIZABLE", "SHOW transaction_isolation"], [("serializable",)]),
+    "several statements": (["SELECT 1; BEGIN; SELECT 2; COMMIT"], [(1,)]),
+    "write": (["INSERT INTO not_taken VALUES (1)", "SELECT count(*) FROM not_taken"], [(1,)]),
+    "long": (["SELECT length('" + "x" * 200_000 + "')"], [(200_000,)]),
+    "prepared by SQL": (["EXECUTE mine", "EXECUTE mine"], [("mine",)]),
+    "a transaction that is prepared for": (["BEGIN", "EXECUTE mine", "COMMIT"], None),
+    "another value": (["SET plpgsql.mine = 'y'", "SELECT 7"], [(7,)]),
+}
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+@pytest.mark.parametrize("case", NOT_TAKEN)
+def test_a_setting_that_a_server_no_longer_takes(pg, shuffled, case, prepare):
+    """PostgreSQL drops it with a WARNING when the library is loaded to which its prefix belongs; so does Sluice where a
+    server has loaded that. All else of the session is kept, and what was sent runs, once."""
+    pg.psql("DROP TABLE IF EXISTS not_taken; CREATE TABLE not_taken (a int)")
+    statements, rows = NOT_TAKEN[case]
+    loaders, notices = reserve(shuffled, 2), []
+    one = shuffled.connect(user="postgres", prepare_threshold=None)
+    one.add_notice_handler(lambda notice: notices.append((notice.severity, notice.sqlstate, notice.message_primary)))
+    one.execute("SET app.mine = 'kept'; SET plpgsql.mine = 'x'; SET work_mem = '7MB'; PREPARE mine AS SELECT 'mine'")
+    for loader in loaders:
+        loader.execute("COMMIT")
+    shuffled.wait_idle()
+    answer = None
+    for statement in statements:
+        try:
+            cursor = one.execute(statement, prepare=prepare and ";" not in statement)
+            answer = cursor.fetchall() if cursor.description else answer if rows else None
+        except psycopg.Error as error:
+            assert error.sqlstate in ("22012", "42602"), error
+    assert answer == rows
+    if case != "another value":  # where the prefix is reserved, that one is an error
+        assert notices == [("WARNING", "42602", 'invalid configuration parameter name "plpgsql.mine", removing it')]
+    one.execute("ROLLBACK")
+    for _ in range(3):
+        assert one.execute("SHOW work_mem").fetchone() == ("7MB",)
+        assert one.execute("SHOW app.mine").fetchone() == ("kept",)
+        assert execute(one, "mine") == [("mine",)]
+        assert one.execute("SELECT coalesce(current_setting('plpgsql.mine', true), '')").fetchone() == ("",)
+
+
+def test_a_setting_that_a_held_server_no_longer_takes(shuffled):
+    open_servers(shuffled, "postgres")
+    one = shuffled.connect(user="postgres", options="-c plpgsql.mine=x")
+    one.execute("CREATE TEMP TABLE held AS SELECT 1 AS a")
+    one.execute("DO $$BEGIN NULL; END$$")
+    one.execute("RESET ALL")  # to what it has asked for at its start
+    assert one.execute("SELECT a FROM held").fetchone() == (1,)
+    one.execute("BEGIN; RESET ALL")
+    assert one.execute("SELECT a FROM held").fetchone() == (1,)
+    one.execute("COMMIT")
+    assert one.execute("SELECT a FROM held").fetchone() == (1,)
+
+
+def test_who_comes_after_a_setting_that_is_gone(sluice):
+    """One session's setting is no other's concern, nor is it when the server has dropped it."""
+    s = sluice(options={"default_pool_size": 1, "auth_type": "trust"})
+    one, two = s.connect(user="postgres"), s.connect(user="postgres")
+    one.execute("SET plpgsql.mine = 'x'")
+    two.execute("DO $$BEGIN NULL; END$$")
+    assert two.execute("SELECT current_setting('plpgsql.mine', true)").fetchone()[0] in (None, "")
+    assert one.execute("SELECT 1").fetchone() == (1,)
+    assert two.execute("SELECT 2").fetchone() == (2,)
+
+
+def test_a_login_with_a_setting_that_the_server_no_longer_takes(sluice):
+    s = sluice(options={"default_pool_size": 1, "auth_type": "trust"})
+    s.connect(user="postgres").execute("DO $$BEGIN NULL; END$$")
+    one = s.connect(user="postgres", options="-c plpgsql.mine=x -c work_mem=7MB")
+    assert one.execute("SHOW work_mem").fetchone() == ("7MB",)

@@ -54,7 +54,7 @@ static const struct {
     {"LISTEN a", TRACE_LISTEN, TRACE_LISTEN},
     {"UNLISTEN *", TRACE_LISTEN, 0},
     {"NOTIFY a", 0, 0},
-    {"LOAD 'x'", TRACE_LOAD, TRACE_LOAD},
+    {"LOAD 'x'", TRACE_LOAD | TRACE_SETTING, TRACE_LOAD},
     {"SELECT setseed(0)", TRACE_SEED, TRACE_SEED},
     {"DO 'BEGIN END'", TRACE_ANY | TRACE_SEQUENCE, 0},
     {"CALL p()", TRACE_ANY | TRACE_SEQUENCE, 0},
