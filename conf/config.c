@@ -36,7 +36,9 @@ static char **database_text(struct config_database *d, size_t i)
                       &d->read_functions,
                       &d->write_functions,
                       &d->shards,
-                      &d->recovery_user};
+                      &d->recovery_user,
+                      &d->part_of,
+                      &d->identity};
 
     return i < ARRAY_LEN(texts) ? texts[i] : NULL;
 }

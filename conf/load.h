@@ -23,4 +23,8 @@ struct config *config_load(const char *file, struct config_errors *errors);
 struct config *config_with_option(const struct config *c, const char *name, const char *value, char *error,
                                   size_t error_size);
 
+/* Makes of each database with shards one for each of them: itself, with the servers of the first, which is its home
+ * shard, and "NAME/SHARD" for each other one. Once, after config_load. */
+void config_spread(struct config *c);
+
 #endif

@@ -59,8 +59,7 @@ const struct pair_key database_keys[] = {
     {"write_functions", PAIR_TEXT, DB(write_functions), "Overrides write_functions.", false},
     {"failover_wait", PAIR_SECONDS, DB(failover_wait), "Overrides failover_wait.", false},
     {"shards", PAIR_TEXT, DB(shards),
-     "Its rows are spread over the shards of [shards NAME], as [tables NAME] says; in place of host and dbname. Not "
-     "served yet: a file with such a line is refused.",
+     "Its rows are spread over the shards of [shards NAME], as [tables NAME] says; in place of host and dbname.",
      false},
     {"load_balance_hosts", PAIR_BALANCE, DB(load_balance_hosts),
      "disable or round-robin. Accepted without meaning: all goes to the first host that is a primary.", true},

@@ -17,7 +17,7 @@ void msg_empty(struct buf *b, uint8_t type);
 
 /* Client-bound. */
 void msg_error(struct buf *b, const char *severity, const char *sqlstate, const char *message, const char *detail,
-               const char *hint);
+               const char *hint); /* detail, hint may be NULL; routine and line fields are left out */
 /* An ERROR that names PostgreSQL's routine, too; hint and routine may be NULL. */
 void msg_error_of(struct buf *b, const char *sqlstate, const char *message, const char *hint, const char *routine);
 void msg_notice(struct buf *b, const char *severity, const char *sqlstate, const char *message, const char *detail,

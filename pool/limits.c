@@ -121,6 +121,8 @@ static void configure_database(const struct config *c, struct database_state *db
     if (c->generation < db->generation)
         return;
     db->generation = c->generation;
+    __atomic_store_n(&db->sharded, d != NULL && d->shards != NULL && d->part_of == NULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&db->part, d == NULL ? 0 : d->part, __ATOMIC_RELAXED);
     __atomic_store_n(&db->cluster, d == NULL ? NULL : cluster_get(d->hosts, d->host_count), __ATOMIC_RELEASE);
 
     __atomic_store_n(&db->servers_max, pick(d == NULL ? UNSET_INT : d->max_db_connections, c->opt.max_db_connections),
@@ -208,6 +210,17 @@ static struct target *target_locked(const struct database_state *db, const struc
     return NULL;
 }
 
+/* A part of a database is entered as that is, unless its own line says as whom. */
+static struct target *main_locked(const struct config *c, struct target *t, bool replica)
+{
+    const struct config_database *d = database_config(c, t->db->name);
+    struct target *main = replica ? target_locked(t->db, t->user, NULL) : t;
+
+    if (d != NULL && d->part_of != NULL && d->user == NULL)
+        main = target_locked(database_locked(d->part_of, true), t->user, NULL);
+    return main == NULL ? t : main;
+}
+
 static struct target *target_new_locked(const struct config *c, struct database_state *db, struct user_state *u,
                                         const struct node *node)
 {
@@ -218,7 +231,7 @@ static struct target *target_new_locked(const struct config *c, struct database_
     t->index = limits.target_count;
     t->host = node == NULL ? NULL : mem_strdup(node->host);
     t->port = node == NULL ? 0 : node->port;
-    t->main = node == NULL ? t : target_locked(db, u, NULL);
+    t->main = main_locked(c, t, node != NULL);
     configure_database(c, t->db);
     configure_user(c, t->user);
     configure_target(c, t);

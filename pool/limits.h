@@ -14,6 +14,7 @@
 #define WORKERS_MAX 64
 
 struct catalog;
+struct map;
 
 /* A database as clients name it. Never freed. */
 struct database_state {
@@ -30,6 +31,10 @@ struct database_state {
     uint64_t generation;     /* mutex: of the configuration that its numbers are of */
     struct cluster *cluster; /* atomic: its nodes; NULL: not configured */
     uint64_t horizon;        /* atomic: number of the newest sample when a write was answered last (pool/cluster.h) */
+    int sharded;             /* atomic bool: it has shards, and is itself the first of them */
+    int part;                /* atomic: the number of the shard that it is, from 0 */
+    struct map *map;         /* atomic: of these (proxy/shards.h); NULL: none, or not known yet */
+    uint64_t mapped;         /* control: of the facts that it was made of */
     int sequences_seen;      /* atomic bool: a statement has called currval or lastval */
     struct catalog *facts;   /* atomic: proxy/catalog.h; NULL: not read yet */
     uint64_t catalog;        /* atomic: changes with every DDL command tag; part of prepared statements' keys */
@@ -57,8 +62,8 @@ struct target {
     int index;
     char *host; /* owned: of the replica; NULL: the primary, wherever that is */
     int port;
-    struct target
-        *main; /* the primary's for the same database and user, which has the credentials; itself if it is one */
+    struct target *main; /* which has the credentials: the primary's for the same database and user, or that of the
+                            database that it is a part of; itself if it is one */
     struct database_state *db;
     struct user_state *user;
     struct target *next;

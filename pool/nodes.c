@@ -191,6 +191,38 @@ struct pool *pool_of_replica(struct pool *p, struct cluster *c, int node)
     return p->replicas[node];
 }
 
+/* The place where it is remembered. */
+static struct pool **part_slot(struct pool *home, int part)
+{
+    if (part >= home->part_count) {
+        home->parts = mem_realloc(home->parts, (size_t)(part + 1) * sizeof(struct pool *));
+        while (home->part_count <= part)
+            home->parts[home->part_count++] = NULL;
+    }
+    return &home->parts[part];
+}
+
+/* A reload may have given the number to another shard. */
+static bool is_part(const struct pool *p, const struct pool *home, const char *shard)
+{
+    return p != NULL && strcmp(p->target->db->name + strlen(home->target->db->name) + 1, shard) == 0;
+}
+
+struct pool *pool_of_part(struct pool *home, int part, const char *shard)
+{
+    const struct config *c = home->set->config;
+    struct pool **slot = part == 0 ? &home : part_slot(home, part);
+
+    if (part == 0 || is_part(*slot, home, shard))
+        return *slot;
+    char *name = mem_printf("%s/%s", home->target->db->name, shard);
+    const struct config_database *d = config_database_find(c, name);
+    const char *user = d == NULL || d->user == NULL ? home->target->user->name : d->user;
+    *slot = pools_get(home->set, limits_target(c, name, user));
+    free(name);
+    return *slot;
+}
+
 static void retire(struct server *s)
 {
     const struct pool *p = s->pool;

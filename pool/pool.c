@@ -78,6 +78,7 @@ void pools_free(struct pools *set)
         suspects_free(p->suspects);
         vars_unref(p->placeholders);
         free(p->replicas);
+        free(p->parts);
         list_del(&p->node);
         free(p);
     }

@@ -111,6 +111,8 @@ struct server {
     bool replied;       /* a byte of the current batch's reply has gone on to the client */
     bool ssl_asked;     /* SSLRequest was sent */
     bool logged_in;
+    bool identity_asked; /* which shard it is */
+    bool identity_right;
     bool connect_query_sent;
     bool close_needed; /* at the next release */
     bool replication;
@@ -145,6 +147,8 @@ struct pool {
                                     server lists them nowhere */
     struct pool **replicas;      /* owned, by node of replicas_of: found before; NULL: none yet */
     struct cluster *replicas_of; /* NULL: of none yet */
+    struct pool **parts;         /* owned, of a home shard's pool: the other shards' by their number; NULL: none yet */
+    int part_count;
 };
 
 /* Why a waiting client gets no server. */
@@ -241,6 +245,8 @@ void pool_open_failed(struct server *s, bool permanent);
 
 /* The pool of the same database and user on a replica, for a primary's pool. */
 struct pool *pool_of_replica(struct pool *p, struct cluster *c, int node);
+/* That of a shard, by its number and name, for the same user; home is the first one's. */
+struct pool *pool_of_part(struct pool *home, int part, const char *shard);
 /* Chooses where a new server connects to. False: nowhere now. */
 bool server_first_host(struct server *s);
 /* No address of this host is left. False: and no host. */

@@ -19,7 +19,8 @@ struct probe {
     PGconn *conn;     /* owned; NULL: no memory */
     PGresult *result; /* owned; NULL: none */
     enum phase phase;
-    bool begun; /* PQconnectPoll was called */
+    bool begun;    /* PQconnectPoll was called */
+    bool commands; /* an answer without rows will do */
     char error[512];
     char sqlstate[6];
 };
@@ -173,7 +174,7 @@ static enum probe_state step_connect(struct probe *p)
 static enum probe_state judge(struct probe *p)
 {
     p->phase = PHASE_IDLE;
-    if (PQresultStatus(p->result) == PGRES_TUPLES_OK)
+    if (PQresultStatus(p->result) == PGRES_TUPLES_OK || (p->commands && PQresultStatus(p->result) == PGRES_COMMAND_OK))
         return PROBE_ANSWERED;
     if (PQstatus(p->conn) == CONNECTION_BAD)
         return broken(p);
@@ -242,6 +243,12 @@ void probe_ask(struct probe *p, const char *sql, const char *param)
     /* Where it cannot be sent, the connection is broken, and the next step says so. */
     PQsendQueryParams(p->conn, sql, param == NULL ? 0 : 1, NULL, values, NULL, NULL, 0);
     p->phase = PHASE_SENDING;
+}
+
+void probe_run(struct probe *p, const char *sql)
+{
+    p->commands = true;
+    probe_ask(p, sql, NULL);
 }
 
 size_t probe_rows(const struct probe *p)

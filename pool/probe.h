@@ -46,6 +46,8 @@ enum probe_state probe_step(struct probe *p);
 int probe_fd(const struct probe *p);
 /* READY, ANSWERED or REFUSED only: sends sql with one text parameter (NULL: with none); go on with probe_step. */
 void probe_ask(struct probe *p, const char *sql, const char *param);
+/* The same for one statement that need not give rows; nor need those that are asked after it. */
+void probe_run(struct probe *p, const char *sql);
 size_t probe_rows(const struct probe *p);
 size_t probe_columns(const struct probe *p);
 const char *probe_value(const struct probe *p, size_t row, size_t column); /* NULL: SQL NULL */

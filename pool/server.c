@@ -12,6 +12,7 @@
 #include "conf/log.h"
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "pool/identity.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -204,7 +205,7 @@ static void try_connect(struct server *s);
 /* Waiting will not change such an answer: wrong credentials, no such database, not allowed, bad settings. */
 static bool is_permanent(const char *sqlstate)
 {
-    static const char *const classes[] = {"28", "3D", "0A", "22", "42", "08P"};
+    static const char *const classes[] = {"28", "3D", "0A", "22", "42", "08P", "F0"};
 
     for (size_t i = 0; i < ARRAY_LEN(classes); i++)
         if (strncmp(sqlstate, classes[i], strlen(classes[i])) == 0)
@@ -228,7 +229,7 @@ static void try_next(struct server *s)
     vars_unref(s->vars);
     s->vars = vars_new();
     s->address_index++;
-    s->ssl_asked = s->connect_query_sent = false;
+    s->ssl_asked = s->connect_query_sent = s->identity_asked = s->identity_right = false;
     s->connected_at = s->pool->set->loop->now;
     if (s->state != SERVER_RESOLVING)
         server_move(s, SERVER_RESOLVING);
@@ -486,8 +487,13 @@ static void login_done(struct server *s)
         try_next(s);
         return;
     }
-    if (!s->connect_query_sent)
+    if (!s->connect_query_sent && !s->identity_asked)
         keep_login_vars(s);
+    enum identity identity = identity_of(s, d);
+    if (identity == IDENTITY_WRONG)
+        open_failed(s);
+    if (identity != IDENTITY_RIGHT)
+        return;
     if (d != NULL && d->connect_query != NULL && !s->connect_query_sent) {
         s->connect_query_sent = true;
         msg_query(&s->conn.out, d->connect_query);
@@ -547,8 +553,13 @@ static bool login_message(struct server *s, uint8_t type, struct span body)
     case 'N':
     case 'v':
         return true;
-    default: /* what a connect_query answers */
-        return s->connect_query_sent;
+    case 'D':
+        if (s->identity_asked && !s->connect_query_sent &&
+            identity_row(s, server_database(s->pool), body) == IDENTITY_WRONG)
+            open_failed(s);
+        return s->identity_asked || s->connect_query_sent;
+    default: /* what our questions and a connect_query answer */
+        return s->identity_asked || s->connect_query_sent;
     }
 }
 

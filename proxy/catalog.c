@@ -12,6 +12,7 @@
 #include "pool/probe.h"
 #include "proxy/control.h"
 #include "proxy/monitor.h"
+#include "proxy/shards.h"
 
 #include <stdio.h>
 
@@ -41,7 +42,7 @@ struct reader_of_catalog {
 static struct list readers = {&readers, &readers};
 static uint64_t numbers;
 
-static char *question; /* owned */
+static char *question, *question_sharded; /* owned */
 
 /* --- what workers ask --- */
 
@@ -87,6 +88,99 @@ enum route_relation catalog_relation(struct database_state *db, const char *sche
     if (has_name(facts, 'w', schema, name))
         return RELATION_WRITES;
     return has_name(facts, 'p', schema, name) ? RELATION_PRIMARY : RELATION_READS;
+}
+
+/* --- relations of a sharded database --- */
+
+#define SEPARATOR '\x01'
+
+static bool is_sharded(const struct database_state *db)
+{
+    return __atomic_load_n(&db->sharded, __ATOMIC_RELAXED);
+}
+
+/* The first that is not before the key. */
+static size_t first_from(const struct catalog *facts, const char *key)
+{
+    size_t low = 0, high = facts->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(facts->names[middle], key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The next part of *at, up to the separator. */
+static struct span part_take(const char **at)
+{
+    size_t len = strcspn(*at, "\x01");
+    struct span part = span_of(*at, len);
+
+    *at += len + ((*at)[len] == SEPARATOR);
+    return part;
+}
+
+static void key_write(char *key, size_t size, char letter, struct span name, struct span schema)
+{
+    snprintf(key, size, "%c%c%.*s%c%.*s%s", letter, SEPARATOR, (int)name.len, (const char *)name.ptr, SEPARATOR,
+             (int)schema.len, (const char *)schema.ptr, schema.len == 0 ? "" : "\x01");
+}
+
+enum catalog_found catalog_table(struct database_state *db, const char *schema, const char *name,
+                                 struct catalog_table *found)
+{
+    const struct catalog *facts = facts_of(db);
+    enum catalog_found result = CATALOG_NONE;
+    char key[160];
+
+    if (facts == NULL || is_outdated(facts, db))
+        return CATALOG_UNREAD;
+    key_write(key, sizeof key, 'r', span_of(name, strlen(name)), span_of(schema, schema == NULL ? 0 : strlen(schema)));
+    for (size_t i = first_from(facts, key); i < facts->count && strncmp(facts->names[i], key, strlen(key)) == 0; i++) {
+        const char *at = facts->names[i] + 2;
+        if (result == CATALOG_ONE)
+            return CATALOG_SEVERAL;
+        result = CATALOG_ONE;
+        found->name = part_take(&at);
+        found->schema = part_take(&at);
+        found->kind = (char)*at++;
+        found->has_triggers = *at == 't';
+        part_take(&at);
+        found->parent_schema = part_take(&at);
+        found->parent = part_take(&at);
+    }
+    return result;
+}
+
+bool catalog_is_users(struct database_state *db, const char *schema, const char *name)
+{
+    const struct catalog *facts = facts_of(db);
+
+    return facts == NULL || is_outdated(facts, db) || has_name(facts, 'f', schema, name);
+}
+
+bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,
+                    struct span *type)
+{
+    const struct catalog *facts = facts_of(db);
+    char key[240];
+
+    key_write(key, sizeof key, 'c', table->name, table->schema);
+    size_t len = strlen(key);
+    snprintf(key + len, sizeof key - len, "%s%c", column, SEPARATOR);
+    len = strlen(key);
+    size_t i = first_from(facts, key);
+    if (i == facts->count || strncmp(facts->names[i], key, len) != 0)
+        return false;
+    const char *at = facts->names[i] + len;
+    *position = atoi(at);
+    part_take(&at);
+    *type = part_take(&at);
+    return true;
 }
 
 uint64_t catalog_generation(const struct database_state *db)
@@ -229,7 +323,7 @@ static void go_on(struct reader_of_catalog *r)
         case PROBE_READY:
             r->changes = __atomic_load_n(&r->db->catalog, __ATOMIC_SEQ_CST);
             r->meaning = __atomic_load_n(&r->db->meaning, __ATOMIC_SEQ_CST);
-            probe_ask(r->probe, question, NULL);
+            probe_ask(r->probe, is_sharded(r->db) ? question_sharded : question, NULL);
             break;
         case PROBE_ANSWERED:
             publish(r->db, take_names(r));
@@ -295,8 +389,13 @@ static void each_database(void *arg, struct database_state *db)
     usec_t now = *(const usec_t *)arg;
     const struct catalog *facts = facts_of(db);
 
-    if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)))
-        return;
+    if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)) || db->part != 0)
+        return; /* what the home shard has, all have */
+    uint64_t basis = facts == NULL ? 0 : facts->number + (control_config()->generation << 40);
+    if (is_sharded(db) && facts != NULL && db->mapped != basis) {
+        db->mapped = basis;
+        shards_learn(db);
+    }
     struct reader_of_catalog *r = reader_of_database(db);
     bool changed = facts != NULL && facts->changes != __atomic_load_n(&db->catalog, __ATOMIC_RELAXED);
     if (r->probe == NULL && (now >= r->next_at || changed))
@@ -305,8 +404,10 @@ static void each_database(void *arg, struct database_state *db)
 
 void catalog_tick(usec_t now)
 {
-    if (question == NULL)
-        question = catalog_question();
+    if (question == NULL) {
+        question = catalog_question(false);
+        question_sharded = catalog_question(true);
+    }
     limits_each_database(each_database, &now);
 }
 
@@ -327,5 +428,6 @@ void catalog_free(void)
     }
     limits_each_database(free_facts_of, NULL);
     free(question);
-    question = NULL;
+    free(question_sharded);
+    question = question_sharded = NULL;
 }

@@ -17,6 +17,29 @@
 enum route_function catalog_function(struct database_state *db, const char *name);
 /* Of a table, view or sequence. schema may be NULL: whatever its schema. UNKNOWN as above. */
 enum route_relation catalog_relation(struct database_state *db, const char *schema, const char *name);
+/* A relation of a sharded database, as its home shard has it. Borrowed: valid in this turn of the worker. */
+struct catalog_table {
+    struct span name, schema;
+    char kind;                         /* pg_class.relkind */
+    bool has_triggers;                 /* of its own, or rules */
+    struct span parent, parent_schema; /* that it inherits from, or is a partition of; empty: none */
+};
+enum catalog_found {
+    CATALOG_UNREAD /* not yet, or not since it has changed */,
+    CATALOG_NONE,
+    CATALOG_ONE,
+    CATALOG_SEVERAL
+};
+/* schema NULL: whatever its schema. */
+enum catalog_found catalog_table(struct database_state *db, const char *schema, const char *name,
+                                 struct catalog_table *found);
+/* True if there may be a function of users by this name; schema NULL: whatever its schema. Of a sharded database. */
+bool catalog_is_users(struct database_state *db, const char *schema, const char *name);
+/* True if the relation has that column. *position: from 1, among those that there are; *type: as format_type writes it,
+ * empty if its values do not compare by their bytes. */
+bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,
+                    struct span *type);
+
 /* Another number when these may say something else than before; never 0. */
 uint64_t catalog_generation(const struct database_state *db);
 
@@ -38,7 +61,8 @@ void catalog_free(void);
 /* --- catalog_question.c --- */
 
 /* The statement; its rows are a letter and a name: v a volatile function, w a relation whose reading may write, p one
- * that is the primary's; relations twice, with and without "schema.". Owned by the caller. */
-char *catalog_question(void);
+ * that is the primary's; relations twice, with and without "schema.". Of a sharded database also relations and columns,
+ * see there. Owned by the caller. */
+char *catalog_question(bool sharded);
 
 #endif

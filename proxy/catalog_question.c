@@ -17,6 +17,10 @@
 #include <stdio.h>
 
 #define SYSTEM "'pg_catalog'::pg_catalog.regnamespace"
+/* Relations that are neither the system's nor temporary. */
+#define USERS                                                                                                          \
+    "c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't' AND n.nspname NOT IN "                    \
+    "('pg_catalog', 'information_schema', 'pg_toast')"
 
 struct names {
     struct buf *sql;
@@ -86,7 +90,31 @@ static void put_relations(struct buf *sql)
              "UNION SELECT o.above, b.writes FROM barred b JOIN stands_on o ON o.below = b.oid) ");
 }
 
-char *catalog_question(void)
+/* Of a sharded database: each relation ('r', its name, schema, kind and a t if it has triggers or rules of its own, and
+ * the schema and name of the one that it is a part or a child of), each of its columns ('c', the relation's name and
+ * schema, its own name, place and type), with \1 between; and each function that users made ('f', with and without
+ * "schema."). A type that does not compare by its bytes has no name. */
+static void put_columns(struct buf *sql)
+{
+    put(sql,
+        " UNION ALL SELECT concat_ws(E'\\x01', 'r', c.relname, n.nspname, c.relkind::text || CASE WHEN "
+        "(c.relhasrules AND c.relkind <> 'v') OR EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid "
+        "AND NOT g.tgisinternal) THEN 't' ELSE '' END, (SELECT concat_ws(E'\\x01', pn.nspname, p.relname) FROM "
+        "pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace pn "
+        "ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid ORDER BY i.inhseqno LIMIT 1)) FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "c.relnamespace WHERE " USERS " UNION ALL SELECT concat_ws(E'\\x01', 'c', c.relname, n.nspname, a.attname, "
+        "pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum), CASE WHEN l.collisdeterministic "
+        "IS NOT FALSE THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END) "
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+        "LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE " USERS
+        " UNION ALL SELECT 'f' || name FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = "
+        "p.pronamespace, pg_catalog.unnest(ARRAY[p.proname::text, n.nspname || '.' || p.proname]) AS name "
+        "WHERE p.pronamespace NOT IN (" SYSTEM ", 'information_schema'::pg_catalog.regnamespace)");
+}
+
+char *catalog_question(bool sharded)
 {
     struct buf sql = {0};
 
@@ -109,6 +137,8 @@ char *catalog_question(void)
               "JOIN pg_catalog.pg_class c ON c.oid = b.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, "
               "pg_catalog.unnest(ARRAY[c.relname::text, n.nspname || '.' || c.relname]) AS name "
               "WHERE c.relnamespace <> " SYSTEM);
+    if (sharded)
+        put_columns(&sql);
     buf_put_u8(&sql, 0);
     return (char *)sql.data;
 }

@@ -71,20 +71,21 @@ struct client {
     uint8_t cancel_key_len;
 
     /* routing */
-    struct rules rules;                 /* rules_of() */
-    struct list fresh_node;             /* in worker->unfresh, or in none */
-    usec_t fresh_since;                 /* when the batch at the head began to wait there; 0: it did not */
-    struct pool *wanted;                /* where the batch at the head gets its server */
-    struct shape *ahead;                /* held: what the Query at its head was read as; NULL: it was not read yet */
-    uint64_t ahead_hash;                /* of that text */
-    struct buf again;                   /* that batch, while a replica may refuse it; then the primary gets it */
-    size_t again_sent;                  /* so many bytes of it were sent on; the rest is still in conn.in */
-    bool again_on;                      /* a replica has refused: its answer is dropped, up to its end */
-    bool to_primary;                    /* the batch at the head has been refused by a replica */
-    bool writes;                        /* this transaction may have changed what others read */
-    uint64_t horizon;                   /* number of the newest sample when the primary answered last */
-    uint64_t last_answer;               /* ... when any server did */
-    int last_node;                      /* the replica that it read from last; -1: the primary */
+    struct rules rules;     /* rules_of() */
+    struct list fresh_node; /* in worker->unfresh, or in none */
+    usec_t fresh_since;     /* when the batch at the head began to wait there; 0: it did not */
+    struct pool *wanted;    /* where the batch at the head gets its server */
+    struct shape *ahead;    /* held: what the Query at its head was read as; NULL: it was not read yet */
+    uint64_t ahead_hash;    /* of that text */
+    struct buf again;       /* that batch, while a replica may refuse it; then the primary gets it */
+    size_t again_sent;      /* so many bytes of it were sent on; the rest is still in conn.in */
+    bool again_on;          /* a replica has refused: its answer is dropped, up to its end */
+    bool to_primary;        /* the batch at the head has been refused by a replica */
+    bool only_prepares;     /* the batch at the head, or that is sent, runs nothing: it does not begin a transaction */
+    bool writes;            /* this transaction may have changed what others read */
+    uint64_t horizon;       /* number of the newest sample when the primary answered last */
+    uint64_t last_answer;   /* ... when any server did */
+    int last_node;          /* the replica that it read from last; -1: the primary */
     const struct cluster *last_cluster; /* ... of these nodes; compared only */
 
     struct deferred deferred; /* its transaction, while no server knows of it */
@@ -201,6 +202,9 @@ bool session_settings_dropped(struct client *c, struct server *s);
 void session_server_lost(struct client *c, struct server *s);
 /* The same, because its statement went on for too long. */
 void session_server_late(struct client *c, struct server *s);
+
+/* What ReadyForQuery says to a client of whose transaction no server knows. */
+char session_block_status(const struct client *c);
 
 /* --- timeouts.c --- */
 /* Ten times a second: ends what has gone on for too long. */

@@ -19,6 +19,7 @@
 #include "proxy/monitor.h"
 #include "proxy/process.h"
 #include "proxy/publish.h"
+#include "proxy/shards.h"
 #include "proxy/usage.h"
 
 #include <errno.h>
@@ -548,6 +549,7 @@ static void everything_stop(void)
     averages_free();
     usage_free();
     catalog_free();
+    shards_free();
     publish_free();
     limits_free();
     loop_free();

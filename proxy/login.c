@@ -51,6 +51,8 @@ const struct config_database *login_database(const struct client *c)
     const struct config *cfg = c->worker->config;
     const struct config_database *d = config_database_find(cfg, c->login->database_name);
 
+    if (d != NULL && d->part_of != NULL)
+        return NULL; /* a shard is no database of its own */
     return d != NULL ? d : cfg->fallback;
 }
 

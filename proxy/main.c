@@ -4,6 +4,7 @@
  */
 #include "proxy/publish.h"
 #include "proxy/shards.h"
+#include "proxy/shards_command.h"
 #include "proxy/version.h"
 
 #include <getopt.h>
@@ -27,7 +28,8 @@ static void print_usage(FILE *out, const char *program)
 {
     fprintf(out,
             "Sluice is a SQL-aware proxy and connection pooler for PostgreSQL.\n\n"
-            "Usage: %s [OPTION]... FILE\n\n"
+            "Usage: %s [OPTION]... FILE\n"
+            "       %s shards FILE DATABASE [--apply]    what each shard needs, printed or run there\n\n"
             "  -d, --daemon        run in the background (needs pidfile in FILE)\n"
             "  -q, --quiet         nothing to stderr\n"
             "  -v, --verbose       log more; twice: still more\n"
@@ -36,7 +38,7 @@ static void print_usage(FILE *out, const char *program)
             "  -V, --version       print the version\n"
             "  -h, --help          print this, and the options that FILE may have\n"
             "      --reference     print the reference of FILE's options\n",
-            program);
+            program, program);
 }
 
 struct command {
@@ -103,6 +105,8 @@ int main(int argc, char **argv)
     struct command command = {.test = false};
     int flag, status;
 
+    if (argc > 1 && strcmp(argv[1], "shards") == 0)
+        return shards_command(argc - 2, argv + 2);
     while ((flag = getopt_long(argc, argv, "dqvu:tVhR", long_options, NULL)) != -1)
         if (!parse_flag(flag, argv[0], &command, &status))
             return status;

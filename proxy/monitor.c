@@ -644,7 +644,7 @@ static bool names_a_host_twice(const struct cluster *c)
 
 static void want(const struct config *c, const struct config_database *d)
 {
-    if (d == NULL || d->host_count < 2 || *c->opt.monitor_user == '\0' ||
+    if (d == NULL || (d->host_count < 2 && d->shards == NULL) || *c->opt.monitor_user == '\0' ||
         names_a_host_twice(cluster_get(d->hosts, d->host_count)))
         return;
     struct watcher *w = watcher_get(cluster_get(d->hosts, d->host_count));

@@ -16,6 +16,7 @@
 #include "proxy/explain.h"
 #include "proxy/refusal.h"
 #include "proxy/sending.h"
+#include "proxy/sharding.h"
 #include "proxy/statement_timeout.h"
 
 #include <stdio.h>
@@ -566,6 +567,11 @@ enum send_result prepare_bind(const struct sending *m)
     if (msgin_bind_head(sending_body(m), whole, &bind) == PARSE_OK) {
         if (resolve_name(m, bind.name, &st) == SEND_WAIT)
             return SEND_WAIT;
+        struct refusal_text *refused = UNLIKELY(sharding_is_on(m->c)) ? sharding_refuses_bind(m, &bind) : NULL;
+        if (refused != NULL) {
+            refusal_send(m, refused, true);
+            return SEND_OK;
+        }
         note_bound(m, &bind, st);
         stat_add(&worker_stats(m->c->worker, m->c->db)->bind_count, 1);
     }

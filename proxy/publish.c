@@ -229,7 +229,8 @@ static bool database_equal(const struct config_database *a, const struct config_
     return hosts_equal(a, b) && text_equal(a->dbname, b->dbname) && text_equal(a->user, b->user) &&
            text_equal(a->password, b->password) && text_equal(a->client_encoding, b->client_encoding) &&
            text_equal(a->datestyle, b->datestyle) && text_equal(a->timezone, b->timezone) &&
-           text_equal(a->application_name, b->application_name) && text_equal(a->connect_query, b->connect_query);
+           text_equal(a->application_name, b->application_name) && text_equal(a->connect_query, b->connect_query) &&
+           text_equal(a->identity, b->identity);
 }
 
 static bool server_tls_equal(const struct options *a, const struct options *b)

@@ -504,6 +504,16 @@ static void settle_ddl(struct server *s)
     s->ddl = DDL_NONE;
 }
 
+/* A batch is over that has run nothing in a transaction of which no server knows. */
+static void end_preparing(struct client *c, bool failed)
+{
+    c->only_prepares = false;
+    if (failed)
+        defer_fail(c);
+    msg_ready(&c->conn.out, session_block_status(c));
+    conn_touch(&c->conn);
+}
+
 /* ReadyForQuery: everything up to the Sync, query or function call that it answers is over. */
 static enum verdict on_ready(struct relay *r, struct span body)
 {
@@ -549,6 +559,11 @@ static enum verdict on_ready(struct relay *r, struct span body)
     count_query(r->c, s);
     if (UNLIKELY(r->c->carry_errors != NULL))
         carry_forget_errors(r->c);
+    if (UNLIKELY(r->c->only_prepares)) {
+        run_flush(r);
+        end_preparing(r->c, failed);
+        return RELAY_DROP;
+    }
     if (UNLIKELY(r->c->mode == POOL_STATEMENT && s->tx != 'I')) {
         run_flush(r);
         session_left_statement(r->c);

@@ -8,6 +8,7 @@
 #include "proxy/routing.h"
 
 #include "proxy/catalog.h"
+#include "proxy/sharding.h"
 
 #include <strings.h>
 
@@ -274,7 +275,9 @@ void routing_news(struct worker *w, void *unused)
 
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last)
 {
-    struct pool *base = c->pool;
+    struct pool *base = UNLIKELY(sharding_is_on(c)) ? sharding_pool(c, batch, extent) : c->pool;
+    if (base == NULL)
+        return NULL;
     struct cluster *cluster = limits_cluster(base->target);
     bool may = may_use_replica(c, cluster, last);
 

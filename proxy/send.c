@@ -15,6 +15,7 @@
 #include "proxy/refusal.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
+#include "proxy/sharding.h"
 #include "proxy/statement_timeout.h"
 
 #define IN_FLIGHT_MAX 64 /* batches of a session on the wire at once: its server serves others sooner */
@@ -216,7 +217,7 @@ static bool begin_batch(struct client *c, struct server *s, uint8_t type)
             return false;
         if (UNLIKELY(c->failed_block))
             send_failed_block(c, s);
-        if (UNLIKELY(defer_is_open(c))) {
+        if (UNLIKELY(defer_is_open(c)) && !c->only_prepares) {
             defer_send(c, s);
             /* Ahead of a Query something may be sent that ends by a Sync: it would end the skipping, too. */
             if (type == 'Q' && carry_may(c, s)) {
@@ -270,6 +271,8 @@ static enum send_result query_text(const struct sending *m)
     if ((searched || run != sql) && query_deallocate(m, run, &result))
         return result;
     refused = refusal_of(m->c, m->s, shape);
+    if (UNLIKELY(sharding_is_on(m->c)) && refused == NULL)
+        refused = sharding_refusal(m->c, m->s, &(struct sharding_run){.shape = shape, .sql = sql});
     if (UNLIKELY(refused != NULL)) {
         refusal_send(m, refused, false);
         return SEND_OK;
@@ -342,11 +345,11 @@ static void send_copy_end(const struct sending *m)
 }
 
 /* What a transaction on a replica cannot do: a Query and a function call end by themselves. */
-static enum send_result refuse(const struct sending *m, const char *why)
+static enum send_result refuse(const struct sending *m, const char *why, const char *hint)
 {
     bool ends = m->f->type == 'Q' || m->f->type == 'F';
 
-    refusal_send(m, refusal_new("0A000", why, GUEST_HINT), !ends);
+    refusal_send(m, refusal_new("0A000", why, hint), !ends);
     m->c->in_batch = m->c->in_batch && !ends;
     if (m->f->type == 'Q')
         unnamed_stmt_set(&m->c->unnamed, NULL); /* as by any Query */
@@ -358,7 +361,10 @@ static enum send_result translate(const struct sending *m)
     const char *why = UNLIKELY(routing_is_guest(m->c, m->s)) ? guest_refuses(m) : NULL;
 
     if (UNLIKELY(why != NULL))
-        return refuse(m, why);
+        return refuse(m, why, GUEST_HINT);
+    why = UNLIKELY(sharding_is_on(m->c)) ? sharding_bars(m) : NULL;
+    if (UNLIKELY(why != NULL))
+        return refuse(m, why, NULL);
     switch (m->f->type) {
     case 'Q':
         return send_query(m);

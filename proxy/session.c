@@ -21,6 +21,7 @@
 #include "proxy/placeholders.h"
 #include "proxy/routing.h"
 #include "proxy/run_limit.h"
+#include "proxy/sharding.h"
 
 enum step { GO_ON, ANSWERED, WAIT, DOOMED };
 
@@ -87,8 +88,7 @@ static size_t batch_extent(const struct client *c, struct work *k)
     return k->extent;
 }
 
-/* What ReadyForQuery says of a client that holds no server. */
-static char block_status(const struct client *c)
+char session_block_status(const struct client *c)
 {
     return c->failed_block ? 'E' : defer_is_open(c) ? 'T' : 'I';
 }
@@ -111,7 +111,7 @@ static enum step drop_message(struct client *c, struct work *k)
     if (ends) {
         c->drop_batch = false;
         c->in_batch = false;
-        msg_ready(&c->conn.out, block_status(c));
+        msg_ready(&c->conn.out, session_block_status(c));
         conn_touch(&c->conn);
     }
     consume(k, k->have);
@@ -152,7 +152,7 @@ static enum step answer_explain(struct client *c, struct work *k, const char *sq
         return GO_ON;
     if (c->server != NULL && !expect_empty(&c->server->expects))
         return WAIT;
-    explain_answer(c, sql, c->server == NULL ? block_status(c) : c->server->tx);
+    explain_answer(c, sql, c->server == NULL ? session_block_status(c) : c->server->tx);
     consume(k, k->have);
     return ANSWERED;
 }
@@ -200,7 +200,7 @@ static enum step answer_here(struct client *c, struct work *k)
         if (c->server != NULL)
             return GO_ON;
         consume(k, k->have);
-        msg_ready(&c->conn.out, block_status(c));
+        msg_ready(&c->conn.out, session_block_status(c));
         conn_touch(&c->conn);
         return ANSWERED;
     case 'H':
@@ -267,12 +267,17 @@ static enum step understand(struct client *c, struct work *k)
 
 /* --- route --- */
 
-/* A server that is held keeps its client; but a replica was chosen for one batch, and the next one waits until that is
- * over. */
+static bool is_for_one_batch(const struct client *c)
+{
+    return routing_is_guest(c, c->server) || sharding_is_on(c);
+}
+
+/* A server that is held keeps its client; but a replica, or a shard, was chosen for one batch, and the next one waits
+ * until that is over. */
 static enum step route(struct client *c, struct work *k)
 {
     if (c->server != NULL)
-        return routing_is_guest(c, c->server) && !c->in_batch && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
+        return is_for_one_batch(c) && !c->in_batch && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
     size_t extent = batch_extent(c, k);
     if (extent == 0)
         return WAIT;
@@ -721,7 +726,7 @@ static void answer_lost_batches(struct client *c, const struct server *s)
             fate_meet_as(c, FATE_SERVER_LOST, s->sqlstate, s->why);
         told = true;
         if (expect_ends(e)) {
-            msg_ready(&c->conn.out, block_status(c));
+            msg_ready(&c->conn.out, session_block_status(c));
             told = false;
         }
     }

@@ -8,6 +8,7 @@
 
 #include "conf/log.h"
 #include "parser/pgtree.h"
+#include "parser/slots.h"
 #include "pool/scram.h"
 #include "proxy/active.h"
 #include "proxy/routing.h"
@@ -92,6 +93,8 @@ static void *make_reading(void *arg, size_t *value_bytes)
         r = reading_new("standard_conforming_strings is off");
     else
         r = read_tree(m->sql, m->len);
+    if (r->list != NULL)
+        slots_bind(r->list, m->fingerprint, m->sql);
     r->hint = hint_in(m);
     r->db = m->db;
     r->user = m->user;
@@ -168,6 +171,15 @@ struct shape *statement_read(struct client *c, const char *sql, size_t len)
         .db = c->db, .user = c->user, .fingerprint = f, .sql = sql, .len = len, .standard_strings = standard};
     struct cache_key key = key_of(c, span_of(buf_head(&f->text), buf_used(&f->text)), f->hash);
     return cache_get(&s->cache, &key, &make);
+}
+
+const struct fingerprint *statement_slots(struct client *c, const char *sql)
+{
+    struct statements *s = &c->worker->statements;
+    unsigned flags = flags_of(&c->worker->config->opt, c->vars->standard_strings);
+
+    fingerprint_read(&s->fingerprint, sql, strlen(sql), flags, s->seed);
+    return &s->fingerprint;
 }
 
 static uint64_t text_hash(const struct client *c, const char *sql, size_t len)

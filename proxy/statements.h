@@ -107,6 +107,8 @@ struct shape *statement_recall(struct client *c, const char *sql, size_t len);
  * statement_take finds it, or reads the text if it is another. */
 struct shape *statement_read_ahead(struct client *c, const char *sql, size_t len);
 struct shape *statement_take(struct client *c, const char *sql, size_t len);
+/* Where the values stand in a text that was read before. Borrowed until the next call of any of these. */
+const struct fingerprint *statement_slots(struct client *c, const char *sql);
 /* Lets go of what is kept. */
 void statement_forget(struct client *c);
 /* The same for a text that is shared between clients. */

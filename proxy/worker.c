@@ -377,6 +377,7 @@ static void worker_free(struct worker *w)
     reap_clients(w);
     pools_free(&w->pools);
     statements_free(&w->statements);
+    keyset_free(&w->keyset);
     inbox_free(&w->inbox); /* wake-ups for nobody */
     while (w->stats != NULL) {
         struct stats_slot *slot = w->stats;

@@ -11,6 +11,7 @@
 #include "pool/pool.h"
 #include "proxy/inbox.h"
 #include "proxy/statements.h"
+#include "shard/keyset.h"
 #include <pthread.h>
 
 struct client;
@@ -82,6 +83,7 @@ struct worker {
     struct stats_slot *stats; /* atomic head */
     struct list deferred;     /* clients in a transaction that no server knows (defer.h) */
     struct list unfresh;      /* clients whose read waits for a replica to be fresh */
+    struct keyset keyset;     /* scratch of sharding.c */
     struct statements statements;
     struct list cancels; /* cancel requests to servers, under way */
     uint64_t last_batch;

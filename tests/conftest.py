@@ -96,13 +96,13 @@ def own_pg(scratch):
 def sluice(request, worker_root):
     running = []
 
-    def start(databases=None, **settings):
+    def start(databases=None, started=True, **settings):
         if databases is None:
             databases = {"shop": f"host=127.0.0.1 port={request.getfixturevalue('pg').port}"}
         folder = tempfile.mkdtemp(prefix="s-", dir=worker_root)
         s = Sluice(folder, databases=databases, **settings)
         running.append(s)
-        return s.start()
+        return s.start() if started else s
 
     yield start
     problems = []

@@ -1,0 +1,443 @@
+/*
+ * sharding.c: see sharding.h. All that a statement speaks of is looked up: its tables (in the home shard's catalog,
+ * then in the map), its functions, and what only the home shard has. The shards on which any of it lies are added up;
+ * what lies on each of them alike adds none.
+ *
+ *   none  any server may run it        one  that shard        more, or not to be said  refused
+ *
+ * Thread: worker.
+ */
+#include "proxy/sharding.h"
+
+#include "parser/functions.h"
+#include "proxy/catalog.h"
+#include "proxy/routing.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define HOME ((shardset)1)
+#define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the home shard's catalog */
+#define PARENTS_MAX 8                    /* of parts of parts */
+#define NAME_MAX_BYTES 63                /* PostgreSQL's NAMEDATALEN - 1 */
+
+/* What only the home shard has, or what only means something among those who are on one server. */
+#define HOME_REASONS                                                                                                   \
+    (REASON_SEQUENCE | REASON_NOTIFY | REASON_LARGE_OBJECT | REASON_ADVISORY | REASON_SNAPSHOT | REASON_FILE |         \
+     REASON_ACTION | REASON_TEMP | REASON_TRANSACTION_ID)
+
+/* What is found of a text. */
+struct finding {
+    struct client *c;
+    const struct map *map;
+    const struct sharding_run *run;
+    shardset shards;
+    const char *sqlstate; /* NULL: not refused */
+    const char *hint;
+    char message[200];
+};
+
+static void refuse(struct finding *f, const char *hint, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The first reason counts. */
+static void refuse(struct finding *f, const char *hint, const char *format, ...)
+{
+    va_list args;
+
+    if (f->sqlstate != NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(f->message, sizeof f->message, format, args);
+    va_end(args);
+    f->sqlstate = "0A000";
+    f->hint = hint;
+}
+
+/* --- tables --- */
+
+static const struct map_table on_home = {.name = "", .way = MAP_ON_SHARD, .shard = 0};
+
+static bool is_system(const struct stmt_table *t)
+{
+    return t->schema != NULL && (strcmp(t->schema, "pg_catalog") == 0 || strcmp(t->schema, "information_schema") == 0);
+}
+
+static void text_of(struct span from, char to[NAME_MAX_BYTES + 1])
+{
+    snprintf(to, NAME_MAX_BYTES + 1, "%.*s", (int)from.len, (const char *)from.ptr);
+}
+
+/* A part lies where its parent does. */
+static const struct map_table *placement_of(const struct finding *f, struct catalog_table *t)
+{
+    char schema[NAME_MAX_BYTES + 1], name[NAME_MAX_BYTES + 1];
+
+    for (int i = 0; i < PARENTS_MAX && t->parent.len > 0; i++) {
+        text_of(t->parent_schema, schema);
+        text_of(t->parent, name);
+        if (catalog_table(f->c->db, schema, name, t) != CATALOG_ONE)
+            return NULL;
+    }
+    text_of(t->schema, schema);
+    text_of(t->name, name);
+    return t->parent.len > 0 ? NULL : map_table_find(f->map, schema, name);
+}
+
+static const struct map_table *find_relation(struct finding *f, const struct stmt_table *t, struct catalog_table *found)
+{
+    const struct map_table *placed = found->kind == 'S' ? &on_home : placement_of(f, found);
+
+    if (found->kind == 'v')
+        refuse(f, "Write out what the view selects.", "a view is not looked into: \"%s\"", t->name);
+    else if (placed == NULL)
+        refuse(f, "Give it a line in [tables].", "nobody has said on which shards the rows of \"%s\" lie", t->name);
+    else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_EVERYWHERE)
+        refuse(f, "Write to each shard by itself.", "a table that lies on all shards is not written: \"%s\"", t->name);
+    else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_BY_KEY && found->has_triggers)
+        refuse(f, NULL, "a table with triggers or rules of its own is not written: \"%s\"", t->name);
+    return f->sqlstate == NULL ? placed : NULL;
+}
+
+/* For keyset_places. What is not found at home is the system's, the session's own, or nobody's: PostgreSQL says so. */
+static const struct map_table *find_table(void *arg, const struct stmt_table *t)
+{
+    struct finding *f = arg;
+    struct catalog_table found = {.kind = 0};
+
+    if (is_system(t))
+        return &on_home;
+    switch (catalog_table(f->c->db, t->schema, t->name, &found)) {
+    case CATALOG_UNREAD:
+        refuse(f, "Try again.", "the schema has changed, and is being read");
+        f->sqlstate = "57P03";
+        break;
+    case CATALOG_NONE:
+        return &on_home;
+    case CATALOG_SEVERAL:
+        refuse(f, "Write the schema, too.", "there is a \"%s\" in more than one schema", t->name);
+        break;
+    case CATALOG_ONE:
+        return find_relation(f, t, &found);
+    }
+    return NULL;
+}
+
+/* A table in a command that has no conditions on its rows. */
+static void find_whole_table(struct finding *f, const struct stmt_table *t)
+{
+    const struct map_table *placed = find_table(f, t);
+
+    if (placed != NULL && placed->way == MAP_ON_SHARD)
+        f->shards |= (shardset)1 << placed->shard;
+    else if (placed != NULL)
+        f->shards |= map_all(f->map);
+}
+
+/* --- rows by their keys --- */
+
+/* The parameters of a Bind, which was checked when it came. Returns how many there are; owned by the caller. */
+static size_t take_params(const struct sharding_run *run, struct key_param **params)
+{
+    struct reader r = reader_of(run->bind->rest.ptr, run->bind->rest.len);
+    uint16_t format_count = reader_u16(&r);
+    struct span formats = reader_bytes(&r, 2u * format_count);
+    uint16_t count = reader_u16(&r);
+
+    *params = mem_zalloc((count + 1u) * sizeof **params);
+    for (uint16_t i = 0; i < count; i++) {
+        struct key_param *p = &(*params)[i];
+        const uint8_t *format = format_count == 0 ? NULL : formats.ptr + 2 * (format_count == 1 ? 0 : i);
+        uint32_t len = reader_u32(&r);
+        p->oid = run->types.len >= 4u * (i + 1u) ? be32_at(run->types.ptr + 4u * i) : 0;
+        p->binary = format != NULL && format[1] != 0;
+        p->null = len == UINT32_MAX;
+        p->bytes = p->null ? span_of(NULL, 0) : reader_bytes(&r, len);
+    }
+    return count;
+}
+
+static void find_rows(struct finding *f, const struct stmt *s)
+{
+    struct worker *w = f->c->worker;
+    struct keyset *k = &w->keyset;
+    const struct fingerprint *read = statement_slots(f->c, f->run->sql);
+    const char *encoding = vars_get(f->c->vars, "client_encoding");
+    struct keyset_places places = {.map = f->map, .find = find_table, .arg = f};
+    struct key_param *params = NULL;
+    struct keyset_text text = {.sql = f->run->sql,
+                               .slots = read->slots,
+                               .slot_count = read->slot_count,
+                               .lex_flags = f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0,
+                               .utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0};
+
+    if (f->run->bind != NULL)
+        text.param_count = take_params(f->run, &params);
+    text.params = params;
+    keyset_read(k, s, &places, &text);
+    f->shards |= k->shards;
+    if (k->why != NULL)
+        refuse(f, NULL, "%s", k->why);
+    free(params);
+}
+
+/* --- functions --- */
+
+static bool hits_a_backend(const char *name)
+{
+    return strcmp(name, "pg_terminate_backend") == 0 || strcmp(name, "pg_cancel_backend") == 0;
+}
+
+static void find_function(struct finding *f, const struct stmt_function *call)
+{
+    const struct map_call *known = map_call_find(f->map, call->schema, call->name);
+
+    if (hits_a_backend(call->name))
+        refuse(f, "Use KILL_QUERY on the console.", "%s could hit another shard's backend", call->name);
+    else if (catalog_is_users(f->c->db, call->schema, call->name) && (known == NULL || known->argument != 0))
+        refuse(f, "If it reads and writes nothing, or only what lies where it runs, list it in [functions] as local.",
+               "a function may read rows of any shard: %s", call->name);
+}
+
+/* --- statements --- */
+
+/* What has to be done on all shards, or what nobody can see into. */
+static const char *why_not(const struct stmt *s)
+{
+    switch (s->kind) {
+    case STMT_MERGE:
+        return "MERGE is not split by shards";
+    case STMT_CALL:
+    case STMT_DO:
+        return "code that cannot be seen may read rows of any shard";
+    case STMT_PREPARE_TRANSACTION:
+    case STMT_COMMIT_PREPARED:
+    case STMT_ROLLBACK_PREPARED:
+        return "prepared transactions are each shard's own";
+    default:
+        break;
+    }
+    if (s->reasons & REASON_CODE)
+        return "code that cannot be seen may read rows of any shard";
+    if ((s->reasons & (REASON_DDL | REASON_MAINTENANCE)) && !(s->reasons & REASON_TEMP))
+        return "commands about tables and other objects are not sent to all shards";
+    return NULL;
+}
+
+/* Its tables are spoken of row by row. */
+static bool has_rows(const struct stmt *s)
+{
+    return s->kind == STMT_SELECT || s->kind == STMT_VALUES || s->kind == STMT_INSERT || s->kind == STMT_UPDATE ||
+           s->kind == STMT_DELETE;
+}
+
+static void find_stmt(struct finding *f, const struct stmt *s)
+{
+    const char *barred = why_not(s);
+
+    if (barred != NULL)
+        refuse(f, "Run it on each shard by itself.", "%s", barred);
+    if (s->reasons & HOME_REASONS)
+        f->shards |= HOME;
+    if (has_rows(s))
+        find_rows(f, s);
+    for (size_t i = 0; i < s->table_count && !has_rows(s); i++)
+        find_whole_table(f, &s->tables[i]);
+    for (size_t i = 0; i < s->function_count; i++)
+        find_function(f, &s->functions[i]);
+    if (s->body != NULL)
+        find_stmt(f, s->body);
+    if (s->kind == STMT_PREPARE && f->shards != 0)
+        refuse(f, "Prepare it by the protocol, as drivers do.", "PREPARE does not tell the shard of each EXECUTE");
+}
+
+static struct finding find(struct client *c, const struct sharding_run *run)
+{
+    struct finding f = {.c = c, .map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE), .run = run};
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+
+    if (f.map == NULL) {
+        refuse(&f, "Look into Sluice's log.", "it is not known where the rows of database \"%s\" lie", c->db->name);
+        f.sqlstate = "57P03";
+        return f;
+    }
+    if (list == NULL)
+        refuse(&f, NULL, "a statement that cannot be read, so that nobody knows its shard");
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        find_stmt(&f, list->stmts[i]);
+    if (f.shards & (f.shards - 1))
+        refuse(&f, "Give the key of each table, or run it for one key after the other.",
+               "its rows may lie on more than one shard");
+    return f;
+}
+
+/* --- the batch at the head --- */
+
+static uint32_t number_of(shardset one)
+{
+    return (uint32_t)__builtin_ctzll(one);
+}
+
+/* What of an extended batch was understood so far. */
+struct walk {
+    const char *name, *text; /* of its last Parse; NULL: none yet */
+    struct span types;
+};
+
+static bool text_of_bind(struct client *c, const struct walk *w, const char *name, struct sharding_run *run)
+{
+    if (w->text != NULL && strcmp(name, w->name) == 0) {
+        run->sql = w->text;
+        run->types = w->types;
+        run->shape = statement_recall(c, run->sql, strlen(run->sql));
+        return true;
+    }
+    if (name[0] == '\0') {
+        struct msg_parse parse;
+        if (c->unnamed == NULL || msgin_parse(span_of(c->unnamed->body, c->unnamed->len), &parse) != PARSE_OK)
+            return false;
+        run->sql = parse.text;
+        run->types = parse.types;
+        run->shape = statement_recall(c, run->sql, strlen(run->sql));
+        return true;
+    }
+    struct client_stmt *st = client_stmts_find(&c->stmts, name);
+    if (st == NULL || st->asked == NULL)
+        return false;
+    run->sql = stmt_text_sql(st->asked);
+    run->types = stmt_text_types(st->asked);
+    run->shape = statement_of_text(c, st->asked);
+    return true;
+}
+
+/* The statement that a message runs, if it runs one. */
+static bool run_of(struct client *c, struct walk *w, const struct frame *f, const uint8_t *p, struct sharding_run *run,
+                   struct msg_bind *bind)
+{
+    struct span body = span_of(p + FRAME_HEADER, f->total - FRAME_HEADER);
+    struct msg_parse parse;
+
+    *run = (struct sharding_run){.shape = NULL};
+    switch (f->type) {
+    case 'Q':
+        if (body.len == 0 || body.ptr[body.len - 1] != '\0')
+            return false;
+        run->sql = (const char *)body.ptr;
+        run->shape = statement_read_ahead(c, run->sql, body.len - 1);
+        return true;
+    case 'P':
+        if (msgin_parse(body, &parse) == PARSE_OK)
+            *w = (struct walk){.name = parse.name, .text = parse.text, .types = parse.types};
+        return false;
+    case 'B':
+        if (msgin_bind_head(body, true, bind) != PARSE_OK)
+            return false;
+        run->bind = bind;
+        return text_of_bind(c, w, bind->name, run);
+    default:
+        return false;
+    }
+}
+
+/* The shard that the first statement of the batch that names one names. */
+static uint32_t shard_of_batch(struct client *c, const uint8_t *batch, size_t extent)
+{
+    struct walk w = {.name = NULL};
+    struct sharding_run run;
+    struct msg_bind bind;
+
+    for (size_t at = 0; at < extent;) {
+        struct frame f;
+        const char *why;
+        if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || f.total > extent - at)
+            break;
+        if (run_of(c, &w, &f, batch + at, &run, &bind)) {
+            struct finding found = find(c, &run);
+            if (found.sqlstate == NULL && found.shards != 0)
+                return number_of(found.shards);
+        }
+        at += f.total;
+    }
+    return 0;
+}
+
+/* It would begin the transaction on the home shard, before it is known which one it needs. */
+static bool only_prepares(const uint8_t *batch, size_t extent)
+{
+    struct frame f = {.type = 0};
+    const char *why;
+
+    for (size_t at = 0; at < extent; at += f.total)
+        if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || strchr("PDCS", f.type) == NULL)
+            return false;
+    return f.type == 'S';
+}
+
+/* For a while: it is being read. */
+static bool is_awaited(struct client *c)
+{
+    usec_t now = c->worker->loop.now;
+
+    if (c->fresh_since == 0)
+        c->fresh_since = now;
+    if (now - c->fresh_since >= PATIENCE_USEC)
+        return false;
+    list_push_back(&c->worker->unfresh, &c->fresh_node);
+    return true;
+}
+
+struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent)
+{
+    const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
+
+    if (map == NULL && is_awaited(c))
+        return NULL;
+    c->fresh_since = 0;
+    if (map == NULL)
+        return c->pool; /* there it is refused */
+    c->only_prepares = defer_is_open(c) && only_prepares(batch, extent);
+    uint32_t shard = shard_of_batch(c, batch, extent);
+    return pool_of_part(c->pool, (int)shard, map->shard_names[shard]);
+}
+
+/* --- as it is sent --- */
+
+struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
+{
+    struct finding f = find(c, run);
+    uint32_t here = (uint32_t)__atomic_load_n(&s->pool->target->db->part, __ATOMIC_RELAXED);
+
+    if (f.sqlstate == NULL && (f.shards == 0 || number_of(f.shards) == here))
+        return NULL;
+    if (f.sqlstate == NULL)
+        refuse(&f, "A transaction runs on one shard; end it first.",
+               "its rows lie on shard %s, and the session is on %s", f.map->shard_names[number_of(f.shards)],
+               f.map->shard_names[here]);
+    return refusal_new(f.sqlstate, f.message, f.hint);
+}
+
+struct refusal_text *sharding_refuses_bind(const struct sending *m, const struct msg_bind *bind)
+{
+    struct sharding_run run = {.bind = bind};
+    const struct walk none = {.name = NULL};
+
+    return text_of_bind(m->c, &none, bind->name, &run) ? sharding_refusal(m->c, m->s, &run) : NULL;
+}
+
+const char *sharding_bars(const struct sending *m)
+{
+    bool whole = m->have == m->f->total;
+
+    if (!whole && strchr("QPB", m->f->type) != NULL)
+        return "a message of this length is not read, so that nobody knows its shard";
+    if (m->f->type == 'F' && m->s->pool->target->db->part != 0)
+        return "a function call runs on the first shard, and the session is on another";
+    return NULL;
+}
+
+shardset sharding_tell(struct client *c, const struct sharding_run *run, char *why, size_t why_size)
+{
+    struct finding f = find(c, run);
+
+    snprintf(why, why_size, "%s", f.sqlstate == NULL ? "" : f.message);
+    return f.shards;
+}

@@ -1,0 +1,46 @@
+/*
+ * sharding.h: statements of a client whose database has shards: on which of them their rows lie, and whether the server
+ * that would run one is the right one. A statement runs on one shard only if every row that it may speak of lies there;
+ * else it is refused, in words that say why.
+ *
+ *   batch at the head ──> sharding_pool: that of the shard that its statements name; the home shard's where none does
+ *   each statement, as it is sent ──> sharding_refusal: its rows lie elsewhere, too: refused in its place
+ *
+ * Source: SHARDS 1 and 4 (README.md, "Shards").
+ * Thread: worker.
+ */
+#ifndef SLUICE_SHARDING_H
+#define SLUICE_SHARDING_H
+
+#include "parser/msgin.h"
+#include "proxy/refusal.h"
+#include "shard/map.h"
+
+/* A statement as it is to run. */
+struct sharding_run {
+    const struct shape *shape; /* NULL: nobody has read it */
+    const char *sql;
+    const struct msg_bind *bind; /* with its parameters; NULL: it has none */
+    struct span types;           /* of these, as Parse declared them */
+};
+
+static inline bool sharding_is_on(const struct client *c)
+{
+    return __atomic_load_n(&c->db->sharded, __ATOMIC_RELAXED);
+}
+
+/* The pool of the shard's primary that the batch goes to. NULL: nobody knows yet where rows lie. */
+struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent);
+
+/* Why s must not run it; NULL: it may. For refusal_send. */
+struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run);
+
+/* The same of what a Bind, all of which is there, would run. */
+struct refusal_text *sharding_refuses_bind(const struct sending *m, const struct msg_bind *bind);
+/* The same of a message that is not looked into. Static, or NULL. */
+const char *sharding_bars(const struct sending *m);
+
+/* Of a statement, for those who ask: the shards, and in words why it runs nowhere ("": it runs on one of them). */
+shardset sharding_tell(struct client *c, const struct sharding_run *run, char *why, size_t why_size);
+
+#endif

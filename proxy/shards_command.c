@@ -1,0 +1,177 @@
+/*
+ * shards_command.c: see shards_command.h. Shards are asked one after the other, each statement by itself; the first one
+ * that fails ends it, and all may be run again.
+ * Thread: main, in a process that does nothing else.
+ */
+#include "proxy/shards_command.h"
+
+#include "pool/probe.h"
+#include "proxy/shards.h"
+#include "proxy/shards_script.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct shards_job {
+    struct config *config;
+    const struct config_database *database;
+    const struct config_sharding *sharding;
+    struct map *map;
+};
+
+/* --- printing --- */
+
+static void print_script(const struct shards_job *j, uint32_t k)
+{
+    struct buf script = {0};
+
+    shards_script(j->database->name, j->map, k, &script);
+    printf("-- shard %s\n", j->map->shard_names[k]);
+    while (buf_used(&script) > 0) {
+        const char *statement = (const char *)buf_head(&script);
+        printf("%s;\n", statement);
+        buf_consume(&script, strlen(statement) + 1);
+    }
+    buf_free(&script);
+}
+
+/* --- running --- */
+
+static void name_told(void)
+{
+    /* wait_for_name looks again by itself */
+}
+
+static bool wait_for_name(const struct config_host *h, struct address *a, char *why, size_t why_size)
+{
+    enum resolve_answer answer;
+
+    while ((answer = resolve_host(h->host, h->port, 0, a, why, why_size)) == RESOLVE_WAIT)
+        usleep(10000);
+    return answer == RESOLVE_OK;
+}
+
+/* Until it can be asked, has answered, or has failed. */
+static enum probe_state probe_wait(struct probe *p)
+{
+    for (;;) {
+        enum probe_state state = probe_step(p);
+        if (state != PROBE_WANT_READ && state != PROBE_WANT_WRITE)
+            return state;
+        struct pollfd fd = {.fd = probe_fd(p), .events = state == PROBE_WANT_READ ? POLLIN : POLLOUT};
+        poll(&fd, 1, -1);
+    }
+}
+
+static struct probe *open_shard(const struct shards_job *j, const struct config_database *d, const struct address *a)
+{
+    const struct options *o = &j->config->opt;
+    const char *user = d->recovery_user != NULL ? d->recovery_user : o->monitor_user;
+    const char *password = config_secret_find(j->config, user);
+    struct probe_target t = {.host = d->hosts[0].host,
+                             .address = a,
+                             .port = d->hosts[0].port,
+                             .dbname = d->dbname != NULL ? d->dbname : j->database->name,
+                             .user = user,
+                             .password = password,
+                             .tls_mode = (enum tls_mode)o->server_tls_sslmode,
+                             .ca_file = o->server_tls_ca_file,
+                             .cert_file = o->server_tls_cert_file,
+                             .key_file = o->server_tls_key_file};
+
+    return probe_open(&t);
+}
+
+static bool run_statement(struct probe *p, const char *statement)
+{
+    if (probe_wait(p) != PROBE_READY)
+        return false;
+    probe_run(p, statement);
+    return probe_wait(p) == PROBE_ANSWERED;
+}
+
+static bool run_script(struct probe *p, struct buf *script)
+{
+    while (buf_used(script) > 0) {
+        const char *statement = (const char *)buf_head(script);
+        if (!run_statement(p, statement))
+            return false;
+        buf_consume(script, strlen(statement) + 1);
+    }
+    return true;
+}
+
+static bool apply(const struct shards_job *j, uint32_t k)
+{
+    const struct config_database *d = j->sharding->shards[k];
+    struct buf script = {0};
+    struct address a;
+    char why[256];
+
+    if (!wait_for_name(&d->hosts[0], &a, why, sizeof why)) {
+        fprintf(stderr, "shard %s: %s\n", d->name, why);
+        return false;
+    }
+    struct probe *p = open_shard(j, d, &a);
+    shards_script(j->database->name, j->map, k, &script);
+    bool done = run_script(p, &script);
+    if (done)
+        printf("shard %s: done\n", d->name);
+    else
+        fprintf(stderr, "shard %s: %s\n", d->name, probe_error(p));
+    probe_close(p);
+    buf_free(&script);
+    return done;
+}
+
+/* --- the command --- */
+
+static int run(const struct shards_job *j, bool applies)
+{
+    if (!applies) {
+        for (uint32_t k = 0; k < j->map->shard_count; k++)
+            print_script(j, k);
+        return 0;
+    }
+    resolve_start(j->config->opt.dns_max_ttl, j->config->opt.dns_nxdomain_ttl, name_told);
+    uint32_t k = 0;
+    while (k < j->map->shard_count && apply(j, k))
+        k++;
+    resolve_stop();
+    return k == j->map->shard_count ? 0 : 1;
+}
+
+static int errors_print(struct config_errors *errors)
+{
+    for (size_t i = 0; i < errors->count; i++)
+        fprintf(stderr, "%s\n", errors->lines[i]);
+    config_errors_free(errors);
+    return 1;
+}
+
+int shards_command(int argc, char **argv)
+{
+    struct config_errors errors = {0};
+    struct shards_job j = {0};
+    bool applies = argc == 3 && strcmp(argv[2], "--apply") == 0;
+
+    if (argc != 2 && !applies) {
+        fprintf(stderr, "Usage: sluice shards FILE DATABASE [--apply]\n");
+        return 1;
+    }
+    j.config = shards_config_load(argv[0], &errors);
+    if (j.config == NULL)
+        return errors_print(&errors);
+    j.database = config_database_find(j.config, argv[1]);
+    j.sharding =
+        j.database == NULL || j.database->shards == NULL ? NULL : config_sharding_find(j.config, j.database->shards);
+    if (j.sharding == NULL)
+        config_errors_add(&errors, argv[0], 0, "there is no database \"%s\" with shards", argv[1]);
+    else
+        j.map = map_new(j.sharding, NULL, NULL, &errors);
+    int status = j.map == NULL ? errors_print(&errors) : run(&j, applies);
+    map_unref(j.map);
+    config_unref(j.config);
+    return status;
+}

@@ -1,0 +1,193 @@
+/*
+ * shards_script.c: see shards_script.h.
+ * Thread: any (no state).
+ */
+#include "proxy/shards_script.h"
+
+#include "parser/msgout.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define VERSION 1 /* of what is written here */
+
+/* --- pieces of SQL --- */
+
+static void put(struct buf *out, const char *text)
+{
+    buf_put(out, text, strlen(text));
+}
+
+static void put_quoted(struct buf *out, const char *text, char quote)
+{
+    buf_put_u8(out, (uint8_t)quote);
+    for (; *text != '\0'; text++) {
+        if (*text == quote)
+            buf_put_u8(out, (uint8_t)quote);
+        buf_put_u8(out, (uint8_t)*text);
+    }
+    buf_put_u8(out, (uint8_t)quote);
+}
+
+/* A text in which %i is an identifier, %l a literal, %t SQL as it is, and %n a number. */
+static void put_sql(struct buf *out, const char *format, ...)
+{
+    va_list args;
+    char number[24];
+
+    va_start(args, format);
+    for (; *format != '\0'; format++) {
+        if (*format != '%' || format[1] == '%') {
+            buf_put_u8(out, (uint8_t)*format);
+            format += *format == '%';
+            continue;
+        }
+        switch (*++format) {
+        case 'i':
+            put_quoted(out, va_arg(args, const char *), '"');
+            break;
+        case 'l':
+            put_quoted(out, va_arg(args, const char *), '\'');
+            break;
+        case 't':
+            put(out, va_arg(args, const char *));
+            break;
+        default:
+            snprintf(number, sizeof number, "%d", va_arg(args, int));
+            put(out, number);
+            break;
+        }
+    }
+    va_end(args);
+}
+
+static void end_statement(struct buf *out)
+{
+    buf_put_u8(out, 0);
+}
+
+/* --- which shard it is --- */
+
+static void map_text(const struct map *m, char text[17])
+{
+    snprintf(text, 17, "%016" PRIx64, m->hash);
+}
+
+char *shards_identity(const char *database, const struct map *m, uint32_t k)
+{
+    char map[17];
+
+    map_text(m, map);
+    return mem_printf("shard %s of %u of \"%s\", map %s", m->shard_names[k], m->shard_count, database, map);
+}
+
+static void put_identity(const char *database, const struct map *m, uint32_t k, struct buf *out)
+{
+    char map[17];
+    char *identity = shards_identity(database, m, k);
+
+    map_text(m, map);
+    put_sql(out, "CREATE SCHEMA IF NOT EXISTS sluice");
+    end_statement(out);
+    put_sql(out, "GRANT USAGE ON SCHEMA sluice TO PUBLIC");
+    end_statement(out);
+    put_sql(out, "CREATE TABLE IF NOT EXISTS sluice.shard (one boolean PRIMARY KEY DEFAULT true CHECK (one), "
+                 "database text NOT NULL, shard text NOT NULL, shards int NOT NULL, map text NOT NULL, "
+                 "version int NOT NULL)");
+    end_statement(out);
+    put_sql(out, "GRANT SELECT ON sluice.shard TO PUBLIC");
+    end_statement(out);
+    put_sql(out,
+            "INSERT INTO sluice.shard (database, shard, shards, map, version) VALUES (%l, %l, %n, %l, %n) "
+            "ON CONFLICT DO NOTHING",
+            database, m->shard_names[k], (int)m->shard_count, map, VERSION);
+    end_statement(out);
+    put_sql(out,
+            "DO $sluice$ DECLARE it text := (SELECT pg_catalog.format('shard %%s of %%s of \"%%s\", map %%s', shard, "
+            "shards, database, map) FROM sluice.shard); BEGIN IF it <> %l THEN RAISE EXCEPTION USING "
+            "MESSAGE = 'the server is ' || it || ', and not ' || %l, HINT = 'Placement changes only by an explicit "
+            "command: sluice map --adopt.'; END IF; END $sluice$",
+            identity, identity);
+    end_statement(out);
+    free(identity);
+}
+
+/* --- guards --- */
+
+/* Rows without a key live on the first shard. */
+static void put_null(const struct map_table *t, uint32_t k, struct buf *out)
+{
+    put_sql(out, k == SHARD_NULL ? "%i IS NULL OR " : "%i IS NOT NULL AND ", t->column);
+}
+
+static void put_modulo(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
+{
+    put_sql(out, "%i %% %n IN (%n, %n)", t->column, (int)m->shard_count, (int)k, (int)k - (int)m->shard_count);
+}
+
+static void put_ranges(const struct map_table *t, uint32_t k, struct buf *out)
+{
+    put(out, "(false");
+    for (size_t i = 0; i < t->range_count; i++) {
+        const struct map_range *r = &t->ranges[i];
+        if (r->shard != k)
+            continue;
+        put(out, " OR (true");
+        if (r->from.text != NULL)
+            put_sql(out, " AND %i >= %l", t->column, r->from.text);
+        if (r->to.text != NULL)
+            put_sql(out, " AND %i < %l", t->column, r->to.text);
+        put(out, ")");
+    }
+    put(out, ")");
+}
+
+static void put_list(const struct map_table *t, uint32_t k, struct buf *out)
+{
+    bool rest = t->others == k;
+
+    put(out, "(");
+    put(out, rest ? "true" : "false");
+    for (size_t i = 0; i < t->item_count; i++)
+        if ((t->items[i].shard == k) != rest)
+            put_sql(out, rest ? " AND %i <> %l" : " OR %i = %l", t->column, t->items[i].is.text);
+    put(out, ")");
+}
+
+static bool has_guard(const struct map_table *t)
+{
+    return t->way == MAP_BY_KEY && (t->function == MAP_MODULO || t->function == MAP_RANGE || t->function == MAP_LIST);
+}
+
+/* Where there is such a table, and none of its own yet. */
+static void put_guard(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
+{
+    struct buf check = {0};
+
+    put_null(t, k, &check);
+    if (t->function == MAP_MODULO)
+        put_modulo(m, t, k, &check);
+    else if (t->function == MAP_RANGE)
+        put_ranges(t, k, &check);
+    else
+        put_list(t, k, &check);
+    buf_put_u8(&check, 0);
+    put_sql(out,
+            "DO $sluice$ DECLARE it pg_catalog.regclass := (SELECT c.oid FROM pg_catalog.pg_class c JOIN "
+            "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %l AND c.relname = %l "
+            "AND c.relkind IN ('r', 'p')); BEGIN IF it IS NOT NULL AND NOT EXISTS (SELECT FROM "
+            "pg_catalog.pg_constraint WHERE conrelid = it AND conname = 'sluice_shard') THEN ALTER TABLE %i.%i ADD "
+            "CONSTRAINT sluice_shard CHECK (%t); END IF; END $sluice$",
+            t->schema, t->name, t->schema, t->name, (const char *)check.data);
+    end_statement(out);
+    buf_free(&check);
+}
+
+void shards_script(const char *database, const struct map *m, uint32_t k, struct buf *out)
+{
+    put_identity(database, m, k, out);
+    for (size_t i = 0; i < m->table_count; i++)
+        if (has_guard(&m->tables[i]))
+            put_guard(m, &m->tables[i], k, out);
+}

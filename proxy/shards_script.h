@@ -1,0 +1,20 @@
+/*
+ * shards_script.h: what a shard needs in its own database, as SQL: the row that says which shard it is, and a guard on
+ * each table, so that no row lies where it is not looked for.
+ * Source: SHARDS 1 in README.md, "Shards".
+ * Thread: any (no state).
+ */
+#ifndef SLUICE_SHARDS_SCRIPT_H
+#define SLUICE_SHARDS_SCRIPT_H
+
+#include "parser/bytes.h"
+#include "shard/map.h"
+
+/* Appends the statements for shard number k of the database: each ends with a NUL, and runs by itself. They can be run
+ * again; they fail where the server says already that it is another shard. */
+void shards_script(const char *database, const struct map *m, uint32_t k, struct buf *out);
+
+/* What a server that is shard k of the database answers when it is asked; owned by the caller. */
+char *shards_identity(const char *database, const struct map *m, uint32_t k);
+
+#endif

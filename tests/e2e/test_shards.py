@@ -1,0 +1,309 @@
+"""A database of four shards: each statement runs on the one that holds its rows, or is refused in words that help."""
+
+import subprocess
+import tempfile
+import threading
+import zlib
+
+import psycopg
+import pytest
+from lib.shards import COUNT, TABLES, Shop
+from lib.sluice import PROGRAM, Sluice
+from lib.util import wait_for
+from lib.wire import Client, errors_of, extended, query, rows_of, sync
+from psycopg import errors
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+
+
+@pytest.fixture(scope="module")
+def module_shop(pg, worker_root):
+    """One for many tests, which leave it as it is."""
+    started = []
+
+    def start(**settings):
+        folder = tempfile.mkdtemp(prefix="s-", dir=worker_root)
+        settings.pop("started")
+        started.append(Sluice(folder, **settings))
+        return started[0]
+    yield Shop(pg, start, "shop_for_many")
+    started[0].stop()
+
+
+@pytest.fixture
+def shop(pg, sluice, request):
+    return Shop(pg, sluice, f"shop_{zlib.crc32(request.node.name.encode()):x}")
+
+
+def refused(client, sql, *args):
+    with pytest.raises(errors.FeatureNotSupported) as error:
+        client.execute(sql, *args)
+    return str(error.value)
+
+
+def fill(client, count=40):
+    for i in range(1, count + 1):
+        client.execute("INSERT INTO users VALUES (%s, %s, 'de', '2000-01-01')", (i, f"user {i}"))
+
+
+def test_rows_lie_where_the_map_says(shop):
+    client = shop.connect()
+    fill(client)
+    for k in range(COUNT):
+        assert shop.rows(k, "SELECT id FROM users ORDER BY id") == [(i,) for i in range(1, 41) if i % COUNT == k]
+    assert client.execute("SELECT name FROM users WHERE id = 7").fetchall() == [("user 7",)]
+    assert client.execute("UPDATE users SET name = 'x' WHERE id = 7 RETURNING id").fetchall() == [(7,)]
+    assert client.execute("DELETE FROM users WHERE id IN (8, 12)").rowcount == 2
+    assert shop.rows(0, "SELECT count(*) FROM users") == [(8,)]
+    assert client.execute("SELECT count(*) FROM users WHERE id = -3").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("way", ["simple", "text", "binary", "prepared"])
+def test_a_key_in_every_protocol(shop, way):
+    client = shop.connect(prepare_threshold=0 if way == "prepared" else None)
+    fill(client, 12)
+    for i in range(1, 13):
+        if way == "simple":
+            found = client.execute(f"SELECT id, name FROM users WHERE id = {i}").fetchall()
+        else:
+            found = client.execute("SELECT id, name FROM users WHERE id = %s", (i,),
+                                   binary=way == "binary").fetchall()
+        assert found == [(i, f"user {i}")]
+
+
+def test_functions_that_place_rows(shop):
+    client = shop.connect()
+    for text in ("abc", "Zürich", "😀", "polygenelubricants", ""):
+        client.execute("INSERT INTO tickets VALUES (%s, 'x')", (text,))
+        assert client.execute("SELECT note FROM tickets WHERE id = %s", (text,)).fetchall() == [("x",)]
+    for i in range(20):
+        client.execute("INSERT INTO visits VALUES (%s, 'p')", (i,))
+    assert sum(shop.rows(k, "SELECT count(*) FROM visits")[0][0] for k in range(COUNT)) == 20
+    for k in range(COUNT):
+        for i, in shop.rows(k, "SELECT user_id FROM visits"):
+            assert client.execute("SELECT count(*) FROM visits WHERE user_id = %s", (i,)).fetchone() == (1,)
+    for day, shard in (("2023-12-31", 0), ("2024-01-01", 1), ("2024-12-31", 1), ("2025-01-01", 2)):
+        client.execute("INSERT INTO events VALUES (%s, 'x')", (day,))
+        assert shop.rows(shard, f"SELECT count(*) FROM events WHERE day = '{day}'") == [(1,)]
+    for region, shard in (("eu", 0), ("uk", 0), ("us", 1), ("jp", 3)):
+        client.execute("INSERT INTO tenants VALUES (%s, 'x')", (region,))
+        assert shop.rows(shard, f"SELECT count(*) FROM tenants WHERE region = '{region}'") == [(1,)]
+    client.execute("INSERT INTO audit_log VALUES (1, 'x')")
+    assert shop.rows(2, "SELECT at FROM audit_log") == [(1,)]
+
+
+REFUSED = [
+    ("SELECT * FROM users", "more than one shard"),
+    ("SELECT * FROM users WHERE id = 1 OR name = 'x'", "more than one shard"),
+    ("SELECT * FROM users WHERE id IN (1, 2)", "more than one shard"),
+    ("SELECT * FROM users WHERE id = 1 UNION SELECT * FROM users WHERE id = 2", "more than one shard"),
+    ("SELECT * FROM users u LEFT JOIN orders o ON o.user_id = u.id AND u.id = 5", "more than one shard"),
+    ("SELECT * FROM users a, users b WHERE a.id = 1 AND b.id = 2", "more than one shard"),
+    ("UPDATE users SET name = 'x'", "more than one shard"),
+    ("DELETE FROM users WHERE name = 'x'", "more than one shard"),
+    ("INSERT INTO users (name) VALUES ('x')", ""),
+    ("INSERT INTO users VALUES (1, 'a'), (2, 'b')", "more than one shard"),
+    ("SELECT * FROM adults WHERE id = 1", "a view is not looked into"),
+    ("SELECT * FROM unplaced", "nobody has said"),
+    ("SELECT count_users()", "a function may read rows of any shard"),
+    ("SELECT twice(id) FROM users WHERE id = 1", "a function may read rows of any shard"),
+    ("INSERT INTO countries VALUES ('xx', 'x')", "on all shards is not written"),
+    ("CREATE TABLE more (n int)", "not sent to all shards"),
+    ("DROP TABLE users", "not sent to all shards"),
+    ("VACUUM users", "not sent to all shards"),
+    ("TRUNCATE users", "more than one shard"),
+    ("LOCK TABLE users", "more than one shard"),
+    ("COPY users FROM STDIN", "more than one shard"),
+    ("COPY users TO STDOUT", "more than one shard"),
+    ("MERGE INTO users u USING (SELECT 1 AS id) s ON u.id = s.id WHEN MATCHED THEN DELETE", "MERGE is not split"),
+    ("DO 'BEGIN PERFORM 1; END'", "code that cannot be seen"),
+    ("PREPARE p AS SELECT * FROM users WHERE id = 1", "PREPARE does not tell"),
+    ("UPDATE users SET id = 2 WHERE id = 1", ""),
+    ("SELECT pg_terminate_backend(1)", "another shard's backend"),
+]
+
+
+@pytest.mark.parametrize("sql, words", REFUSED, ids=[sql[:50] for sql, _ in REFUSED])
+def test_what_is_not_right_on_one_shard_is_refused(module_shop, sql, words):
+    client = module_shop.connect()
+    before = [module_shop.rows(k, "SELECT count(*) FROM users") for k in range(COUNT)]
+    assert words in refused(client, sql)
+    with client.transaction(force_rollback=True):
+        assert client.execute("SELECT count(*) FROM users WHERE id = 5").fetchone() is not None
+        with pytest.raises(errors.FeatureNotSupported):
+            client.execute(sql)
+        with pytest.raises(errors.InFailedSqlTransaction):
+            client.execute("SELECT 1")
+    assert client.execute("SELECT 1").fetchone() == (1,)
+    assert [module_shop.rows(k, "SELECT count(*) FROM users") for k in range(COUNT)] == before
+
+
+
+RUN = [
+    "SELECT 1", "SELECT now() IS NOT NULL", "SHOW search_path", "SELECT current_database() IS NOT NULL",
+    "SELECT count(*) FROM pg_class WHERE relname = 'users'", "SELECT * FROM countries", "VALUES (1), (2)",
+    "SELECT * FROM users WHERE id = 5", "SELECT * FROM users WHERE id = '5'", "SELECT * FROM users WHERE 5 = id",
+    "SELECT * FROM public.users WHERE users.id = 5::int", "SELECT * FROM users WHERE id = -3",
+    "SELECT u.name, o.total FROM users u JOIN orders o ON o.user_id = u.id WHERE u.id = 5",
+    "SELECT u.name, c.name FROM users u JOIN countries c ON c.code = u.country WHERE u.id = 5",
+    "SELECT count(*) FROM orders WHERE user_id = 5 AND id > 3", "SELECT * FROM users WHERE id IN (1, 5, 9)",
+    "SELECT * FROM users WHERE id = ANY ('{1,5}')", "EXPLAIN SELECT * FROM users WHERE id = 5",
+    "WITH u AS (SELECT * FROM users WHERE id = 5) SELECT * FROM u",
+    "SELECT * FROM users WHERE id = 5 FOR UPDATE", "SELECT * FROM users WHERE id = NULL",
+    "BEGIN; SELECT * FROM users WHERE id = 5; COMMIT", "SELECT 1; SELECT * FROM users WHERE id = 5",
+]
+
+
+@pytest.mark.parametrize("sql", RUN)
+def test_what_is_right_on_one_shard_runs(module_shop, sql):
+    module_shop.connect().execute(sql)
+
+
+def test_transactions_stay_on_their_shard(shop):
+    client = shop.connect()
+    fill(client, 8)
+    with client.transaction():
+        client.execute("UPDATE users SET name = 'a' WHERE id = 1")
+        client.execute("UPDATE users SET name = 'b' WHERE id = 5")
+        client.execute("SAVEPOINT s")
+        words = refused(client, "UPDATE users SET name = 'c' WHERE id = 2")
+        assert "lie on shard s3, and the session is on s2" in words
+        client.execute("ROLLBACK TO s")
+        assert client.execute("SELECT name FROM countries").fetchall() == []
+    assert shop.rows(1, "SELECT name FROM users WHERE id IN (1, 5) ORDER BY id") == [("a",), ("b",)]
+    assert shop.rows(2, "SELECT name FROM users WHERE id = 2") == [("user 2",)]
+    with client.transaction(force_rollback=True):
+        client.execute("INSERT INTO users VALUES (21, 'x')")
+    assert client.execute("SELECT count(*) FROM users WHERE id = 21").fetchone() == (0,)
+
+
+def test_a_name_is_prepared_within_a_transaction(shop):
+    """Before it is known which shard that will need."""
+    client = shop.connect()
+    fill(client, 8)
+    line = client.pgconn
+    for i in range(1, 9):
+        assert line.exec_(b"BEGIN").status == ExecStatus.COMMAND_OK
+        assert line.prepare(f"p{i}".encode(), b"SELECT name FROM users WHERE id = $1").status == ExecStatus.COMMAND_OK
+        assert line.transaction_status == TransactionStatus.INTRANS
+        assert line.exec_prepared(f"p{i}".encode(), [str(i).encode()]).get_value(0, 0) == f"user {i}".encode()
+        assert line.exec_(b"COMMIT").status == ExecStatus.COMMAND_OK
+    line.exec_(b"BEGIN")
+    assert line.prepare(b"bad", b"SELECT nothing FROM users").status == ExecStatus.FATAL_ERROR
+    assert line.transaction_status == TransactionStatus.INERROR
+    assert line.exec_(b"SELECT 1").error_field(DiagnosticField.SQLSTATE) == b"25P02"
+    assert line.exec_(b"COMMIT").command_status == b"ROLLBACK"
+
+
+def test_a_pipeline_goes_to_many_shards(pg, sluice):
+    shop = Shop(pg, sluice, "shop_pipeline", auth_type="trust")
+    client = shop.connect()
+    fill(client, 16)
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        line.send(b"".join(extended("SELECT id FROM users WHERE id = $1", [str(i)]) + sync() for i in range(1, 17)))
+        answer = line.recv_until("Z", 16)
+        assert rows_of(answer) == [[str(i)] for i in range(1, 17)] and errors_of(answer) == []
+        line.send(query("SELECT id FROM users WHERE id = 3") + query("SELECT * FROM users") + query("SELECT 9"))
+        answer = line.recv_until("Z", 3)
+        assert rows_of(answer) == [["3"], ["9"]] and errors_of(answer) == ["0A000"]
+
+
+def test_settings_follow_from_shard_to_shard(shop):
+    client = shop.connect(options="-c datestyle=German")
+    fill(client, 4)
+    client.execute("SET app.tenant = 'seven'")
+    for i in range(1, 5):
+        assert client.execute("SELECT born::text, current_setting('app.tenant') FROM users WHERE id = %s",
+                              (i,)).fetchone() == ("01.01.2000", "seven")
+
+
+def test_many_clients_on_all_shards(shop):
+    fill(shop.connect(), 40)
+    failed = []
+
+    def work(number):
+        try:
+            client = shop.connect()
+            for turn in range(40):
+                i = 1 + (number * 7 + turn) % 40
+                with client.transaction():
+                    name, = client.execute("SELECT name FROM users WHERE id = %s FOR UPDATE", (i,)).fetchone()
+                    client.execute("UPDATE users SET name = %s WHERE id = %s", (name + ".", i))
+        except BaseException as error:
+            failed.append(error)
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert failed == []
+    total = sum(shop.rows(k, "SELECT sum(length(name) - length(replace(name, '.', ''))) FROM users")[0][0]
+                for k in range(COUNT))
+    assert total == 8 * 40
+
+
+# --- what shards must say of themselves -------------------------------------------------------------------------------
+
+
+def test_the_command_can_be_run_again(shop):
+    printed = shop.command()
+    assert printed.count("-- shard s") == COUNT and "CHECK (\"id\" IS NOT NULL AND \"id\" % 4 IN (1, -3))" in printed
+    assert shop.command("--apply") == "".join(f"shard s{k + 1}: done\n" for k in range(COUNT))
+    with pytest.raises(psycopg.errors.CheckViolation):
+        shop.rows(0, "INSERT INTO users VALUES (1, 'past Sluice') RETURNING id")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        shop.rows(0, "INSERT INTO events VALUES ('2024-06-01', 'past Sluice') RETURNING day")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        shop.rows(0, "INSERT INTO tenants VALUES ('jp', 'past Sluice') RETURNING region")
+
+
+def test_shards_in_another_order_are_not_served(shop):
+    client = shop.connect()
+    fill(client, 4)
+    s = shop.sluice
+    lines = s.databases.splitlines()
+    one, two = (next(i for i, line in enumerate(lines) if line.startswith(name + " ")) for name in ("s1", "s2"))
+    lines[one], lines[two] = lines[two].replace("s2", "s1", 1), lines[one].replace("s1", "s2", 1)
+    s.write(databases="\n".join(lines))
+    s.reload()
+    with pytest.raises(psycopg.Error) as error:
+        client.execute("SELECT * FROM users WHERE id = 1")
+    assert "the server is shard s1 of 4" in str(error.value) or "the server is shard s2 of 4" in str(error.value)
+    done = subprocess.run([PROGRAM, "shards", str(s.ini), "store", "--apply"], text=True, timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and "the server is shard s2" in done.stderr
+
+
+def test_without_its_row_a_shard_is_not_served(pg, sluice):
+    shop = Shop(pg, sluice, "shop_bare", apply=False)
+    with pytest.raises(psycopg.OperationalError) as error:
+        shop.sluice.connect(dbname="store")
+    assert "sluice.shard" in str(error.value)
+    shop.command("--apply")
+    wait_for(lambda: connects(shop), 20, "the shard to be served")
+
+
+def connects(shop):
+    try:
+        shop.sluice.connect(dbname="store")
+        return True
+    except psycopg.OperationalError:
+        return False
+
+
+def test_a_shard_cannot_be_named_by_clients(shop):
+    with pytest.raises(psycopg.OperationalError) as error:
+        shop.sluice.connect(dbname="store/s2")
+    assert "does not exist" in str(error.value)
+
+
+@pytest.mark.parametrize("tables, words", [
+    (TABLES.replace("users.id = modulo", "users.id = sometimes"), "modulo"),
+    (TABLES + "users.name = modulo\n", "placed"),
+    (TABLES + "audit = shard s9\n", "s9"),
+])
+def test_what_is_wrong_with_a_map_is_told_with_its_line(pg, sluice, tables, words):
+    s = sluice(databases=f"store = shards=store\n[shards store]\ns1 = host={pg.host}\n[tables store]\n{tables}",
+               options={"monitor_user": "postgres"}, started=False)
+    s.write()
+    done = subprocess.run([PROGRAM, "-t", str(s.ini)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.returncode != 0 and words in done.stderr and "sluice.ini:" in done.stderr

@@ -1,0 +1,99 @@
+"""A database of four shards, each a database of one PostgreSQL, behind one Sluice.
+
+    shop = Shop(pg, scratch, sluice)              # makes the shards, their tables, their rows; starts Sluice
+    shop.sluice.connect()                         # database "store", of four shards
+    shop.plain                                    # the same rows in one database of that PostgreSQL, "whole"
+    shop.rows(2, "SELECT id FROM users")          # asked of the third shard itself
+"""
+
+import subprocess
+
+import psycopg
+
+from lib.sluice import PROGRAM, SANITIZER_ENV
+from lib.util import wait_for
+
+COUNT = 4
+TABLES = """
+users.id = modulo
+orders.user_id = modulo
+orders.id = lookup
+tickets.id = string_hash
+visits.user_id = hash
+events.day = range s1:..2024-01-01 s2:2024-01-01..2025-01-01 s3:2025-01-01..
+tenants.region = list s1:eu,uk s2:us s4:*
+countries = everywhere
+audit_log = shard s3
+"""
+SCHEMA = """
+CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, country text, born date);
+CREATE TABLE orders (id bigint NOT NULL, user_id int NOT NULL, total numeric(10,2), state text,
+                     PRIMARY KEY (id, user_id), FOREIGN KEY (user_id) REFERENCES users);
+CREATE TABLE tickets (id text PRIMARY KEY, note text);
+CREATE TABLE visits (user_id bigint, page text);
+CREATE TABLE events (day date NOT NULL, what text);
+CREATE TABLE tenants (region text, name text);
+CREATE TABLE countries (code text PRIMARY KEY, name text);
+CREATE TABLE audit_log (at int, what text);
+CREATE TABLE unplaced (n int);
+CREATE VIEW adults AS SELECT * FROM users WHERE born < '2006-01-01';
+CREATE FUNCTION twice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2';
+CREATE FUNCTION count_users() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM users';
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+"""
+OPTIONS = {"monitor_user": "postgres", "monitor_database": "postgres", "sample_interval": 10, "server_login_retry": 1}
+
+
+class Shop:
+    """The shards and the Sluice in front of them."""
+
+    def __init__(self, pg, start, name, tables=TABLES, schema=SCHEMA, functions="", apply=True, **options):
+        self.pg, self.name = pg, name
+        self.databases = [f"{name}_{k + 1}" for k in range(COUNT)]
+        for database in self.databases:
+            self.make(database, schema)
+        lines = "".join(f"s{k + 1} = host={pg.host} port={pg.port} dbname={database} recovery_user=postgres\n"
+                        for k, database in enumerate(self.databases))
+        self.text = (f"store = shards=store\n[shards store]\n{lines}[tables store]\n{tables}"
+                     f"[functions store]\n{functions}")
+        self.sluice = start(databases=self.text, options={**OPTIONS, **options}, started=False)
+        self.sluice.write()
+        if apply:
+            self.command("--apply")
+        self.sluice.start()
+
+    def make(self, database, schema):
+        with self.pg.admin() as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {database} OWNER demo")
+        with self.server(database) as connection:
+            connection.execute(schema)
+
+    def server(self, database):
+        """A connection to a database of PostgreSQL itself."""
+        return psycopg.connect(host=self.pg.host, port=self.pg.port, user="postgres", dbname=database,
+                               autocommit=True)
+
+    def command(self, *more):
+        """`sluice shards`: what it printed; it must not fail."""
+        done = subprocess.run([PROGRAM, "shards", str(self.sluice.ini), "store", *more], text=True, timeout=60,
+                              env=SANITIZER_ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def rows(self, shard, sql):
+        with self.server(self.databases[shard]) as connection:
+            return connection.execute(sql).fetchall()
+
+    def connect(self, **more):
+        """A client, once the map is known."""
+        client = self.sluice.connect(dbname="store", **more)
+        wait_for(lambda: self.knows(client), 20, "the map to be known")
+        return client
+
+    @staticmethod
+    def knows(client):
+        try:
+            return client.execute("SELECT count(*) FROM audit_log").fetchone() is not None
+        except psycopg.errors.CannotConnectNow:
+            return False
