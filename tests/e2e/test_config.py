@@ -115,13 +115,16 @@ countries = everywhere
 """
 
 
-def test_a_database_with_shards_is_refused_until_it_can_be_served(scratch):
+def test_what_a_database_with_shards_needs(scratch):
     file = scratch / "shards.ini"
-    file.write_text(SHARDS)
-    for command in (("-t", file), (file,)):
-        status, said = invoke(*command)
-        assert status != 0 and f'{file}:3: database "store": shards are not served yet' in said
+    for more, words in (("", "needs monitor_user"), ("[sluice]\nmonitor_user = m\npool_mode = session\n", "pool_mode"),
+                        ("[sluice]\nmonitor_user = m\nsql_aware = 0\n", "needs sql_aware = 1")):
+        file.write_text(SHARDS + more)
+        status, said = invoke("-t", file)
+        assert status != 0 and f"{file}:3: " in said and words in said
         assert len(said.splitlines()) == 1
+    file.write_text(SHARDS + "[sluice]\nmonitor_user = m\n")
+    assert invoke("-t", file)[0] == 0
 
 
 def test_errors_of_a_map_have_their_lines(scratch):
@@ -131,10 +134,10 @@ def test_errors_of_a_map_have_their_lines(scratch):
     assert status != 0 and "shards.ini:12:" in said and "shards.ini:13:" in said and "shards.ini:3:" in said
 
 
-def test_a_reload_that_brings_shards_changes_nothing(sluice):
+def test_a_reload_that_brings_a_bad_map_changes_nothing(sluice):
     s = sluice()
     s.ini.write_text(s.ini.read_text() + SHARDS.replace("[databases]\nshop = host=127.0.0.1\n", "[databases]\n"))
-    with pytest.raises(psycopg.Error, match="shards are not served yet"):
+    with pytest.raises(psycopg.Error, match="needs monitor_user"):
         s.reload()
     with s.connect() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
