@@ -148,7 +148,7 @@ RUN = [
     "SELECT count(*) FROM orders WHERE user_id = 5 AND id > 3", "SELECT * FROM users WHERE id IN (1, 5, 9)",
     "SELECT * FROM users WHERE id = ANY ('{1,5}')", "EXPLAIN SELECT * FROM users WHERE id = 5",
     "WITH u AS (SELECT * FROM users WHERE id = 5) SELECT * FROM u",
-    "SELECT * FROM users WHERE id = 5 FOR UPDATE", "SELECT * FROM users WHERE id = NULL",
+    "SELECT * FROM users WHERE id = 5 FOR UPDATE",
     "BEGIN; SELECT * FROM users WHERE id = 5; COMMIT", "SELECT 1; SELECT * FROM users WHERE id = 5",
 ]
 
