@@ -383,6 +383,22 @@ static void place_sublink(struct walk *w, const PgQuery__SubLink *link, struct f
     place->count = 1;
 }
 
+/* IS NULL: IS NOT DISTINCT FROM NULL. */
+static void place_null_test(struct walk *w, const PgQuery__NullTest *test, struct filter f)
+{
+    struct stmt_place *place;
+
+    if (test->nulltesttype != PG_QUERY__NULL_TEST_TYPE__IS_NULL)
+        return;
+    f.column = test->arg;
+    f.op = OP_NOT_DISTINCT;
+    place = begin_filter(w, &f);
+    if (place == NULL)
+        return;
+    place->value = add_value(w, (struct stmt_value){.kind = VALUE_NULL});
+    place->count = 1;
+}
+
 static uint16_t add_arm(struct walk *w, uint16_t group, uint16_t outer)
 {
     struct stmt *s = w->s;
@@ -411,6 +427,10 @@ static void place_condition(struct walk *w, const Node *condition, const struct 
     }
     if (condition->node_case == NODE(SUB_LINK)) {
         place_sublink(w, condition->sub_link, *f);
+        return;
+    }
+    if (condition->node_case == NODE(NULL_TEST)) {
+        place_null_test(w, condition->null_test, *f);
         return;
     }
     if (condition->node_case != NODE(BOOL_EXPR))
