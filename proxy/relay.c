@@ -13,6 +13,7 @@
 #include "proxy/carry.h"
 #include "proxy/catalog.h"
 #include "proxy/effects.h"
+#include "proxy/fate.h"
 #include "proxy/placeholders.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
@@ -729,6 +730,18 @@ static bool whole(struct relay *r, const struct frame *f)
     return r->s->state != SERVER_DEAD && r->s->state != SERVER_CLOSING;
 }
 
+/* max_packet_size: rows before it have gone on, this one cannot, and so nothing can any more. */
+static bool is_too_long(struct relay *r, const struct frame *f)
+{
+    int max = worker_of(r->s)->config->opt.max_packet_size;
+
+    if (LIKELY(f->total <= (size_t)max) || f->flow != FLOW_STREAM || within(r) != RELAY_FORWARD)
+        return false;
+    run_flush(r);
+    fate_meet(r->c, FATE_ROW_TOO_LONG, f->total, max);
+    return true;
+}
+
 /* What we have asked ourselves is read. */
 static bool is_answer_row(const struct server *s, const struct frame *f)
 {
@@ -759,6 +772,8 @@ size_t relay_input(struct server *s, const uint8_t *p, size_t len)
             violation(&r, why);
             return len;
         }
+        if (UNLIKELY(is_too_long(&r, &f)))
+            return len;
         if (f.flow == FLOW_STREAM && !is_answer_row(s, &f)) {
             s->stream_left = f.total;
             s->stream_forward = within(&r) == RELAY_FORWARD;

@@ -130,7 +130,7 @@ static enum step terminate(struct client *c, struct work *k)
 /* Nothing that a server still owes this client: it answers before the client is told the end. */
 static bool all_answered(const struct client *c)
 {
-    return c->state == CLIENT_IDLE || (c->state == CLIENT_ACTIVE && (expect_empty(&c->server->expects) || c->in_batch));
+    return c->state == CLIENT_IDLE || (c->state == CLIENT_ACTIVE && c->server->expects.ends == 0);
 }
 
 /* A message that ends the connection, once what came before it has been answered. */
@@ -237,6 +237,15 @@ static enum step pass_stream(struct client *c, struct work *k)
     return ANSWERED;
 }
 
+/* max_packet_size: it ends the connection, once what came before it has been answered. */
+static enum step too_long(struct client *c, const struct work *k)
+{
+    if (!all_answered(c) && !server_takes_copy(c->server))
+        return WAIT;
+    fate_meet(c, FATE_MESSAGE_TOO_LONG, k->f.total, c->worker->config->opt.max_packet_size);
+    return DOOMED;
+}
+
 /* The next message: whole, or, of a long one, as much as is looked at. */
 static enum step understand(struct client *c, struct work *k)
 {
@@ -255,6 +264,8 @@ static enum step understand(struct client *c, struct work *k)
     case PARSE_OK:
         break;
     }
+    if (UNLIKELY(k->f.total > (size_t)c->worker->config->opt.max_packet_size))
+        return too_long(c, k);
     k->have = MIN(k->f.total, k->left);
     if (k->have < k->f.total && k->f.flow == FLOW_WHOLE && k->have < inspect) {
         c->conn.want = MIN(k->f.total, inspect);
