@@ -18,7 +18,7 @@
 /* What it has, besides what the lists below say. */
 #define OUTLINE_WITH 1
 #define OUTLINE_SET 2        /* UNION and its like, or VALUES: nothing else is said */
-#define OUTLINE_SUBQUERY 4   /* in FROM or in an expression */
+#define OUTLINE_FROM_QUERY 4 /* a subquery stands in FROM, beside others or with names for its columns */
 #define OUTLINE_FROM_OTHER 8 /* FROM has what is no plain table or join: a function, TABLESAMPLE, renamed columns */
 #define OUTLINE_SYSTEM 16    /* a system column */
 #define OUTLINE_VALUE_FUNCTION 32 /* CURRENT_DATE, CURRENT_USER and their like */
@@ -31,6 +31,8 @@
 #define OUTLINE_LIMIT 4096 /* LIMIT or FETCH */
 #define OUTLINE_OFFSET 8192
 #define OUTLINE_INTO 16384
+#define OUTLINE_CHOICE 65536     /* a subquery has LIMIT, OFFSET, DISTINCT ON or a window */
+#define OUTLINE_EXPR_QUERY 32768 /* a subquery stands in an expression */
 
 enum outline_kind {
     OUT_STAR,     /* *, t.*, and anything that may become several columns */
@@ -48,6 +50,7 @@ enum outline_kind {
 #define CALL_ORDERED 8 /* ORDER BY among its arguments, WITHIN GROUP */
 #define CALL_VARIADIC 16
 #define CALL_SQL_SYNTAX 32 /* written in words of its own, as EXTRACT (... FROM ...) is */
+#define CALL_INNER 64      /* in a subquery: of nothing that is of the query around it */
 
 /* A call, and its first argument if that is a plain column. */
 struct outline_call {
@@ -97,8 +100,13 @@ struct outline {
     struct outline_expr *keys;
     size_t call_count; /* of its own level, first those of targets */
     struct outline_call *calls;
-    size_t operator_count; /* each name once, of all levels */
+    size_t inner_count; /* calls in subqueries */
+    struct outline_call *inner_calls;
+    size_t operator_count; /* each name once, subqueries' too */
     const char **operators;
+    /* The subquery that is all that FROM has; its tables belong to query number `query` + 1. NULL: it is not so. */
+    const struct outline *from;
+    uint16_t query; /* its number in the statement (stmt.h); not said where it has WITH */
 };
 
 #endif

@@ -12,11 +12,16 @@ struct outliner {
     size_t key_cap;
     size_t window_cap;
     size_t operator_cap;
+    size_t inner_cap;
+    unsigned depth;         /* of subqueries around what is being read */
+    bool apart;             /* they see nothing of the query's own tables */
+    const char *from_alias; /* of outline.from */
 };
 
 /* --- what may stand anywhere --- */
 
 static void scan(void *arg, const ProtobufCMessage *message);
+static void scan_query(struct outliner *b, const PgQuery__SelectStmt *select);
 
 static const char *last_name(Node *const *names, size_t count)
 {
@@ -45,14 +50,27 @@ static bool is_system_column(const char *name)
     return false;
 }
 
+/* alias.column of the subquery in FROM. */
+static bool names_from(const struct outliner *b, const Node *node)
+{
+    const PgQuery__ColumnRef *ref = node->node_case == NODE(COLUMN_REF) ? node->column_ref : NULL;
+
+    return ref != NULL && ref->n_fields == 2 && ref->fields[1]->node_case == NODE(STRING) && b->from_alias != NULL &&
+           strcmp(node_string(ref->fields[0]), b->from_alias) == 0;
+}
+
 static struct outline_expr column_of(struct outliner *b, const Node *node)
 {
     struct outline_expr e = {.kind = OUT_OTHER, .table = -1};
     const char *name;
     int table;
 
-    if (!place_column(b->w, node, b->all, &table, &name))
+    if (b->o->from != NULL && names_from(b, node)) {
+        table = -1;
+        name = node_string(node->column_ref->fields[1]);
+    } else if (!place_column(b->w, node, b->all, &table, &name)) {
         return e;
+    }
     e.kind = OUT_COLUMN;
     e.table = (int16_t)table;
     e.column = walk_strdup(b->w, name);
@@ -60,13 +78,36 @@ static struct outline_expr column_of(struct outliner *b, const Node *node)
     return e;
 }
 
-static struct outline_call *add_call(struct outliner *b, const PgQuery__FuncCall *f)
+static struct outline_call *new_call(struct outliner *b)
 {
     struct outline *o = b->o;
 
+    if (b->depth > 0) {
+        o->inner_calls = arena_grow(b->w->arena, o->inner_calls, o->inner_count, &b->inner_cap, sizeof *o->inner_calls);
+        return &o->inner_calls[o->inner_count++];
+    }
     o->calls = arena_grow(b->w->arena, o->calls, o->call_count, &b->call_cap, sizeof *o->calls);
+    return &o->calls[o->call_count++];
+}
 
-    struct outline_call *c = &o->calls[o->call_count++];
+/* x.column, where x is nothing of the query's own. */
+static bool is_inner_column(const struct outliner *b, const Node *node)
+{
+    const PgQuery__ColumnRef *ref = node->node_case == NODE(COLUMN_REF) ? node->column_ref : NULL;
+
+    if (ref == NULL || ref->n_fields != 2 || ref->fields[1]->node_case != NODE(STRING) || names_from(b, node))
+        return false;
+    for (uint32_t i = 0; i < b->all.end; i++) {
+        const struct stmt_table *t = &b->w->s->tables[i];
+        if (t->query == b->o->query && strcmp(t->alias != NULL ? t->alias : t->name, node_string(ref->fields[0])) == 0)
+            return false;
+    }
+    return (b->o->flags & OUTLINE_FROM_QUERY) == 0;
+}
+
+static void add_call(struct outliner *b, const PgQuery__FuncCall *f)
+{
+    struct outline_call *c = new_call(b);
 
     *c = (struct outline_call){.name = walk_strdup(b->w, last_name(f->funcname, f->n_funcname)), .table = -1};
     if (f->n_funcname > 1)
@@ -77,12 +118,13 @@ static struct outline_call *add_call(struct outliner *b, const PgQuery__FuncCall
                   (f->func_variadic ? CALL_VARIADIC : 0) |
                   (f->funcformat == PG_QUERY__COERCION_FORM__COERCE_SQL_SYNTAX ? CALL_SQL_SYNTAX : 0));
     c->arg_count = (uint16_t)MIN(f->n_args, UINT16_MAX);
-    if (f->n_args == 1) {
+    if (b->depth > 0 && (b->apart || (f->n_args == 1 && is_inner_column(b, f->args[0]))))
+        c->flags |= CALL_INNER;
+    if (f->n_args == 1 && b->depth == 0) {
         struct outline_expr e = column_of(b, f->args[0]);
         c->table = e.table;
         c->column = e.column;
     }
-    return c;
 }
 
 static void add_window(struct outliner *b, const PgQuery__WindowDef *window)
@@ -106,7 +148,7 @@ static void add_window(struct outliner *b, const PgQuery__WindowDef *window)
 /* OVER w says no more than a name; a window that is defined in WINDOW has a name, too, and is read there. */
 static void scan_over(struct outliner *b, const PgQuery__WindowDef *over)
 {
-    if (over->name[0] == '\0')
+    if (over->name[0] == '\0' && b->depth == 0)
         add_window(b, over);
 }
 
@@ -125,9 +167,13 @@ static void scan_node(struct outliner *b, const Node *node)
         add_call(b, node->func_call);
         if (node->func_call->over != NULL)
             scan_over(b, node->func_call->over);
+        b->o->flags |= node->func_call->over != NULL && b->depth > 0 ? OUTLINE_CHOICE : 0;
         break;
     case NODE(SUB_LINK):
-        b->o->flags |= OUTLINE_SUBQUERY;
+        b->o->flags |= OUTLINE_EXPR_QUERY;
+        break;
+    case NODE(RANGE_TABLE_SAMPLE):
+        b->o->flags |= OUTLINE_FROM_OTHER;
         break;
     case NODE(SQLVALUE_FUNCTION):
         b->o->flags |= OUTLINE_VALUE_FUNCTION;
@@ -143,23 +189,37 @@ static void scan_node(struct outliner *b, const Node *node)
         add_operator(b, node->a_expr->name, node->a_expr->n_name);
         break;
     case NODE(GROUPING_SET):
-        b->o->flags |= OUTLINE_GROUPING_SETS;
+        b->o->flags |= b->depth > 0 ? 0 : OUTLINE_GROUPING_SETS;
         break;
     case NODE(_NOT_SET):
         return;
     default:
         break;
     }
-    tree_children((const ProtobufCMessage *)node->select_stmt, scan, b);
+    scan(b, (const ProtobufCMessage *)node->select_stmt);
 }
 
-/* Below a subquery nothing is of the outline's own level: it says only that it is there. */
 static void scan(void *arg, const ProtobufCMessage *message)
 {
+    struct outliner *b = arg;
+
     if (message->descriptor == &pg_query__node__descriptor)
-        scan_node(arg, (const Node *)message);
-    else if (message->descriptor != &pg_query__select_stmt__descriptor)
-        tree_children(message, scan, arg);
+        scan_node(b, (const Node *)message);
+    else if (message->descriptor == &pg_query__select_stmt__descriptor)
+        scan_query(b, (const PgQuery__SelectStmt *)message);
+    else
+        tree_children(message, scan, b);
+}
+
+static void scan_query(struct outliner *b, const PgQuery__SelectStmt *select)
+{
+    bool chosen = select->n_distinct_clause > 0 && select->distinct_clause[0]->node_case != NODE(_NOT_SET);
+
+    if (chosen || select->limit_count != NULL || select->limit_offset != NULL)
+        b->o->flags |= OUTLINE_CHOICE;
+    b->depth++;
+    tree_children(&select->base, scan, b);
+    b->depth--;
 }
 
 static void scan_all(struct outliner *b, Node *const *nodes, size_t count)
@@ -351,8 +411,15 @@ static void read_from(struct outliner *b, const Node *item)
             b->o->flags |= OUTLINE_FROM_OTHER;
         return;
     }
+    if (item->node_case == NODE(RANGE_SUBSELECT)) {
+        b->o->flags |= OUTLINE_FROM_QUERY;
+        b->apart = !item->range_subselect->lateral;
+        scan_node(b, item);
+        b->apart = false;
+        return;
+    }
     if (item->node_case != NODE(JOIN_EXPR)) {
-        b->o->flags |= item->node_case == NODE(RANGE_SUBSELECT) ? OUTLINE_SUBQUERY : OUTLINE_FROM_OTHER;
+        b->o->flags |= OUTLINE_FROM_OTHER;
         return;
     }
     if (join->is_natural || join->alias != NULL || join->join_using_alias != NULL)
@@ -403,22 +470,49 @@ static void read_lists(struct outliner *b, const PgQuery__SelectStmt *select)
         scan_node(b, select->limit_offset);
 }
 
-const struct outline *outline_of(struct walk *w, const PgQuery__SelectStmt *select)
+static const struct outline *outline_query(struct walk *w, const PgQuery__SelectStmt *select, uint16_t query);
+
+/* FROM (SELECT ...) alias, and nothing else. */
+static bool read_only_item(struct outliner *b, const PgQuery__SelectStmt *select)
+{
+    const Node *item = select->n_from_clause == 1 ? select->from_clause[0] : NULL;
+    const PgQuery__RangeSubselect *sub;
+
+    if (item == NULL || item->node_case != NODE(RANGE_SUBSELECT))
+        return false;
+    sub = item->range_subselect;
+    if (sub->lateral || sub->alias == NULL || sub->alias->n_colnames > 0 ||
+        sub->subquery->node_case != NODE(SELECT_STMT))
+        return false;
+    b->o->from = outline_query(b->w, sub->subquery->select_stmt, (uint16_t)(b->o->query + 1));
+    b->from_alias = sub->alias->aliasname;
+    return true;
+}
+
+static const struct outline *outline_query(struct walk *w, const PgQuery__SelectStmt *select, uint16_t query)
 {
     struct outline *o = arena_alloc(w->arena, sizeof *o);
     struct scope *outer = w->scope;
     struct outliner b = {.w = w, .o = o, .all = {.end = (uint32_t)w->s->table_count}};
-    struct scope scope = {.query = w->s->query, .tables = b.all};
+    struct scope scope = {.query = query, .tables = b.all};
 
+    o->query = query;
     read_flags(o, select);
     if (o->flags & (OUTLINE_WITH | OUTLINE_SET))
         return o;
     w->scope = &scope;
     for (size_t i = 0; i < select->n_from_clause; i++)
         scope.items += select->from_clause[i]->node_case == NODE(JOIN_EXPR) ? 2 : 1;
-    for (size_t i = 0; i < select->n_from_clause; i++)
-        read_from(&b, select->from_clause[i]);
+    if (!read_only_item(&b, select))
+        for (size_t i = 0; i < select->n_from_clause; i++)
+            read_from(&b, select->from_clause[i]);
+    w->scope = &scope;
     read_lists(&b, select);
     w->scope = outer;
     return o;
+}
+
+const struct outline *outline_of(struct walk *w, const PgQuery__SelectStmt *select)
+{
+    return outline_query(w, select, w->s->query);
 }

@@ -45,8 +45,7 @@ static bool grouped_by_key(const struct planner *b)
     return false;
 }
 
-/* True if what is distinct has the key in it, so that equal rows are one shard's. A star is all columns of a single
- * table, or of all tables where none is named. */
+/* True if what is distinct has the key in it, so that equal rows are one shard's. */
 static bool distinct_by_key(const struct planner *b)
 {
     const struct outline *o = b->o;
@@ -57,7 +56,7 @@ static bool distinct_by_key(const struct planner *b)
         const struct outline_expr *e = on ? &o->distincts[i] : &o->targets[i];
         if (on && e->kind == OUT_ORDINAL && e->ordinal >= 1 && e->ordinal <= o->target_count)
             e = &o->targets[e->ordinal - 1];
-        if (proof_is_key(b, e) || (e->kind == OUT_STAR && (!e->qualified || b->s->table_count == 1)))
+        if (proof_is_key(b, e) || proof_star_has_key(b, e))
             return true;
     }
     return false;
@@ -98,6 +97,13 @@ static struct scatter_order direction_of(const struct planner *b, size_t order, 
                                               (proof_column(b, m->expr) & SCATTER_COLUMN_BYTEWISE) != 0};
 }
 
+/* Both are the same column, however they are written. */
+static bool is_same_column(const struct planner *b, const struct outline_expr *x, const struct outline_expr *y)
+{
+    return x->kind == OUT_COLUMN && y->kind == OUT_COLUMN && strcmp(x->column, y->column) == 0 &&
+           x->table == y->table && (x->table >= 0 || b->o->from != NULL);
+}
+
 /* What is distinct can be ordered by its own columns only. The server sees to that, but for the hidden column that
  * would make the expression one of them. */
 static bool check_selected(struct planner *b, const struct meaning *m)
@@ -109,7 +115,8 @@ static bool check_selected(struct planner *b, const struct meaning *m)
     for (size_t i = 0; i < b->o->target_count; i++) {
         if (b->o->targets[i].kind == OUT_STAR && m->expr->kind == OUT_COLUMN && !b->o->targets[i].qualified)
             return true;
-        if (text_target(b, i, &target) && clauses_equal(&b->c, target, m->piece))
+        if (is_same_column(b, &b->o->targets[i], m->expr) ||
+            (text_target(b, i, &target) && clauses_equal(&b->c, target, m->piece)))
             return true;
     }
     return planner_refuse(b, "Write the column as it stands in the select list.",
@@ -357,7 +364,7 @@ static bool plan_read(struct planner *b, const char *sql, size_t len, unsigned l
         return proof_read(b);
     if (!clauses_read(&b->c, sql, len, lex_flags, &b->p->arena) || !text_agrees(b))
         return planner_refuse(b, "Write it in a simpler way.", "its text cannot be cut into its parts");
-    if (!proof_read(b) || !text_limits(b) || !plan_mode(b))
+    if (!proof_read(b) || !now_replace(b, lex_flags) || !text_limits(b) || !plan_mode(b))
         return false;
     if (b->hidden_count > HIDDEN_MAX)
         return planner_refuse(b, NULL, "it is grouped or ordered by too many columns");
@@ -433,6 +440,8 @@ void scatter_describe(const struct scatter_plan *p, struct buf *out)
     put_orders(out, p);
     put_bound(out, "limit", p->limit);
     put_bound(out, "offset", p->offset);
+    if (p->now_param > 0)
+        put(out, "; the time is $%d", p->now_param);
     put(out, "; asks ");
     buf_put(out, p->sql, strlen(p->sql));
 }

@@ -60,6 +60,7 @@ struct scatter_facts {
     /* A user's operator of this name is not immutable. May be NULL: there is none. */
     bool (*is_impure_operator)(void *arg, const char *name);
     void *arg;
+    bool gives_now;     /* the caller can give the transaction's time as a parameter: scatter_plan.now_param */
     bool deterministic; /* all collations of the database are: texts are equal where their bytes are */
 };
 
@@ -119,6 +120,9 @@ struct scatter_plan {
     const bool *group_exact; /* of each: where it is a text, equal values have equal bytes */
     const struct scatter_output *outputs;
     const struct scatter_order *orders;
+    /* A parameter behind the statement's own: the transaction's time (timestamptz, the same for all shards and in all
+     * statements of a transaction). 0: there is none. */
+    uint16_t now_param;
     struct scatter_limit limit; /* to be applied to the whole */
     struct scatter_limit offset;
     const char *why; /* static: "rows of all shards, as they come" */

@@ -2,6 +2,7 @@
  * scatter_parts.h: what the files of scatter share, and nobody else includes:
  *   scatter.c        which of the four modes, and what the plan says
  *   scatter_proof.c  that every row is made on one shard, and alike there
+ *   scatter_now.c    the transaction's time
  *   scatter_text.c   where things stand in the text, and the text for the shards
  * Thread: any (no state).
  */
@@ -17,6 +18,7 @@
 struct planner {
     const struct stmt *s;
     const struct outline *o;
+    const struct outline *rows; /* of the query that has tables: `o`, or what its FROM has */
     const struct scatter_facts *f;
     struct clauses c;
     struct scatter_plan *p;
@@ -49,10 +51,19 @@ bool proof_is_aggregate(const struct planner *b, const struct outline_call *call
 bool proof_has_aggregate(const struct planner *b, const struct outline_expr *e);
 /* It is a plain column that is the key of a table whose rows are never missing. */
 bool proof_is_key(const struct planner *b, const struct outline_expr *e);
+/* It is a star that has such a column among others. */
+bool proof_star_has_key(const struct planner *b, const struct outline_expr *e);
 /* The call's argument is the key of a table. */
 bool proof_of_key(const struct planner *b, const struct outline_call *call);
 /* SCATTER_COLUMN_ bits of a plain column; 0 for anything else. */
 unsigned proof_column(const struct planner *b, const struct outline_expr *e);
+
+/* --- scatter_now.c --- */
+
+/* A function that tells the transaction's time. */
+bool now_is_call(const char *name);
+/* Puts a parameter in the place of all that does, and reads the clauses of the new text. */
+bool now_replace(struct planner *b, unsigned lex_flags);
 
 /* --- scatter_text.c --- */
 

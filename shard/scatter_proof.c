@@ -30,7 +30,7 @@ bool planner_refuse(struct planner *b, const char *help, const char *fmt, ...)
 
 /* --- what it must not have --- */
 
-static bool check_flags(struct planner *b)
+static bool check_flags(struct planner *b, const struct outline *o)
 {
     static const struct {
         uint32_t flag;
@@ -39,17 +39,15 @@ static bool check_flags(struct planner *b)
         {OUTLINE_WITH, "it has a WITH query"},
         {OUTLINE_SET, "it is a set operation or VALUES"},
         {OUTLINE_INTO, "it makes a table"},
-        {OUTLINE_SUBQUERY, "it has a subquery"},
         {OUTLINE_FROM_OTHER, "its FROM has something else than plain tables and joins"},
         {OUTLINE_SYSTEM, "it has a system column, which differs from shard to shard"},
-        {OUTLINE_VALUE_FUNCTION, "it asks for the time or the user, which may differ from shard to shard"},
         {OUTLINE_REG_CAST, "it has an object's number, which differs from shard to shard"},
         {OUTLINE_GROUPING_SETS, "it has GROUPING SETS, ROLLUP or CUBE"},
         {OUTLINE_TIES, "it has WITH TIES"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (b->o->flags & rows[i].flag)
+        if (o->flags & rows[i].flag)
             return planner_refuse(b, NULL, "%s", rows[i].why);
     return true;
 }
@@ -60,7 +58,7 @@ static bool check_words(struct planner *b)
 
     if (reasons != 0)
         return planner_refuse(b, NULL, "it %s", stmt_reason_text(reasons));
-    if (b->s->row_lock != ROW_LOCK_NONE && (b->o->flags & (OUTLINE_LIMIT | OUTLINE_OFFSET)))
+    if (b->s->row_lock != ROW_LOCK_NONE && (b->o->flags & (OUTLINE_LIMIT | OUTLINE_OFFSET | OUTLINE_CHOICE)))
         return planner_refuse(b, "Leave LIMIT out, or hold it to one shard by the key.",
                               "it locks rows and has a LIMIT: each shard would lock as many");
     return true;
@@ -78,15 +76,59 @@ static bool check_functions(struct planner *b)
         enum scatter_function known = b->f->function(b->f->arg, fn->schema, fn->name);
         bool pure = known == SCATTER_PURE || known == SCATTER_PURE_AGGREGATE;
         if (known == SCATTER_NOT_USERS)
-            pure = fn->class == CLASS_UNLISTED && is_pg_catalog(fn->schema) && pure_kind_of(fn->name) != PURE_NOT;
+            pure = fn->class == CLASS_UNLISTED && is_pg_catalog(fn->schema) &&
+                   (pure_kind_of(fn->name) != PURE_NOT || (fn->schema == NULL && now_is_call(fn->name)));
         if (!pure)
             return planner_refuse(b, "If it reads nothing but its arguments, declare it so in [functions].",
                                   "the function %s may answer differently on each shard", fn->name);
     }
-    for (size_t i = 0; i < b->o->operator_count && b->f->is_impure_operator != NULL; i++)
-        if (b->f->is_impure_operator(b->f->arg, b->o->operators[i]))
-            return planner_refuse(b, NULL, "the operator %s may answer differently on each shard", b->o->operators[i]);
     return true;
+}
+
+static bool check_operators(struct planner *b, const struct outline *o)
+{
+    for (size_t i = 0; i < o->operator_count && b->f->is_impure_operator != NULL; i++)
+        if (b->f->is_impure_operator(b->f->arg, o->operators[i]))
+            return planner_refuse(b, NULL, "the operator %s may answer differently on each shard", o->operators[i]);
+    return true;
+}
+
+/* An aggregate in a subquery belongs to the query around it where its arguments do, and would make that a grouped
+ * one. Of count(*) there is no doubt, and of a column that cannot be
+ * the outer query's. */
+static bool check_inner_calls(struct planner *b, const struct outline *o)
+{
+    for (size_t i = 0; i < o->inner_count; i++)
+        if (!(o->inner_calls[i].flags & (CALL_STAR | CALL_INNER)) && proof_is_aggregate(b, &o->inner_calls[i]))
+            return planner_refuse(b, NULL, "it has an aggregate in a subquery");
+    return true;
+}
+
+/* What FROM has makes rows one by one, each of rows of its tables. */
+static bool check_from(struct planner *b, const struct outline *o)
+{
+    uint32_t bad = OUTLINE_HAVING | OUTLINE_DISTINCT | OUTLINE_DISTINCT_ON | OUTLINE_LIMIT | OUTLINE_OFFSET;
+    bool plain = o->group_count == 0 && o->window_count == 0 && (o->flags & bad) == 0;
+
+    for (size_t i = 0; i < o->call_count; i++)
+        plain = plain && !proof_is_aggregate(b, &o->calls[i]) && !(o->calls[i].flags & CALL_OVER);
+    return plain || planner_refuse(b, NULL, "it has a subquery in FROM that is grouped, distinct or limited");
+}
+
+/* LIMIT without a whole order may choose other rows on each shard. Of rows that are on one shard only one server
+ * chooses. */
+static bool check_choice(struct planner *b, const struct outline *o)
+{
+    for (uint32_t i = 0; i < b->s->table_count && (o->flags & OUTLINE_CHOICE); i++)
+        if (b->tables[i].way == SCATTER_EVERYWHERE && b->s->tables[i].query != b->rows->query)
+            return planner_refuse(b, NULL, "a subquery chooses among rows that are the same on each shard");
+    return o->from == NULL || check_choice(b, o->from);
+}
+
+static bool check_outline(struct planner *b, const struct outline *o)
+{
+    return check_flags(b, o) && check_operators(b, o) && check_inner_calls(b, o) &&
+           (o->from == NULL || (check_outline(b, o->from) && check_from(b, o->from)));
 }
 
 static bool check_strings(struct planner *b)
@@ -153,8 +195,9 @@ static bool find_driver(struct planner *b, uint32_t *driver)
     bool by_key = false;
 
     for (uint32_t i = 0; i < b->s->table_count; i++) {
-        by_key = by_key || b->tables[i].way == SCATTER_BY_KEY;
-        if (b->tables[i].way == SCATTER_BY_KEY && !(b->s->tables[i].flags & TABLE_NULLABLE)) {
+        bool here = b->tables[i].way == SCATTER_BY_KEY && b->s->tables[i].query == b->rows->query;
+        by_key = by_key || here;
+        if (here && !(b->s->tables[i].flags & TABLE_NULLABLE)) {
             *driver = i;
             return true;
         }
@@ -189,17 +232,53 @@ static bool check_tables(struct planner *b)
 
 bool proof_read(struct planner *b)
 {
-    return check_flags(b) && check_words(b) && check_functions(b) && check_strings(b) && check_tables(b);
+    for (b->rows = b->o; b->rows->from != NULL;)
+        b->rows = b->rows->from;
+    return check_words(b) && check_functions(b) && check_outline(b, b->o) && check_strings(b) && check_tables(b) &&
+           check_choice(b, b->o);
 }
 
 /* --- what is asked of columns and calls --- */
 
+static bool is_of(const struct planner *b, const struct outline *o, uint32_t table)
+{
+    return b->s->tables[table].query == o->query;
+}
+
+/* The output column of FROM's subquery that the name means; NULL: none that is certain. A star in it may have it. */
+static const struct outline_expr *find_output(const struct outline *from, const char *name, bool *starred)
+{
+    const struct outline_expr *found = NULL;
+
+    *starred = false;
+    for (size_t i = 0; i < from->target_count; i++) {
+        const struct outline_expr *e = &from->targets[i];
+        *starred = *starred || e->kind == OUT_STAR;
+        if (e->name == NULL || strcmp(e->name, name) != 0)
+            continue;
+        if (found != NULL)
+            return NULL;
+        found = e;
+    }
+    return *starred ? NULL : found;
+}
+
 /* A name without its table can only mean the table that has it as its key: if another had it too, the server would
  * refuse the statement. */
-static bool is_key(const struct planner *b, int table, const char *column, bool never_missing)
+static bool is_key(const struct planner *b, const struct outline *o, int table, const char *column, bool never_missing)
 {
+    const struct outline_expr *output;
+    bool starred;
+
+    if (o->from != NULL) {
+        output = find_output(o->from, column, &starred);
+        return output != NULL && output->kind == OUT_COLUMN &&
+               is_key(b, o->from, output->table, output->column, never_missing);
+    }
+    if (table < 0 && (o->flags & OUTLINE_FROM_QUERY))
+        return false;
     for (uint32_t i = 0; i < b->s->table_count; i++) {
-        if ((table >= 0 && (uint32_t)table != i) || !is_key_of(b, (int)i, column))
+        if ((table >= 0 && (uint32_t)table != i) || !is_of(b, o, i) || !is_key_of(b, (int)i, column))
             continue;
         if (!never_missing || !(b->s->tables[i].flags & TABLE_NULLABLE))
             return true;
@@ -209,12 +288,20 @@ static bool is_key(const struct planner *b, int table, const char *column, bool 
 
 bool proof_is_key(const struct planner *b, const struct outline_expr *e)
 {
-    return e->kind == OUT_COLUMN && is_key(b, e->table, e->column, true);
+    return e->kind == OUT_COLUMN && is_key(b, b->o, e->table, e->column, true);
 }
 
 bool proof_of_key(const struct planner *b, const struct outline_call *call)
 {
-    return call->column != NULL && is_key(b, call->table, call->column, false);
+    return call->column != NULL && is_key(b, b->o, call->table, call->column, false);
+}
+
+/* A star has the key where it is all columns of the only table, or of all tables. */
+bool proof_star_has_key(const struct planner *b, const struct outline_expr *e)
+{
+    if (e->kind != OUT_STAR || b->o->from != NULL)
+        return false;
+    return !e->qualified || (b->s->table_count == 1 && !(b->o->flags & OUTLINE_FROM_QUERY));
 }
 
 bool proof_is_aggregate(const struct planner *b, const struct outline_call *call)
@@ -240,16 +327,14 @@ static unsigned column_facts(const struct planner *b, uint32_t table, const char
 }
 
 /* Of several tables one must have it, and all others not. */
-unsigned proof_column(const struct planner *b, const struct outline_expr *e)
+static unsigned unqualified_facts(const struct planner *b, const struct outline *o, const char *column)
 {
     unsigned all = SCATTER_COLUMN_ABSENT;
 
-    if (e->kind != OUT_COLUMN)
+    if (o->flags & OUTLINE_FROM_QUERY)
         return 0;
-    if (e->table >= 0)
-        return column_facts(b, (uint32_t)e->table, e->column);
     for (uint32_t i = 0; i < b->s->table_count; i++) {
-        unsigned facts = column_facts(b, i, e->column);
+        unsigned facts = is_of(b, o, i) ? column_facts(b, i, column) : SCATTER_COLUMN_ABSENT;
         if (facts & SCATTER_COLUMN_ABSENT)
             continue;
         if (!(facts & SCATTER_COLUMN_THERE) || (all & SCATTER_COLUMN_THERE))
@@ -257,4 +342,24 @@ unsigned proof_column(const struct planner *b, const struct outline_expr *e)
         all = facts;
     }
     return all;
+}
+
+static unsigned facts_of(const struct planner *b, const struct outline *o, const struct outline_expr *e)
+{
+    const struct outline_expr *output;
+    bool starred;
+
+    if (e->kind != OUT_COLUMN)
+        return 0;
+    if (o->from == NULL)
+        return e->table >= 0 ? column_facts(b, (uint32_t)e->table, e->column) : unqualified_facts(b, o, e->column);
+    output = find_output(o->from, e->column, &starred);
+    if (output == NULL)
+        return starred ? 0 : SCATTER_COLUMN_ABSENT;
+    return SCATTER_COLUMN_THERE | (facts_of(b, o->from, output) & (SCATTER_COLUMN_BYTEWISE | SCATTER_COLUMN_EXACT));
+}
+
+unsigned proof_column(const struct planner *b, const struct outline_expr *e)
+{
+    return facts_of(b, b->o, e);
 }

@@ -375,7 +375,7 @@ void text_write(struct planner *b, const char *sql, size_t len, bool pushed)
     enum clause_kind kind;
     uint32_t token = 0;
 
-    b->p->rewritten = bounds || b->hidden_count > 0;
+    b->p->rewritten = bounds || b->hidden_count > 0 || b->p->now_param > 0;
     if (!b->p->rewritten)
         buf_put(&out, sql, len);
     while (b->p->rewritten && next_clause(b, token, &kind)) {

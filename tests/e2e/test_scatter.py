@@ -16,10 +16,12 @@ from lib import native, wire
 
 SHARDS = 4
 SEED = 20240229
-STATEMENTS = 1200
+STATEMENTS = 700
 CAP_BYTES = 1 << 20
+NOW = "2025-06-01 12:00:00+00"  # after every row, as the server's own time is
 WAIT, MORE, DONE, FAILED = range(4)
 SOURCES = ("tests/lib/scatter_probe.c", "shard/scatter.c", "shard/scatter_proof.c", "shard/scatter_text.c",
+           "shard/scatter_now.c",
            "shard/pure.c", "shard/clauses.c", "shard/merge.c", "shard/merge_groups.c", "shard/decimal.c",
            "shard/compare.c", "conf/base.c", *sorted((native.TOP / "parser").glob("*.c")))
 
@@ -51,7 +53,7 @@ def library(worker_root):
     text, pointer, size = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_size_t
     for name, result, arguments in (
             ("new", pointer, (text, text)), ("refusal", text, (pointer,)), ("sql", text, (pointer,)),
-            ("hidden", ctypes.c_int, (pointer,)), ("describe_plan", text, (pointer,)),
+            ("hidden", ctypes.c_int, (pointer,)), ("now_param", ctypes.c_int, (pointer,)),
             ("begin", None, (pointer, ctypes.c_uint, size, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint16)),
             ("formats", ctypes.c_int, (pointer, ctypes.c_uint16, ctypes.c_uint)),
             ("describe", ctypes.c_bool, (pointer, ctypes.c_uint, text, size, ctypes.c_bool)),
@@ -169,8 +171,9 @@ def servers(pg):
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def ask(client, sql, formats):
-    client.send(wire.parse("", sql) + wire.bind(results=formats) + wire.describe("P") + wire.execute() + wire.sync())
+def ask(client, sql, formats, values=()):
+    client.send(wire.parse("", sql) + wire.bind(values=values, results=formats) + wire.describe("P") + wire.execute()
+                + wire.sync())
     return [m for m in client.recv_until("Z") if m.type in "TDCE"]
 
 
@@ -190,7 +193,8 @@ def scatter(library, shards, sql, code, cap_bytes=CAP_BYTES):
         if columns is None:
             return [m for m in ask(shards[0], probe.sql, ()) if m.type == "E"]
         formats = probe.formats(code, columns - probe.ask("hidden"))
-        answers = [collections.deque(ask(client, probe.sql, formats)) for client in shards]
+        values = (NOW,) * probe.ask("now_param")
+        answers = [collections.deque(ask(client, probe.sql, formats, values)) for client in shards]
         for answer in answers:
             if answer[-1].type == "E":
                 return [answer[-1]]
@@ -314,6 +318,48 @@ def joins():
                           (f"SELECT u.id, count(o.id){start} GROUP BY u.id ORDER BY 2 DESC, u.id{bounds()}", True)))
 
 
+def subqueries():
+    count = "(SELECT count(*) FROM orders o WHERE o.user_id = u.id)"
+    total = "(SELECT sum(o.total) FROM orders o WHERE o.user_id = u.id AND o.state = 'paid')"
+    last = "(SELECT o.id FROM orders o WHERE o.user_id = u.id ORDER BY o.id DESC LIMIT 1)"
+    exists = random.choice(("", "NOT ")) + "EXISTS (SELECT FROM orders o WHERE o.user_id = u.id AND o.lines > 1)"
+    inside = random.choice(("SELECT * FROM users", "SELECT u.*, u.town AS place FROM users u JOIN countries c ON true",
+                            "SELECT id, name, town, age FROM users WHERE age > 20",
+                            "SELECT u.id, u.age, o.state AS town, u.name FROM users u LEFT JOIN orders o"
+                            " ON o.user_id = u.id"))
+    return random.choice((
+        (f"SELECT u.id, {count} AS n, {last} FROM users u ORDER BY n DESC, 1{bounds()}", True),
+        (f"SELECT id FROM users u WHERE {exists} AND id IN (SELECT user_id FROM orders o WHERE o.user_id = u.id)",
+         False),
+        (f"SELECT count(*), max(age) FROM users u WHERE {exists}", True),
+        (f"SELECT town, count(*) FROM users u WHERE {exists} GROUP BY town", False),
+        (f"SELECT id, {total} FROM users u ORDER BY {total} DESC NULLS LAST, id{bounds()}", True),
+        (f"SELECT u.id, x.id FROM users u LEFT JOIN LATERAL (SELECT * FROM orders o WHERE o.user_id = u.id"
+         f" ORDER BY o.id LIMIT 2) x ON true ORDER BY u.id, x.id{bounds()}", True),
+        (f"SELECT u.id, x.n FROM users u JOIN (SELECT user_id, count(*) AS n, sum(total) FROM orders GROUP BY user_id)"
+         f" x ON x.user_id = u.id ORDER BY 2, 1{bounds()}", True),
+        (f"SELECT u.id, x.n FROM users u LEFT JOIN (SELECT user_id, lines AS n FROM orders WHERE lines > 0) x"
+         f" ON x.user_id = u.id ORDER BY 1, 2{bounds()}", True),
+        ("SELECT count(*), sum(x.n) FROM users u, (SELECT user_id, row_number() OVER (ORDER BY id) AS n FROM orders) x"
+         " WHERE x.user_id = u.id", True),
+        ("SELECT count(*) FROM users u, (SELECT user_id FROM orders ORDER BY id LIMIT 5) x WHERE x.user_id = u.id",
+         True),
+        ("SELECT count(*) FROM users u JOIN (SELECT DISTINCT ON (state) user_id FROM orders ORDER BY state, id) x"
+         " ON x.user_id = u.id", True),
+        ("SELECT count(*) FROM users u JOIN (SELECT max(user_id) AS user_id FROM orders) x ON x.user_id = u.id", True),
+        ("SELECT count(*) FROM users WHERE id IN (SELECT user_id FROM orders WHERE lines > 1)", True),
+        ("SELECT count(*) FROM users WHERE id IN (SELECT user_id FROM orders ORDER BY id LIMIT 9)", True),
+        ("SELECT count(*) FROM users WHERE id NOT IN (SELECT user_id FROM orders WHERE lines > 1)", True),
+        ("SELECT count(*) FROM users WHERE ok OR id IN (SELECT user_id FROM orders WHERE lines > 1)", True),
+        ("SELECT id IN (SELECT user_id FROM orders) AS has, count(*) FROM users GROUP BY 1", False),
+        (f"SELECT count(*), min(name), sum(x.age) FROM ({inside}) x WHERE x.age IS NOT NULL", True),
+        (f"SELECT DISTINCT x.id AS ids, age FROM ({inside}) x ORDER BY id{bounds()}", True),
+        (f"SELECT x.age, count(*) FROM ({inside}) x GROUP BY x.age ORDER BY age{bounds()}", True),
+        (f"SELECT x.town, count(x.id) FROM ({inside}) x GROUP BY 1", False),
+        (f"SELECT id, seen < now() AS past FROM users WHERE born < current_date OR seen >= now() ORDER BY 1{bounds()}",
+         True)))
+
+
 def outcome(messages):
     """What is compared: types and formats of columns, rows, tag; of an error its SQLSTATE."""
     if messages[-1].type == "E":
@@ -338,7 +384,7 @@ def test_answers_are_those_of_one_server(library, servers, code):
     random.seed(SEED + code)
     counts = collections.Counter()
     for _ in range(STATEMENTS):
-        make = random.choice((ordered_rows, plain_rows, one_row, groups, distinct, by_key, joins))
+        make = random.choice((ordered_rows, plain_rows, one_row, groups, distinct, by_key, joins, subqueries))
         sql, ordered = make()
         try:
             ours = outcome(scatter(library, servers[1:], sql, code))
@@ -349,7 +395,8 @@ def test_answers_are_those_of_one_server(library, servers, code):
         theirs = outcome(ask(servers[0], sql, (code,)))
         assert_same(sql, ours, theirs, ordered)
         counts[make.__name__] += 1
-    assert all(counts[name] > STATEMENTS // 20 for name in ("ordered_rows", "one_row", "groups", "distinct", "joins"))
+    assert all(counts[name] > STATEMENTS // 20
+               for name in ("ordered_rows", "one_row", "groups", "distinct", "joins", "subqueries"))
     assert counts["refused"] < STATEMENTS // 3
 
 

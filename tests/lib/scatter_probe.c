@@ -27,7 +27,7 @@ struct probe *probe_new(const char *sql, const char *facts);
 const char *probe_refusal(const struct probe *p);
 const char *probe_sql(const struct probe *p);
 int probe_hidden(const struct probe *p);
-const char *probe_describe_plan(struct probe *p);
+int probe_now_param(const struct probe *p);
 void probe_begin(struct probe *p, unsigned shards, size_t cap_bytes, int64_t limit, int64_t offset, uint16_t format);
 int probe_formats(struct probe *p, uint16_t format, unsigned visible);
 bool probe_describe(struct probe *p, unsigned shard, const void *body, size_t len, bool show);
@@ -115,6 +115,7 @@ struct probe *probe_new(const char *sql, const char *facts)
                               .column = column_of,
                               .function = function_of,
                               .arg = p,
+                              .gives_now = true,
                               .deterministic = true};
 
     p->facts = mem_strdup(facts);
@@ -141,12 +142,9 @@ int probe_hidden(const struct probe *p)
     return p->plan->hidden_count;
 }
 
-const char *probe_describe_plan(struct probe *p)
+int probe_now_param(const struct probe *p)
 {
-    probe_clear(p);
-    scatter_describe(p->plan, &p->out);
-    buf_put_u8(&p->out, '\0');
-    return (const char *)buf_head(&p->out);
+    return p->plan->now_param;
 }
 
 void probe_begin(struct probe *p, unsigned shards, size_t cap_bytes, int64_t limit, int64_t offset, uint16_t format)

@@ -94,7 +94,8 @@ static struct scatter_facts facts_of(const struct stmt *s)
                                   .column = column_of,
                                   .function = function_of,
                                   .is_impure_operator = is_impure_operator,
-                                  .arg = (void *)(uintptr_t)s};
+                                  .arg = (void *)(uintptr_t)s,
+                                  .gives_now = true};
 }
 
 /* The plan for a text by the statement of `shape`, in words; the caller frees. */
@@ -179,6 +180,21 @@ static void test_other_text(void **state)
     free(said);
 }
 
+static void test_no_time(void **state)
+{
+    static const char sql[] = "select * from users where born > now()";
+    struct pgtree_error err;
+    struct stmt_list *list = pgtree_parse(sql, strlen(sql), &err);
+    struct scatter_facts facts = facts_of(list->stmts[0]);
+    struct scatter_refusal r;
+
+    (void)state;
+    facts.gives_now = false;
+    assert_null(scatter_plan_new(list->stmts[0], sql, strlen(sql), LEX_STANDARD_STRINGS, &facts, &r));
+    assert_string_equal(r.why, "it asks for the time, which may differ from shard to shard");
+    stmt_list_free(list);
+}
+
 /* --- clauses --- */
 
 static void test_clauses(void **state)
@@ -251,7 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),       cmocka_unit_test(test_other_text), cmocka_unit_test(test_clauses),
-        cmocka_unit_test(test_no_clauses), cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_no_clauses), cmocka_unit_test(test_functions),  cmocka_unit_test(test_no_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
