@@ -93,7 +93,8 @@ static void put_relations(struct buf *sql)
 /* Of a sharded database: each relation ('r', its name, schema, kind and a t if it has triggers or rules of its own, and
  * the schema and name of the one that it is a part or a child of), each of its columns ('c', the relation's name and
  * schema, its own name, place and type), with \1 between; and each function that users made ('f', with and without
- * "schema."). A type that does not compare by its bytes has no name. */
+ * "schema."). A type that does not compare by its bytes has no name, and a text whose bytes
+ * are not UTF8's, as keys are read, has its encoding behind it. */
 static void put_columns(struct buf *sql)
 {
     put(sql,
@@ -105,7 +106,9 @@ static void put_columns(struct buf *sql)
         "JOIN pg_catalog.pg_namespace n ON n.oid = "
         "c.relnamespace WHERE " USERS " UNION ALL SELECT concat_ws(E'\\x01', 'c', c.relname, n.nspname, a.attname, "
         "pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum), CASE WHEN l.collisdeterministic "
-        "IS NOT FALSE THEN pg_catalog.format_type(a.atttypid, a.atttypmod) END) "
+        "IS NOT FALSE THEN pg_catalog.format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> 0 AND "
+        "pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN ' in ' || "
+        "pg_catalog.current_setting('server_encoding') ELSE '' END END) "
         "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
         "LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE " USERS

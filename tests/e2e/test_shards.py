@@ -290,6 +290,24 @@ def connects(shop):
         return False
 
 
+class LatinShop(Shop):
+    """Its shards keep texts in LATIN1."""
+
+    def make(self, database, schema):
+        with self.pg.admin() as connection:
+            connection.execute(f"CREATE DATABASE {database} OWNER demo TEMPLATE template0 ENCODING 'LATIN1'"
+                               " LC_COLLATE 'C' LC_CTYPE 'C'")
+        with self.server(database) as connection:
+            connection.execute(schema)
+
+
+def test_texts_are_keys_in_utf8_only(pg, sluice):
+    shop = LatinShop(pg, sluice, "latin", tables="users.id = modulo\ntickets.id = hash\n* = shard s1\n")
+    with pytest.raises(errors.CannotConnectNow):
+        shop.sluice.connect(dbname="store").execute("SELECT 1")
+    assert "public.tickets.id is of type text in LATIN1, by which hash places nothing" in shop.sluice.log()
+
+
 def test_a_shard_cannot_be_named_by_clients(shop):
     with pytest.raises(psycopg.OperationalError) as error:
         shop.sluice.connect(dbname="store/s2")
