@@ -538,6 +538,25 @@ void place_sets(struct walk *w, Node *const *targets, size_t count)
     }
 }
 
+static void add_arbiter(struct walk *w, const char *column)
+{
+    struct stmt_place *place = add_place(w, PLACE_ARBITER, (int)w->scope->tables.first);
+
+    place->column = walk_strdup(w, column);
+}
+
+/* infer NULL: any constraint is meant. */
+void place_arbiter(struct walk *w, const PgQuery__InferClause *infer)
+{
+    if (infer == NULL)
+        return;
+    if (infer->n_index_elems == 0)
+        add_arbiter(w, NULL);
+    for (size_t i = 0; i < infer->n_index_elems; i++)
+        add_arbiter(w, infer->index_elems[i]->node_case == NODE(INDEX_ELEM) ? infer->index_elems[i]->index_elem->name
+                                                                            : NULL);
+}
+
 static void place_limit(struct walk *w, enum stmt_place_what what, const Node *node, bool ties)
 {
     if (node == NULL)

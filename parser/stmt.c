@@ -254,7 +254,7 @@ static void put_functions(struct buf *out, const struct stmt *s)
 
 static void put_place(struct buf *out, const struct stmt *s, const struct stmt_place *p)
 {
-    static const char *const titles[] = {"where", "rows", "set", "limit", "offset", "arguments"};
+    static const char *const titles[] = {"where", "rows", "set", "on conflict", "limit", "offset", "arguments"};
     static const char *const ops[] = {"=", "<", "<=", ">", ">=", "in", "any", "is", "between", "between symmetric"};
     const char *table = p->table < 0 ? "?" : s->tables[p->table].name;
 
@@ -263,6 +263,8 @@ static void put_place(struct buf *out, const struct stmt *s, const struct stmt_p
         put(out, "%s.%s %s ", table, p->column, ops[p->op]);
     else if (p->what == PLACE_SET)
         put(out, "%s.%s ", table, p->column);
+    else if (p->what == PLACE_ARBITER)
+        put(out, "%s", p->column == NULL ? "?" : p->column);
     else if (p->what == PLACE_ROWS)
         put(out, "%" PRIu32 "*%d%s ", p->rows, p->width, p->uniform ? " uniform" : "");
     put_values(out, s, p->value, p->count);

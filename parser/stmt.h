@@ -81,9 +81,10 @@ struct stmt_value {
 };
 
 enum stmt_place_what {
-    PLACE_FILTER, /* column op value: holds for every row of the table that counts */
-    PLACE_ROWS,   /* the rows of INSERT ... VALUES: width values a row */
-    PLACE_SET,    /* UPDATE, ON CONFLICT DO UPDATE: column = value */
+    PLACE_FILTER,  /* column op value: holds for every row of the table that counts */
+    PLACE_ROWS,    /* the rows of INSERT ... VALUES: width values a row */
+    PLACE_SET,     /* UPDATE, ON CONFLICT DO UPDATE: column = value */
+    PLACE_ARBITER, /* ON CONFLICT (column, ...): one for each; column NULL: an expression, or a constraint's name */
     PLACE_LIMIT,
     PLACE_OFFSET,
     PLACE_ARGUMENTS /* of EXECUTE */
@@ -121,7 +122,7 @@ struct stmt_place {
     uint32_t slot;      /* ROWS: the shape's slot that has all rows but the first (slots.h); SLOT_NONE: none */
     uint32_t value;     /* index of the first in `values` */
     uint32_t count;     /* how many of `values` */
-    const char *column; /* FILTER, SET */
+    const char *column; /* FILTER, SET, ARBITER */
 };
 
 /* One side of an OR: all conjuncts in it together. An OR holds where one of its arms does: for each group, the rows of

@@ -268,6 +268,24 @@ static void fill(struct reading_of_keys *g, size_t mention)
         object(g, why);
 }
 
+/* An index without the key knows of one shard's rows only. Where none is named, all count, those that hold the key
+ * among them. */
+static bool holds_key(const struct reading_of_keys *g, size_t mention)
+{
+    const struct map_table *t = g->k->tables[mention];
+    bool named = false;
+
+    for (size_t i = 0; i < g->s->place_count; i++) {
+        const struct stmt_place *p = &g->s->places[i];
+        if (p->what != PLACE_ARBITER || p->table != (int)mention)
+            continue;
+        if (p->column != NULL && strcmp(p->column, t->column) == 0)
+            return true;
+        named = true;
+    }
+    return !named;
+}
+
 static void check_written(struct reading_of_keys *g, size_t mention)
 {
     const struct map_table *t = g->k->tables[mention];
@@ -279,8 +297,11 @@ static void check_written(struct reading_of_keys *g, size_t mention)
         object(g, "writes a table that is on all shards");
     else if (t->way == MAP_BY_KEY && (flags & TABLE_MERGED))
         object(g, "merges into a table by its key");
-    else if (t->way == MAP_BY_KEY && (flags & TABLE_FILLED))
+    else if (t->way == MAP_BY_KEY && (flags & TABLE_FILLED)) {
         fill(g, mention);
+        if (!holds_key(g, mention))
+            object(g, "has an ON CONFLICT without the key, which other shards' rows may meet");
+    }
 }
 
 /* A key may be set to a value that lies where the row does. */
