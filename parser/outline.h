@@ -40,7 +40,8 @@ enum outline_kind {
     OUT_COLUMN,   /* a plain column */
     OUT_CALL,     /* a function's call, with nothing about it */
     OUT_COALESCE, /* COALESCE (call, constant) */
-    OUT_CAST,     /* call::type */
+    OUT_CAST,     /* call::type, COALESCE (call, constant)::type */
+    OUT_ROUND,    /* round (call), round (call, constant), the call perhaps cast to numeric; `call` is round's own */
     OUT_OTHER
 };
 

@@ -316,6 +316,28 @@ static bool has_star(const Node *node)
     return node->column_ref->fields[node->column_ref->n_fields - 1]->node_case == NODE(A_STAR);
 }
 
+static bool is_coalesce(const Node *node)
+{
+    return node->node_case == NODE(COALESCE_EXPR) && node->coalesce_expr->n_args == 2 &&
+           node->coalesce_expr->args[0]->node_case == NODE(FUNC_CALL) && is_constant(node->coalesce_expr->args[1]);
+}
+
+static bool is_call_as_numeric(const Node *node)
+{
+    const PgQuery__TypeCast *cast = node->node_case == NODE(TYPE_CAST) ? node->type_cast : NULL;
+
+    if (cast == NULL)
+        return node->node_case == NODE(FUNC_CALL);
+    return cast->arg->node_case == NODE(FUNC_CALL) && cast->type_name->n_typmods == 0 &&
+           strcmp(last_name(cast->type_name->names, cast->type_name->n_names), "numeric") == 0;
+}
+
+static bool is_round(const PgQuery__FuncCall *f)
+{
+    return strcmp(last_name(f->funcname, f->n_funcname), "round") == 0 && f->n_args >= 1 && f->n_args <= 2 &&
+           is_call_as_numeric(f->args[0]) && (f->n_args == 1 || f->args[1]->node_case == NODE(A_CONST));
+}
+
 /* What it is as a whole. */
 static struct outline_expr shape_of(struct outliner *b, const Node *node)
 {
@@ -327,12 +349,11 @@ static struct outline_expr shape_of(struct outliner *b, const Node *node)
         const PgQuery__CollateClause *c = node->collate_clause;
         e.collate_c = strcmp(last_name(c->collname, c->n_collname), "C") == 0;
     } else if (node->node_case == NODE(FUNC_CALL)) {
-        e.kind = OUT_CALL;
-    } else if (node->node_case == NODE(TYPE_CAST) && node->type_cast->arg->node_case == NODE(FUNC_CALL)) {
+        e.kind = is_round(node->func_call) ? OUT_ROUND : OUT_CALL;
+    } else if (node->node_case == NODE(TYPE_CAST) &&
+               (node->type_cast->arg->node_case == NODE(FUNC_CALL) || is_coalesce(node->type_cast->arg))) {
         e.kind = OUT_CAST;
-    } else if (node->node_case == NODE(COALESCE_EXPR) && node->coalesce_expr->n_args == 2 &&
-               node->coalesce_expr->args[0]->node_case == NODE(FUNC_CALL) &&
-               is_constant(node->coalesce_expr->args[1])) {
+    } else if (is_coalesce(node)) {
         e.kind = OUT_COALESCE;
     } else if (has_star(node)) {
         e.kind = OUT_STAR;

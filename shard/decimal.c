@@ -93,6 +93,38 @@ bool decimal_set_binary(struct decimal *d, struct span raw)
     return true;
 }
 
+/* Digits in groups of four, counted from the point. */
+bool decimal_set_text(struct decimal *d, struct span text)
+{
+    static const uint16_t powers[] = {1000, 100, 10, 1};
+    const uint8_t *p = text.ptr;
+    const uint8_t *end = text.ptr + text.len;
+    bool negative = p < end && *p == '-';
+    const uint8_t *point = memchr(text.ptr, '.', text.len);
+    size_t whole;
+    size_t at;
+
+    decimal_free(d);
+    p += negative;
+    whole = (size_t)((point == NULL ? end : point) - p);
+    at = (BASE_DIGITS - whole % BASE_DIGITS) % BASE_DIGITS;
+    d->negative = negative;
+    d->scale = point == NULL ? 0 : (int32_t)(end - point - 1);
+    d->weight = (int32_t)((whole + BASE_DIGITS - 1) / BASE_DIGITS) - 1;
+    d->digits = mem_zalloc((text.len / BASE_DIGITS + 3) * sizeof *d->digits);
+    for (; p < end; p++) {
+        if (p == point)
+            continue;
+        if (*p < '0' || *p > '9')
+            return false;
+        d->digits[at / BASE_DIGITS] = (uint16_t)(d->digits[at / BASE_DIGITS] + powers[at % BASE_DIGITS] * (*p - '0'));
+        at++;
+    }
+    d->count = (at + BASE_DIGITS - 1) / BASE_DIGITS;
+    trim(d);
+    return text.len > 0;
+}
+
 /* --- sums --- */
 
 /* The digit that is worth 10000^place. */
@@ -179,7 +211,7 @@ static int32_t quotient_scale(const struct decimal *d, const struct decimal *by)
     return MIN(MAX(scale, MAX(d->scale, 0)), SCALE_MAX);
 }
 
-/* Rounds to `scale` digits behind the point, a half away from zero. */
+/* `step` is one in the last place that is kept. */
 static void round_at(struct decimal *d, int32_t scale)
 {
     static const int powers[] = {1, 10, 100, 1000};
@@ -232,6 +264,12 @@ void decimal_divide(struct decimal *d, int64_t by)
     *d = q;
     trim(d);
     round_at(d, scale);
+}
+
+void decimal_round(struct decimal *d, int32_t scale)
+{
+    if (d->kind == DECIMAL_FINITE)
+        round_at(d, scale);
 }
 
 /* --- comparison and conversion --- */

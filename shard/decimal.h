@@ -23,6 +23,8 @@ struct decimal {
 /* Begin with zeroes (which is 0), end with decimal_free. */
 void decimal_free(struct decimal *d);
 void decimal_set_int(struct decimal *d, int64_t value);
+/* From the text that the server writes. False: it is none. */
+bool decimal_set_text(struct decimal *d, struct span text);
 /* From the binary format. False: it is none. */
 bool decimal_set_binary(struct decimal *d, struct span raw);
 
@@ -30,6 +32,8 @@ bool decimal_set_binary(struct decimal *d, struct span raw);
 void decimal_add(struct decimal *d, const struct decimal *other);
 /* d = d / by, as numeric_div does it; by > 0. */
 void decimal_divide(struct decimal *d, int64_t by);
+/* Rounds to so many digits behind the point, a half away from zero, and shows as many. */
+void decimal_round(struct decimal *d, int32_t scale);
 /* <0, 0, >0; NaN is equal to itself and greater than all others. */
 int decimal_compare(const struct decimal *a, const struct decimal *b);
 

@@ -136,7 +136,35 @@ static bool can_show(const struct merge *m, size_t output)
         return true;
     if (o->part == PART_AND || o->part == PART_OR)
         return c->type == TYPE_BOOL;
+    if (o->rounded)
+        return c->type == TYPE_NUMERIC && c->modifier == -1;
     return is_integer(c->type) || ((c->type == TYPE_NUMERIC || is_plain_text(c->type)) && c->modifier == -1);
+}
+
+/* The order of an aggregate that something stands around is that of its own values where these are shown as they are:
+ * numbers that are not rounded, and none that another value may stand for unseen. */
+static bool can_order(const struct merge *m, const struct scatter_order *order)
+{
+    const struct scatter_output *o = &m->p->outputs[order->index];
+    uint32_t hidden = hidden_type(m, o->hidden);
+    uint32_t shown = order->index < m->visible_count ? m->columns[order->index].type : hidden;
+
+    if (o->rounded)
+        return o->part == PART_AVG || o->part == PART_SUM || o->part == PART_COUNT;
+    if (!o->wrapped)
+        return true;
+    if (o->part != PART_COUNT && o->part != PART_SUM)
+        return false;
+    return hidden == TYPE_INT8 ? is_integer(shown) : shown == TYPE_NUMERIC;
+}
+
+static bool check_orders(struct merge *m)
+{
+    for (size_t i = 0; i < m->p->order_count; i++)
+        if (m->p->orders[i].by_output && !can_order(m, &m->p->orders[i]))
+            return merge_fail(m, "0A000", "Order by the aggregate itself.",
+                              "groups cannot be put in the order of what stands around an aggregate");
+    return true;
 }
 
 static bool check_keys(struct merge *m)
@@ -165,7 +193,7 @@ bool groups_check(struct merge *m)
                               "an aggregate that is cast to type %" PRIu32 " cannot be put together from parts",
                               m->columns[i].type);
     }
-    return check_keys(m);
+    return check_keys(m) && check_orders(m);
 }
 
 /* --- values --- */
@@ -363,6 +391,12 @@ bool groups_add(struct merge *m, uint32_t shard, struct span body)
 
 /* --- in order --- */
 
+/* Its value is `number`. */
+static bool is_whole(const struct merge *m, const struct scatter_output *o)
+{
+    return o->part == PART_COUNT || (o->part == PART_SUM && hidden_type(m, o->hidden) == TYPE_INT8);
+}
+
 static int compare_output(const struct merge *m, size_t order, const struct value *a, const struct value *b)
 {
     const struct scatter_output *o = &m->p->outputs[m->p->orders[order].index];
@@ -372,14 +406,11 @@ static int compare_output(const struct merge *m, size_t order, const struct valu
     case PART_MAX:
         return compare_values(compare_way_of(hidden_type(m, o->hidden), o->bytewise), span_of(a->best, a->best_len),
                               span_of(b->best, b->best_len));
-    case PART_SUM:
-    case PART_AVG:
-        if (o->part == PART_AVG || hidden_type(m, o->hidden) != TYPE_INT8)
-            return decimal_compare(&a->decimal, &b->decimal);
-        break;
     default:
         break;
     }
+    if (o->rounded || o->part == PART_AVG || (o->part == PART_SUM && !is_whole(m, o)))
+        return decimal_compare(&a->decimal, &b->decimal);
     return (a->number > b->number) - (a->number < b->number);
 }
 
@@ -414,11 +445,43 @@ static int compare_groups(const void *a, const void *b, void *arg)
     return result;
 }
 
-static void finish_averages(const struct merge *m, struct group *group)
+/* Where there was none: the constant of COALESCE, which the visible column shows. */
+static void finish_default(const struct merge *m, const struct group *group, size_t output, struct value *v)
 {
-    for (size_t i = 0; i < m->p->output_count; i++)
-        if (m->p->outputs[i].part == PART_AVG && group->values[i].there && group->values[i].number > 0)
-            decimal_divide(&group->values[i].decimal, group->values[i].number);
+    const struct column *c = &m->columns[output];
+    bool binary = merge_format(m, output) == 1;
+    char text[24] = "";
+    field f;
+
+    merge_fields(span_of(group->row, group->row_len), m->groups->fields, m->column_count);
+    f = m->groups->fields[output];
+    if (f.ptr == NULL || !m->p->outputs[output].wrapped || m->p->outputs[output].part != PART_SUM)
+        return;
+    if (is_integer(c->type) && hidden_type(m, m->p->outputs[output].hidden) == TYPE_INT8) {
+        memcpy(text, f.ptr, MIN(f.len, sizeof text - 1));
+        v->number = binary ? compare_integer(f) : strtoll(text, NULL, 10);
+        v->there = true;
+    } else if (c->type == TYPE_NUMERIC && hidden_type(m, m->p->outputs[output].hidden) == TYPE_NUMERIC) {
+        v->there = binary ? decimal_set_binary(&v->decimal, f) : decimal_set_text(&v->decimal, f);
+    }
+}
+
+static void finish_value(const struct merge *m, const struct group *group, size_t output, struct value *v)
+{
+    const struct scatter_output *o = &m->p->outputs[output];
+
+    if (!v->there) {
+        if (output < m->p->target_count)
+            finish_default(m, group, output, v);
+        return;
+    }
+    if (o->part == PART_AVG && v->number > 0)
+        decimal_divide(&v->decimal, v->number);
+    if (!o->rounded || o->part == PART_MIN || o->part == PART_MAX)
+        return;
+    if (is_whole(m, o))
+        decimal_set_int(&v->decimal, v->number);
+    decimal_round(&v->decimal, o->scale);
 }
 
 /* Each shard gives one row to COMBINE, and nothing to groups that are empty. */
@@ -427,7 +490,8 @@ bool groups_finish(struct merge *m)
     struct groups *g = m->groups;
 
     for (size_t i = 0; i < g->count; i++)
-        finish_averages(m, g->all[i]);
+        for (size_t o = 0; o < m->p->output_count; o++)
+            finish_value(m, g->all[i], o, &g->all[i]->values[o]);
     if (m->p->order_count > 0 && g->count > 1)
         qsort_r(g->all, g->count, sizeof *g->all, compare_groups, m);
     return true;
@@ -486,7 +550,7 @@ static bool put_value(struct merge *m, size_t output, const struct value *v, str
     const struct scatter_output *o = &m->p->outputs[output];
     const struct column *c = &m->columns[output];
     uint16_t format = merge_format(m, output);
-    bool of_integers = o->part == PART_COUNT || (o->part == PART_SUM && hidden_type(m, o->hidden) == TYPE_INT8);
+    bool of_integers = is_whole(m, o) && !o->rounded;
 
     if (o->part == PART_MIN || o->part == PART_MAX) {
         buf_put(out, v->best + v->best_len, v->shown_len);

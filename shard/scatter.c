@@ -167,10 +167,11 @@ static bool is_built_in(const struct planner *b, const struct outline_call *call
 static bool combine_call(struct planner *b, const struct outline_expr *e, struct piece expr,
                          struct scatter_output *output)
 {
-    const struct outline_call *call = e->call_count > 0 ? &b->o->calls[e->call] : NULL;
+    bool rounded = e->kind == OUT_ROUND && is_built_in(b, &b->o->calls[e->call]);
+    const struct outline_call *call = e->call_count > rounded ? &b->o->calls[e->call + rounded] : NULL;
     enum scatter_part part;
     struct piece piece;
-    bool plain = e->kind == OUT_CALL || e->kind == OUT_COALESCE || e->kind == OUT_CAST;
+    bool plain = rounded || e->kind == OUT_CALL || e->kind == OUT_COALESCE || e->kind == OUT_CAST;
 
     if (call == NULL || !plain || !proof_is_aggregate(b, call))
         return planner_refuse(b, NULL, "an aggregate stands in an expression");
@@ -185,7 +186,10 @@ static bool combine_call(struct planner *b, const struct outline_expr *e, struct
 
     struct outline_expr argument = {.kind = OUT_COLUMN, .table = call->table, .column = call->column};
 
-    *output = (struct scatter_output){.part = (uint8_t)part};
+    *output = (struct scatter_output){.part = (uint8_t)part, .rounded = rounded};
+    output->wrapped = e->kind == OUT_COALESCE || e->kind == OUT_CAST;
+    if (rounded && !text_scale(b, expr, b->o->calls[e->call].arg_count, &output->scale))
+        return false;
     output->bytewise = call->column != NULL && (proof_column(b, &argument) & SCATTER_COLUMN_BYTEWISE) != 0;
     if (part != PART_AVG) {
         output->hidden = text_hide(b, piece);
@@ -224,7 +228,7 @@ static bool order_output(struct planner *b, struct scatter_output *outputs, cons
 {
     struct piece target;
 
-    if (m->target >= 0) {
+    if (m->target >= 0) { /* whatever stands around it, combine_targets has taken it */
         *index = (uint16_t)m->target;
         return true;
     }
@@ -252,8 +256,6 @@ static bool order_groups(struct planner *b, struct scatter_output *outputs)
         orders[i].by_output = proof_has_aggregate(b, m.expr);
         if (!orders[i].by_output)
             orders[i].index = text_hide(b, m.piece);
-        else if (m.expr->kind != OUT_CALL)
-            return planner_refuse(b, NULL, "it is ordered by an expression of aggregates");
         else if (!order_output(b, outputs, &m, &orders[i].index))
             return false;
         else
@@ -428,10 +430,11 @@ void scatter_describe(const struct scatter_plan *p, struct buf *out)
 {
     static const char *const modes[] = {"concat", "order", "combine", "group"};
     static const char *const parts[] = {"pass", "count", "sum", "avg", "min", "max", "and", "or"};
+    static const char *const roundings[] = {"", " rounded"};
 
     put(out, "%s", modes[p->mode]);
     for (size_t i = 0; i < p->output_count; i++) {
-        put(out, "%s%s", i == 0 ? " " : ", ", parts[p->outputs[i].part]);
+        put(out, "%s%s%s", i == 0 ? " " : ", ", parts[p->outputs[i].part], roundings[p->outputs[i].rounded]);
         if (p->outputs[i].part != PART_PASS)
             put(out, " %d", p->outputs[i].hidden);
     }

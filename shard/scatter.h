@@ -86,8 +86,11 @@ enum scatter_part {
 };
 
 struct scatter_output {
-    uint8_t part;    /* enum scatter_part */
-    bool bytewise;   /* MIN, MAX: where it is a text, that is ordered by bytes */
+    uint8_t part;  /* enum scatter_part */
+    bool bytewise; /* MIN, MAX: where it is a text, that is ordered by bytes */
+    bool wrapped;  /* COALESCE with a constant or a cast stands around it */
+    bool rounded;  /* to `scale` digits behind the point */
+    uint8_t scale;
     uint16_t hidden; /* not of PASS: index among the hidden columns */
 };
 

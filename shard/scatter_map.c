@@ -59,3 +59,20 @@ struct scatter_facts scatter_map_facts(struct scatter_map *m, bool deterministic
                                   .arg = m,
                                   .deterministic = deterministic};
 }
+
+bool scatter_bound(const struct scatter_limit *l, const struct key_param *params, size_t param_count, int64_t none,
+                   int64_t *value)
+{
+    const struct key_reader r = {.type = KEY_INT8};
+    struct key_value v;
+
+    *value = l->kind == BOUND_NUMBER ? l->number : none;
+    if (l->kind != BOUND_PARAM)
+        return true;
+    if (l->param < 1 || l->param > param_count)
+        return false;
+    v = key_of_param(&r, &params[l->param - 1]);
+    if (v.certainty == KEY_CERTAIN)
+        *value = v.number;
+    return v.certainty != KEY_DOUBTFUL && (v.certainty == KEY_NULL || v.number >= 0);
+}

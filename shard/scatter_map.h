@@ -23,4 +23,10 @@ struct scatter_map {
 /* Facts for scatter_plan_new, which hold as long as `m` does. */
 struct scatter_facts scatter_map_facts(struct scatter_map *m, bool deterministic);
 
+/* The value of LIMIT or OFFSET in this execution; `none` where there is none, also by NULL. params: by number, from 0
+ * for $1. False: it cannot be told, or is negative, which is the server's to say: ask one shard the client's own
+ * text. */
+bool scatter_bound(const struct scatter_limit *l, const struct key_param *params, size_t param_count, int64_t none,
+                   int64_t *value);
+
 #endif

@@ -73,8 +73,10 @@ bool text_agrees(const struct planner *b);
 bool text_target(struct planner *b, size_t target, struct piece *piece);
 bool text_order(struct planner *b, size_t order, struct meaning *m);
 bool text_group(struct planner *b, size_t group, struct meaning *m);
-/* The call in an output column that is CALL, COALESCE or CAST, or the call itself. */
+/* The call in an output column that is CALL, COALESCE, CAST or ROUND, or the call itself. */
 bool text_call(struct planner *b, struct piece expr, struct piece *call);
+/* How many digits ROUND leaves, which has so many arguments. */
+bool text_scale(struct planner *b, struct piece expr, uint16_t arg_count, uint8_t *scale);
 /* Adds a hidden column and returns its index. */
 uint16_t text_hide(struct planner *b, struct piece piece);
 /* The same arguments given to another aggregate of pg_catalog. */

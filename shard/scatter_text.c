@@ -157,13 +157,33 @@ static uint32_t after_parenthesis(const struct planner *b, uint32_t token, uint3
     return end;
 }
 
+/* What may stand around a call, with a parenthesis behind it. */
+static bool is_wrapper(const struct planner *b, uint32_t token)
+{
+    return is_self(b, token + 1, '(') &&
+           (clauses_word(&b->c, token, "cast") || clauses_word(&b->c, token, "coalesce") ||
+            clauses_word(&b->c, token, "round"));
+}
+
+bool text_scale(struct planner *b, struct piece expr, uint16_t arg_count, uint8_t *scale)
+{
+    const struct token *t = &b->c.tokens[expr.end - 2];
+    bool said = expr.end - expr.first > 4 && is_self(b, expr.end - 3, ',');
+
+    *scale = 0;
+    if (said != (arg_count == 2) || !is_self(b, expr.end - 1, ')') ||
+        (said && (t->kind != TOKEN_INTEGER || t->len > 2)))
+        return planner_refuse(b, help_simpler, "a number is rounded in an unusual way");
+    for (uint32_t i = 0; said && i < t->len; i++)
+        *scale = (uint8_t)(*scale * 10 + (b->c.sql[t->start + i] - '0'));
+    return true;
+}
+
 bool text_call(struct planner *b, struct piece expr, struct piece *call)
 {
     uint32_t at = expr.first;
 
-    if ((clauses_word(&b->c, at, "cast") || clauses_word(&b->c, at, "coalesce")) && is_self(b, at + 1, '('))
-        at += 2;
-    while (is_self(b, at, '('))
+    while (is_self(b, at, '(') || is_wrapper(b, at))
         at++;
     call->first = at;
     while (at < expr.end && (is_name(b, at) || is_self(b, at, '.')))

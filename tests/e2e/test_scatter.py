@@ -266,7 +266,10 @@ def plain_rows():
 AGGREGATES = ("count(*)", "count(age)", "sum(age)", "sum(small)", "sum(price)", "avg(age)", "avg(big)", "avg(price)",
               "min(name)", "max(name)", "min(born)", "max(seen)", "max(big)", "max(age)::text", "count(*)::int",
               "coalesce(sum(age), 0)", "bool_and(ok)", "bool_or(ok)", "every(ok)", "count(DISTINCT id)",
-              "sum(age) FILTER (WHERE ok)", "sum(big)", "avg(small)::int", "min(tag)", "coalesce(max(age), -1)")
+              "sum(age) FILTER (WHERE ok)", "sum(big)", "avg(small)::int", "min(tag)", "coalesce(max(age), -1)",
+              "coalesce(sum(price), 0)", "coalesce(sum(age), 0)::int", "round(avg(age), 2)", "round(sum(price), 1)",
+              "round(avg(price)::numeric, 5)", "round(avg(big))", "round(count(*), 3)", "coalesce(sum(small), 7)",
+              "coalesce(avg(age), 0)", "round(max(price), 1)")
 
 
 def one_row():
@@ -282,7 +285,8 @@ def groups():
     group = ", ".join(keys if random.random() < 0.7 else map(str, range(1, len(keys) + 1)))
     sql = f"SELECT {', '.join(keys + aggregates)} FROM users{condition()} GROUP BY {group}"
     if random.random() < 0.5 and not {"town", "lower(name)"} & set(keys):
-        summed = ("count(*)", "sum(age)", "avg(age)", "sum(price)", "min(born)")
+        summed = ("count(*)", "sum(age)", "avg(age)", "sum(price)", "min(born)", "coalesce(sum(price), 0)",
+                  "round(avg(age), 2)", "coalesce(sum(small), 7)", "count(*)::int", "coalesce(sum(age), 0)::int")
         first = [direction(a) for a in aggregates if a in summed]
         return f"{sql} ORDER BY {', '.join(first + [direction(k) for k in keys])}{bounds()}", True
     return sql, False
