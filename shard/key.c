@@ -13,6 +13,8 @@
 #define UUID_BYTES 16
 #define NUMERIC_BASE 10000
 #define NUMERIC_NEGATIVE 0x4000
+#define EXACT_IN_FLOAT (INT64_C(1) << 53) /* whole numbers up to here */
+#define NAME_BYTES 64                     /* a name is cut to fewer */
 
 static const struct {
     const char *name;
@@ -424,6 +426,21 @@ static struct key_value negated(struct key_value v)
     return v;
 }
 
+/* Of a parameter whose type may be another column's (numeric, float8, bpchar, name, a timestamp of the other kind):
+ * true if its text means the same value in all of them that can be compared with the key. */
+static bool is_same_in_all(const struct key_reader *r, const struct key_param *p, const struct key_value *v)
+{
+    size_t len = p->bytes.len;
+
+    if (p->binary)
+        return false;
+    if (key_type_is_integer(r->type))
+        return v->number >= -EXACT_IN_FLOAT && v->number <= EXACT_IN_FLOAT;
+    if (key_type_is_text(r->type))
+        return len < NAME_BYTES && (len == 0 || p->bytes.ptr[len - 1] != ' ');
+    return r->type == KEY_UUID || r->type == KEY_BOOL;
+}
+
 struct key_value key_of_param(const struct key_reader *r, const struct key_param *p)
 {
     bool declared = p->oid != 0 && p->oid != OID_UNKNOWN;
@@ -443,6 +460,8 @@ struct key_value key_of_param(const struct key_reader *r, const struct key_param
 
     struct key_value v = p->binary ? binary_value(r, p, type) : key_of_text(r, p->bytes);
 
+    if (!declared && p->shared && v.certainty == KEY_CERTAIN && !is_same_in_all(r, p, &v))
+        return doubtful(r);
     return p->negated ? negated(v) : v;
 }
 

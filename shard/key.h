@@ -59,6 +59,7 @@ struct key_param {
     bool binary;
     bool null;
     bool negated;
+    bool shared; /* it stands elsewhere, too: where nobody declares it, its type may come from there */
     struct span bytes;
     const char *cast;
 };

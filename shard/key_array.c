@@ -181,7 +181,7 @@ bool key_array_of_param(const struct key_reader *r, const struct key_param *p, k
 
     if (p->null)
         return true; /* no element */
-    if ((p->oid != 0 && !declared) || p->negated)
+    if ((p->oid != 0 && !declared) || p->negated || (!declared && p->shared))
         return false;
     if (p->cast != NULL && !key_types_agree(r->type, element_of_name(p->cast)))
         return false;

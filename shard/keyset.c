@@ -361,8 +361,14 @@ static void begin(struct reading_of_keys *g)
 void keyset_read(struct keyset *k, const struct stmt *s, const struct keyset_places *places,
                  const struct keyset_text *text)
 {
-    struct reading_of_keys g = {.k = k, .s = s, .places = places, .text = text};
+    struct keyset_text counted = *text;
+    struct reading_of_keys g = {.k = k, .s = s, .places = places, .text = &counted};
 
+    buf_consume(&k->uses, buf_used(&k->uses));
+    if (text->uses == NULL && text->param_count > 0) {
+        counted.uses = buf_reserve(&k->uses, text->param_count);
+        keyset_count_uses(text, k->uses.data);
+    }
     begin(&g);
     for (size_t i = 0; i < s->table_count; i++)
         if (k->tables[i] != NULL && k->tables[i]->way == MAP_BY_KEY)
@@ -383,6 +389,7 @@ void keyset_free(struct keyset *k)
     free(k->tables);
     free(k->sets);
     buf_free(&k->scratch);
+    buf_free(&k->uses);
     *k = (struct keyset){.tables = NULL};
 }
 

@@ -26,6 +26,7 @@ struct keyset_text {
     bool utf8;                      /* the client's encoding */
     const struct key_param *params; /* by number, from 0 for $1; casts and signs are the statement's. May be NULL */
     size_t param_count;             /* fewer than the statement has: it is not bound yet, and no parameter is certain */
+    const uint8_t *uses;            /* by number: keyset_count_uses; NULL: each may be used more than once */
 };
 
 /* Where tables lie. */
@@ -47,7 +48,12 @@ struct keyset {
     shardset *sets;                  /* owned */
     size_t room;
     struct buf scratch;
+    struct buf uses; /* of parameters */
 };
+
+/* How often this text uses each parameter, up to twice: of one that nobody declares and that stands in it once, the
+ * type is known. uses has room for param_count. */
+void keyset_count_uses(const struct keyset_text *text, uint8_t *uses);
 
 /* Reads a SELECT, VALUES, INSERT, UPDATE, DELETE or MERGE; `why` for all others (look into their body instead). */
 void keyset_read(struct keyset *k, const struct stmt *s, const struct keyset_places *places,

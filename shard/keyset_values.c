@@ -43,6 +43,7 @@ static bool take_param(const struct keyset_text *text, uint32_t number, struct k
     if (number == 0 || number > text->param_count)
         return false;
     *p = text->params[number - 1];
+    p->shared = text->uses == NULL || text->uses[number - 1] > 1;
     return true;
 }
 
@@ -175,6 +176,41 @@ bool keyset_array(const struct key_reader *r, const struct keyset_text *text, co
     p.negated = v->negated;
     p.cast = v->name;
     return key_array_of_param(r, &p, each, arg);
+}
+
+/* --- how often --- */
+
+static void count_use(const struct keyset_text *text, const struct token *t, uint8_t *uses)
+{
+    uint32_t number = param_number(text, t);
+
+    if (number > 0 && number <= text->param_count && uses[number - 1] < 2)
+        uses[number - 1]++;
+}
+
+static void count_run(const struct keyset_text *text, const struct slot *slot, uint8_t *uses)
+{
+    struct values in;
+    struct value v;
+
+    values_init(&in, text->sql, slot->start, slot->len, text->lex_flags);
+    while (values_next(&in, &v))
+        if (v.token.kind == TOKEN_PARAM)
+            count_use(text, &v.token, uses);
+}
+
+void keyset_count_uses(const struct keyset_text *text, uint8_t *uses)
+{
+    /* There may be more slots than are told. */
+    memset(uses, text->slot_count < FINGERPRINT_SLOTS_MAX ? 0 : 2, text->param_count);
+    for (uint32_t i = 0; i < text->slot_count; i++) {
+        const struct slot *slot = &text->slots[i];
+        const struct token t = {.start = slot->start, .len = slot->len};
+        if (slot->kind == SLOT_PARAM)
+            count_use(text, &t, uses);
+        else if (slot->kind != SLOT_LITERAL)
+            count_run(text, slot, uses);
+    }
 }
 
 /* --- rows --- */

@@ -461,13 +461,22 @@ static void parameters(void **state)
         {"select * from users where id in ($1, 9)", "one s2"},
         {"select * from users where id = $3", "any"},
         {"select * from users where id is not distinct from $3", "one s1"},
-        {"select * from users where id = $9", ALL},
+        {"select * from users where id = $9", ALL}, /* not bound */
         {"select * from users where id = any ($4)", "one s2"},
         {"select * from users where id = any ($5)", "one s2"},
         {"select * from users where id = any ($5::int8[])", ALL}, /* int4s in binary are no int8[] */
         {"select * from users where id = any ($3)", "any"},
         {"select * from users where id = any ($1)", ALL},
-        {"update users set id = $1, name = $3 where id = $1", "one s2"},
+        {"update users set id = $1, name = $3 where id = $1", "one s2"}, /* declared */
+        {"select * from users where n = $2 and id = $2", "one s3"},
+        {"select * from users where n = $6 and id = $6", ALL}, /* it may be a numeric's bytes */
+        {"select * from users where id = $6", "one s3"},
+        {"select * from users where id in ($6, 2)", "one s3"},
+        {"select * from users where n in (1, $6) and id in ($6, 2)", ALL},
+        {"select * from users where n = $7 and id = $7", ALL}, /* or rounded */
+        {"select * from users where id = $7", "one s2"},
+        {"select * from users where n = $5 and id = any ($5)", ALL},
+        {"insert into users (n, id) values ($6, 6), (2, $6)", ALL},
         {"insert into users (id, name) values ($1, 'x'), (9, $2)", "one s2"},
         {"insert into users (id) values ($1), ($2)", "many s2 s3"},
     };
@@ -479,6 +488,8 @@ static void parameters(void **state)
         {.null = true},
         {.oid = 1016, .bytes = span_of("{1,5}", 5)},
         {.binary = true, .bytes = span_of(array, sizeof array)},
+        {.binary = true, .bytes = span_of("\0\0\0\0\0\0\0\6", 8)},
+        {.bytes = span_of("9007199254740993", 16)},
     };
 
     (void)state;
