@@ -58,6 +58,18 @@ void expect_limit_last(struct expect_queue *q)
     q->limited++;
 }
 
+bool expect_may_skip(const struct expect_queue *q)
+{
+    for (uint32_t i = q->count; i-- > 0;) {
+        const struct expect *e = expect_at(q, i);
+        if (e->type == EXPECT_SYNC)
+            return false;
+        if (!expect_ends(e) && e->type != EXPECT_COPY_END && e->type != EXPECT_CLOSE) /* Close never fails */
+            return true;
+    }
+    return q->skipping;
+}
+
 bool expect_waits_for(const struct expect_queue *q, enum expect_effect effect)
 {
     for (uint32_t i = 0; i < q->count; i++)

@@ -136,6 +136,9 @@ static inline struct expect *expect_head(const struct expect_queue *q)
 
 struct expect expect_pop(struct expect_queue *q);
 
+/* True if an error of what is under way would make the server pass over what is sent now. */
+bool expect_may_skip(const struct expect_queue *q);
+
 /* True if an entry with this effect is still to be answered. */
 bool expect_waits_for(const struct expect_queue *q, enum expect_effect effect);
 

@@ -362,10 +362,12 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
     bool unknown = !extended && list != NULL && ask_runs_unknown(m->c, shape);
     bool open = false;
 
-    if (!are_certain(m, list))
-        return SEND_WAIT;
+    if (!are_certain(m, list) || (how_of(m, extended) == AHEAD && expect_may_skip(&m->s->expects)))
+        return SEND_WAIT; /* what is put ahead ends by Sync, and would end the skipping */
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *name = name_used(list->stmts[i]);
+        if (list->stmts[i]->effects & EFFECT_DISCARD)
+            continue;
         if (unknown || sees_all(list->stmts[i], extended))
             carry_all(m, extended);
         else if (name != NULL && !carry_name(m, name, extended) && borrows(list->stmts[i]))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib.wire import (Client, bind, close, describe, error, errors_of, execute, extended, flush, parse, query, rows_of,
-                      sync, tags_of, types_of)
+from lib.wire import (Client, bind, close, describe, error, errors_of, execute, extended, flush, function_call, parse,
+                      query, rows_of, sync, tags_of, types_of)
 
 
 def run(name, text=None):
@@ -362,6 +362,11 @@ SHARED_NAMES = {
     "EXECUTE of what is gone": [query("PREPARE a AS SELECT 1"), parse("b", "EXECUTE a") + describe("S", "b") + sync(),
                                 run("b") + sync(), query("DEALLOCATE a"), *[run("b") + sync()] * 3,
                                 query("PREPARE a AS SELECT 2"), run("b") + sync()],
+    "a Query that is passed over": [parse("a", "SELECT 1") + sync(),
+                                    parse("", "SELEC") + function_call(177, [b"4", b"2"])
+                                    + query("PREPARE a AS SELECT 2") + sync(), query("EXECUTE a")],
+    "DISCARD ALL behind a Parse": [query("PREPARE a AS SELECT 1"), parse("", "SELECT 1") + query("DISCARD ALL"),
+                                   query("EXECUTE a")],
     "description of an EXECUTE": [parse("a", "SELECT 1") + sync(), extended("EXECUTE a") + sync(),
                                   query("BEGIN; SELECT 1"), query("COMMIT"), parse("", "EXECUTE a") + sync(),
                                   describe("S") + sync()],
