@@ -190,6 +190,15 @@ static void pass_distinct(struct clauses *c)
     body->first = c->distinct_on.end + 1;
 }
 
+/* GROUP BY DISTINCT matters to grouping sets only. */
+static void pass_group_words(struct clauses *c)
+{
+    struct piece *body = &c->clauses[CLAUSE_GROUP].body;
+
+    if (clauses_word(c, body->first, "all") || clauses_word(c, body->first, "distinct"))
+        body->first++;
+}
+
 bool clauses_read(struct clauses *c, const char *sql, size_t len, unsigned lex_flags, struct arena *arena)
 {
     static const enum clause_kind divided[] = {CLAUSE_TARGETS, CLAUSE_GROUP, CLAUSE_ORDER};
@@ -198,6 +207,8 @@ bool clauses_read(struct clauses *c, const char *sql, size_t len, unsigned lex_f
     if (!read_tokens(c, len, lex_flags, arena) || !clauses_word(c, 0, "select") || !read_clauses(c))
         return false;
     pass_distinct(c);
+    if (c->clauses[CLAUSE_GROUP].there)
+        pass_group_words(c);
     for (size_t i = 0; i < ARRAY_LEN(divided); i++) {
         struct clause *k = &c->clauses[divided[i]];
         k->items = clauses_split(c, k->body, arena, &k->item_count);

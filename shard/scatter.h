@@ -132,6 +132,13 @@ struct scatter_plan {
     struct arena arena;
 };
 
+/* True if the shards' rows can go to the client as they are, without merge.h. */
+static inline bool scatter_is_plain(const struct scatter_plan *p)
+{
+    return p->mode == SCATTER_CONCAT && p->hidden_count == 0 && p->limit.kind == BOUND_NONE &&
+           p->offset.kind == BOUND_NONE;
+}
+
 struct scatter_refusal {
     char why[160];    /* "DISTINCT ON without the key": goes on after "it has" */
     const char *help; /* static; a hint */

@@ -120,6 +120,7 @@ static char *plan_of(const char *shape, const char *sql)
         scatter_describe(p, &out);
         buf_put_u8(&out, '\0');
         assert_int_equal(p->rewritten, strcmp(p->sql, sql) != 0);
+        assert_true(!scatter_is_plain(p) || p->now_param > 0 || !p->rewritten);
     }
     scatter_plan_free(p);
     stmt_list_free(list);
