@@ -19,7 +19,8 @@ PROMISED = ("spoon 18", "replica1 | streaming", "replica2 | streaming", "number 
             "number of failed transactions: 0", "for them now: 10",
             "each followed at once by a read of it on another connection; seen: 10",
             "ERROR:  canceling statement due to user request", "its client was told: ERROR:  canceling statement",
-            "on_replica", "after the failover", "cl_waiting", "avg_xact_time", "make demo-stop")
+            "on_replica", "after the failover", "primary comes back by pg_rewind", "cl_waiting", "avg_xact_time",
+            "make demo-stop")
 
 
 class Demo:

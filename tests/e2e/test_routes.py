@@ -674,3 +674,72 @@ def test_read_only_transactions_read_what_was_written(routed, trio):
         stop.set()
         player.join()
     assert sum(seen) > 0, "some of them on replicas"
+
+
+# --- time limits ---
+
+WORDS = {"idle_transaction_timeout": "terminating connection due to idle-in-transaction timeout",
+         "transaction_timeout": "transaction_timeout"}
+
+
+def ended_by(s, c, option):
+    """The client's connection ends, for this reason."""
+    def closed():
+        try:
+            c.pgconn.consume_input()
+        except psycopg.OperationalError:
+            pass
+        return c.pgconn.status == psycopg.pq.ConnStatus.BAD
+
+    wait_for(closed, 20, f"{option} to end the connection")
+    assert f"pooler error: {WORDS[option]}" in s.log()
+
+
+def is_left_alone(replicas):
+    """Nothing of a client's runs there, and no transaction is open."""
+    return not any(row["state"] != "idle" for r in replicas for row in r.backends(usename="demo"))
+
+
+@pytest.mark.parametrize("in_block", [False, True], ids=["", "in a transaction"])
+def test_query_timeout_on_a_replica(routed, trio, in_block):
+    s = routed(**READ_ONLY, query_timeout=1, read_functions="pg_sleep")
+    with s.connect() as c, s.connect() as other:
+        if in_block:
+            port = begin_on_replica(c, s, trio)
+        else:
+            port = wait_for(lambda: (lambda at: at != trio[0].port and at)(where(c)), 20, "a replica to be fresh")
+        began = time.monotonic()
+        with pytest.raises(psycopg.OperationalError, match="query_timeout"):
+            c.execute("SELECT pg_sleep(50)")
+        assert 0.8 <= time.monotonic() - began < 20
+        assert c.closed
+        wait_for(lambda: is_left_alone(trio[1]), 20, "the statement to be gone")
+        row, = (row for row in s.admin("SHOW STATEMENTS") if "pg_sleep" in row["statement"])
+        assert (row["timeouts"], row["reruns"], row["on_primary"]) == (1, 0, 0), "it is not run again elsewhere"
+        assert f":{port}=1" in row["nodes"]
+        assert other.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("option", ["idle_transaction_timeout", "transaction_timeout"])
+@pytest.mark.parametrize("where_set", ["process", "user"])
+def test_limits_of_a_transaction_on_a_replica(routed, trio, option, where_set):
+    s = routed(users=f"demo = {option}=2" if where_set == "user" else "", **READ_ONLY,
+               **({option: 2} if where_set == "process" else {}))
+    with s.connect() as c:
+        begin_on_replica(c, s, trio)
+        began = time.monotonic()
+        ended_by(s, c, option)
+        assert time.monotonic() - began >= 1.5
+    wait_for(lambda: is_left_alone(trio[1]), 20, "the transaction to be over")
+    s.wait_idle()
+
+
+@pytest.mark.parametrize("option", ["idle_transaction_timeout", "transaction_timeout"])
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN READ ONLY"])
+def test_limits_of_a_transaction_that_has_no_server_yet(routed, option, begin):
+    s = routed(**READ_ONLY, **{option: 1})
+    with s.connect() as c:
+        c.execute(begin)
+        assert c.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+        ended_by(s, c, option)
+    assert s.pool() is None or s.pool()["sv_active"] == 0
