@@ -390,3 +390,16 @@ def test_names_of_sql_and_of_the_protocol(shop, prepared, case):
     assert told_one_by_one(s.port, SHARED_NAMES[case]) == expected
     for other in others:
         other.close()
+
+
+def test_names_behind_the_end_of_a_failed_transaction(shop, prepared):
+    """In one send with the ROLLBACK: what is put ahead is, since the transaction is over when it comes to that."""
+    s = shop(prepared.port, defer_begin=0)
+    with Client(s.port).login("postgres", "shop") as one, Client(s.port).login("postgres", "shop") as other:
+        one.ask(parse("a", "SELECT 1") + sync())
+        one.query("PREPARE b AS SELECT 2")
+        for sent, errors in (("PREPARE a AS SELECT 3", ["42P05"]), ("EXECUTE a", []), ("EXECUTE b", [])):
+            other.query("BEGIN")  # on the server that was used last
+            one.query("BEGIN; SELECT 1/0")
+            other.query("COMMIT")
+            assert errors_of(one.ask(query("ROLLBACK") + query(sent), 2)) == errors, sent
