@@ -7,7 +7,7 @@ import time
 
 import psycopg
 import pytest
-from lib.util import in_threads, wait_for
+from lib.util import LARGER, in_threads, wait_for
 
 
 def rows(sluice, like, order=""):
@@ -112,6 +112,27 @@ def test_the_table_is_bounded_and_the_used_stay(sluice):
     assert only(s, "as hot")["calls"] == 300
     memory, = [row for row in s.admin("SHOW MEM") if row["name"] == "statement_cache"]
     assert 0 < memory["used"] <= 100 and memory["memtotal"] < 100 * 8192  # two workers
+
+
+def test_what_is_used_least_goes_first(sluice):
+    """What comes back now and then keeps its figures among thousands that come once; memory does not grow with them."""
+    s = sluice(options={"max_shapes": 100}, workers=1)
+    with s.connect(prepare_threshold=None) as c:
+        def flood(first, last):
+            for turn in range(first, last):
+                for i in range(10):
+                    c.execute(f"SELECT {turn} AS used{i}")
+                for i in range(40):
+                    c.execute(f"SELECT 1 AS once{turn}_{i}")
+
+        flood(0, 10)
+        shown = [row["statement"] for row in s.admin("SHOW STATEMENTS")]
+        assert len(shown) <= 100
+        assert not any("once0_" in text for text in shown) and any("once9_39" in text for text in shown)
+        before = s.rss_kib()
+        flood(10, 60)
+        assert s.rss_kib() - before < 4096 * LARGER
+    assert [only(s, f"as used{i}")["calls"] for i in range(10)] == [60] * 10
 
 
 def test_memory_is_bounded_by_bytes_too(sluice):
