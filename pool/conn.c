@@ -113,6 +113,17 @@ void conn_init(struct conn *c, struct conn_loop *loop, const struct conn_handler
     event_add(c->read_event, NULL);
 }
 
+void conn_init_inside(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler)
+{
+    memset(c, 0, sizeof *c);
+    c->fd = -1;
+    c->loop = loop;
+    c->handler = handler;
+    c->phase = CONN_OPEN;
+    list_init(&c->dirty_node);
+    list_init(&c->eager_node);
+}
+
 int conn_connect(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler,
                  const struct sockaddr *addr, socklen_t addr_len)
 {
@@ -161,7 +172,8 @@ void conn_close(struct conn *c)
     list_del(&c->eager_node);
     tls_free(c->tls);
     c->tls = NULL;
-    close(c->fd);
+    if (c->fd >= 0)
+        close(c->fd);
     c->fd = -1;
     if (!c->in_input)
         give_memory(c->loop, &c->in);
@@ -337,7 +349,8 @@ void conn_pause(struct conn *c)
     if (c->paused || c->phase != CONN_OPEN)
         return;
     c->paused = true;
-    event_del(c->read_event);
+    if (c->read_event != NULL)
+        event_del(c->read_event);
 }
 
 void conn_resume(struct conn *c)
@@ -345,7 +358,7 @@ void conn_resume(struct conn *c)
     if (!c->paused || c->phase != CONN_OPEN)
         return;
     c->paused = false;
-    if (c->eof || c->broken)
+    if (c->eof || c->broken || c->read_event == NULL)
         return;
     event_add(c->read_event, NULL);
     if (c->tls != NULL && tls_pending(c->tls) && list_empty(&c->eager_node))
@@ -392,8 +405,8 @@ void conn_send_run(struct conn *c, const void *p, size_t len)
 {
     const char *why = NULL;
 
-    if (len >= RUN_BYTES && buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->phase == CONN_OPEN &&
-        !c->writing && !c->broken) {
+    if (len >= RUN_BYTES && buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->fd >= 0 &&
+        c->phase == CONN_OPEN && !c->writing && !c->broken) {
         ssize_t n = transmit(c, p, len, &why);
         if (n > 0) {
             c->sent_bytes += (uint64_t)n;
@@ -439,6 +452,29 @@ void conn_take_back(struct conn *c)
     conn_let_go(c);
 }
 
+/* --- without a socket --- */
+
+void conn_feed(struct conn *c, const void *p, size_t len)
+{
+    buf_put(&c->in, p, len);
+}
+
+struct span conn_queued(const struct conn *c)
+{
+    return span_of(buf_head(&c->out), sendable(c));
+}
+
+void conn_taken(struct conn *c, size_t len)
+{
+    buf_consume(&c->out, len);
+    c->held_from -= c->held ? len : 0;
+    if (buf_used(&c->out) == 0)
+        give_memory(c->loop, &c->out);
+    after_drain(c);
+}
+
+/* --- the flush --- */
+
 void conn_flush(struct conn *c)
 {
     const char *why = NULL;
@@ -448,6 +484,10 @@ void conn_flush(struct conn *c)
         return;
     if (conn_is_high(c))
         c->was_high = true;
+    if (c->handler->output != NULL) {
+        c->handler->output(c);
+        return;
+    }
     while (sendable(c) > 0) {
         ssize_t n = transmit(c, buf_head(&c->out), sendable(c), &why);
         if (n < 0) {

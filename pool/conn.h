@@ -66,6 +66,8 @@ struct conn_handler {
     size_t (*input)(struct conn *c, const uint8_t *p, size_t len);
     /* The out-queue fell below half the high watermark after it had been above. */
     void (*drained)(struct conn *c);
+    /* Only of conn_init_inside: something is queued (conn_queued); what is not taken (conn_taken) stays. */
+    void (*output)(struct conn *c);
     /* The peer closed its side (error 0), or the connection broke (errno, or why for TLS). Called once for each. */
     void (*ended)(struct conn *c, int error, const char *why);
 };
@@ -99,6 +101,13 @@ struct conn {
 
 /* Takes over a connected, non-blocking fd. */
 void conn_init(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd);
+/* One without a socket: what is fed to it is its input, and what is queued goes to handler->output. */
+void conn_init_inside(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler);
+/* Input of such a one; a copy is kept, for conn_reprocess. */
+void conn_feed(struct conn *c, const void *p, size_t len);
+struct span conn_queued(const struct conn *c);
+/* So much of what was queued has been taken. */
+void conn_taken(struct conn *c, size_t len);
 /* A new socket, connecting; 0, or -1 with errno. opened or ended follow. Its options are set by the
  * caller (conn_tune). */
 int conn_connect(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler,

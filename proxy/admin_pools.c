@@ -52,7 +52,7 @@ static void client_go_on(struct client *c)
 
 static void resume_in_worker(struct worker *w, void *arg)
 {
-    static const enum client_state held[] = {CLIENT_IDLE, CLIENT_WAITING, CLIENT_ACTIVE};
+    static const enum client_state held[] = {CLIENT_IDLE, CLIENT_WAITING, CLIENT_GATHERING, CLIENT_ACTIVE};
     bool was_suspended = w->suspended;
 
     (void)arg;

@@ -17,6 +17,7 @@
 #include "conf/log.h"
 #include "proxy/active.h"
 #include "proxy/control.h"
+#include "proxy/gather.h"
 
 #include <errno.h>
 
@@ -300,6 +301,8 @@ static void cancel_here(void *receiver, struct message *m)
         c->cancelling.asked = request(w, c->server, &cm->asker);
     else if (c->state == CLIENT_WAITING && c->server == NULL)
         session_cancelled(c);
+    else if (c->state == CLIENT_GATHERING)
+        gather_cancel(c);
     else if (c->state == CLIENT_CONSOLE)
         control_admin_cancel(w->index, c->id);
     answer(&cm->asker);

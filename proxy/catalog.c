@@ -163,6 +163,13 @@ bool catalog_is_users(struct database_state *db, const char *schema, const char 
     return facts == NULL || is_outdated(facts, db) || has_name(facts, 'f', schema, name);
 }
 
+bool catalog_is_users_operator(struct database_state *db, const char *name)
+{
+    const struct catalog *facts = facts_of(db);
+
+    return facts == NULL || is_outdated(facts, db) || has_name(facts, 'o', NULL, name);
+}
+
 bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,
                     struct span *type)
 {

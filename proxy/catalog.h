@@ -35,6 +35,8 @@ enum catalog_found catalog_table(struct database_state *db, const char *schema, 
                                  struct catalog_table *found);
 /* True if there may be a function of users by this name; schema NULL: whatever its schema. Of a sharded database. */
 bool catalog_is_users(struct database_state *db, const char *schema, const char *name);
+/* The same of an operator. */
+bool catalog_is_users_operator(struct database_state *db, const char *name);
 /* True if the relation has that column. *position: from 1, among those that there are; *type: as format_type writes it,
  * empty if its values do not compare by their bytes. */
 bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,

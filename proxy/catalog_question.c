@@ -92,9 +92,9 @@ static void put_relations(struct buf *sql)
 
 /* Of a sharded database: each relation ('r', its name, schema, kind and a t if it has triggers or rules of its own, and
  * the schema and name of the one that it is a part or a child of), each of its columns ('c', the relation's name and
- * schema, its own name, place and type), with \1 between; and each function that users made ('f', with and without
- * "schema."). A type that does not compare by its bytes has no name, and a text whose bytes
- * are not UTF8's, as keys are read, has its encoding behind it. */
+ * schema, its own name, place and type), with \1 between; and each function and operator that users made ('f', with
+ * and without "schema."; 'o'). A type that does not compare by its bytes has no name, and a text whose bytes are not
+ * UTF8's, as keys are read, has its encoding behind it. */
 static void put_columns(struct buf *sql)
 {
     put(sql,
@@ -114,7 +114,8 @@ static void put_columns(struct buf *sql)
         "LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE " USERS
         " UNION ALL SELECT 'f' || name FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = "
         "p.pronamespace, pg_catalog.unnest(ARRAY[p.proname::text, n.nspname || '.' || p.proname]) AS name "
-        "WHERE p.pronamespace NOT IN (" SYSTEM ", 'information_schema'::pg_catalog.regnamespace)");
+        "WHERE p.pronamespace NOT IN (" SYSTEM ", 'information_schema'::pg_catalog.regnamespace)"
+        " UNION ALL SELECT 'o' || oprname FROM pg_catalog.pg_operator WHERE oprnamespace <> " SYSTEM);
 }
 
 char *catalog_question(bool sharded)

@@ -11,6 +11,7 @@
 #include "proxy/carry.h"
 #include "proxy/control.h"
 #include "proxy/fate.h"
+#include "proxy/gather.h"
 #include "proxy/sending.h"
 
 #include <stdio.h>
@@ -24,6 +25,7 @@ const char *client_state_name(const struct client *c)
     case CLIENT_WAITING:
     case CLIENT_WELCOME:
         return "waiting";
+    case CLIENT_GATHERING:
     case CLIENT_ACTIVE:
     case CLIENT_CONSOLE:
         return "active";
@@ -41,6 +43,44 @@ const char *client_name(const struct client *c, char *out, size_t size)
     return out;
 }
 
+/* In the list of its state, and found by its id. */
+static void begin_life(struct client *c, struct worker *w, enum client_state state)
+{
+    c->worker = w;
+    c->connected_at = c->state_since = w->loop.now;
+    list_init(&c->waiter.node);
+    list_init(&c->run_node);
+    list_init(&c->fresh_node);
+    list_init(&c->deferred.node);
+    list_init(&c->node);
+    c->last_node = -1;
+    c->block_limit = -1;
+    c->id = worker_add_client(w, c);
+    c->state = state;
+    list_push_back(&w->clients[state], &c->node);
+    w->client_count[state]++;
+}
+
+struct client *client_new_inside(struct client *of, const struct conn_handler *handler)
+{
+    struct client *c = mem_zalloc(sizeof *c);
+
+    c->inside = true;
+    conn_init_inside(&c->conn, &of->worker->loop, handler);
+    begin_life(c, of->worker, CLIENT_IDLE);
+    c->address = mem_strdup(of->address);
+    c->port = of->port;
+    c->db = of->db;
+    c->user = of->user;
+    c->target = of->target;
+    c->pool = of->pool;
+    c->mode = of->mode;
+    c->statement_limit = of->statement_limit;
+    c->vars = vars_ref(of->vars);
+    c->login_vars = vars_ref(of->login_vars);
+    return c;
+}
+
 struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *peer, char *address, int port,
                           bool admin_port)
 {
@@ -50,24 +90,12 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
     conn_tune_accepted(fd, o);
     conn_init(&c->conn, &w->loop, &client_handler, fd);
     c->conn.peek_first = runtime_of(w->config)->client_tls != NULL; /* it may begin with a ClientHello */
-    c->worker = w;
     c->peer = peer;
     c->address = address;
     c->port = port;
     c->admin_port = admin_port;
-    c->connected_at = c->state_since = w->loop.now;
-    list_init(&c->waiter.node);
-    list_init(&c->run_node);
-    list_init(&c->fresh_node);
-    list_init(&c->deferred.node);
-    list_init(&c->node);
+    begin_life(c, w, CLIENT_STARTUP);
     c->horizon = c->last_answer = cluster_sample_now(); /* what others wrote before it came, it sees */
-    c->last_node = -1;
-    c->block_limit = -1;
-    c->id = worker_add_client(w, c);
-    c->state = CLIENT_STARTUP;
-    list_push_back(&w->clients[CLIENT_STARTUP], &c->node);
-    w->client_count[CLIENT_STARTUP]++;
     __atomic_add_fetch(&w->active_clients, 1, __ATOMIC_RELAXED);
     return c;
 }
@@ -75,8 +103,8 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
 /* Steps of logging in and of ending are told by -v; what every batch does, by a second -v. */
 static void log_move(const struct client *c, enum client_state to)
 {
-    static const char *const names[CLIENT_STATES] = {"startup", "lookup", "auth",    "welcome", "idle",
-                                                     "waiting", "active", "console", "linger",  "dead"};
+    static const char *const names[CLIENT_STATES] = {"startup",   "lookup", "auth",    "welcome", "idle", "waiting",
+                                                     "gathering", "active", "console", "linger",  "dead"};
     enum log_level level = to >= CLIENT_IDLE && to <= CLIENT_ACTIVE ? LOG_NOISE_ : LOG_DEBUG_;
     char name[200];
 
@@ -107,6 +135,7 @@ void client_wake(struct client *c)
 /* Lets go of everything that others share with it. */
 static void let_go(struct client *c)
 {
+    gather_abandon(c);
     pool_abandon(&c->waiter);
     list_del(&c->fresh_node);
     list_del(&c->deferred.node);
@@ -174,7 +203,8 @@ void client_free(struct client *c)
         __atomic_sub_fetch(&c->db->clients, 1, __ATOMIC_RELAXED);
         __atomic_sub_fetch(&c->user->clients, 1, __ATOMIC_RELAXED);
     }
-    __atomic_sub_fetch(&c->worker->active_clients, 1, __ATOMIC_RELAXED);
+    if (!c->inside)
+        __atomic_sub_fetch(&c->worker->active_clients, 1, __ATOMIC_RELAXED);
     worker_remove_client(c->worker, c);
     list_del(&c->node);
     c->worker->client_count[CLIENT_DEAD]--;
@@ -197,8 +227,9 @@ void client_free(struct client *c)
     free(c->replication_mode);
     free(c->peer);
     free(c->address);
+    if (!c->inside)
+        control_client_gone();
     free(c);
-    control_client_gone();
 }
 
 /* PAUSE outdates servers too, but waits for sessions, as PgBouncer does. */
@@ -256,6 +287,7 @@ static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
     switch (c->state) {
     case CLIENT_IDLE:
     case CLIENT_WAITING:
+    case CLIENT_GATHERING:
     case CLIENT_ACTIVE:
         used = session_input(c, p, len);
         count_received(c, used);
@@ -277,6 +309,7 @@ static void on_drained(struct conn *conn)
 
     if (c->server != NULL)
         conn_resume(&c->server->conn);
+    gather_pump(c);
 }
 
 /* A peer that reset the connection, or died: what it started is stopped, unless it was asked to be left running. */
@@ -295,7 +328,7 @@ static void on_ended(struct conn *conn, int error, const char *why)
 
     if (error != 0 || why != NULL)
         on_broken(c, why != NULL ? why : strerror(error));
-    else if (c->state == CLIENT_IDLE || c->state == CLIENT_WAITING || c->state == CLIENT_ACTIVE)
+    else if (c->state >= CLIENT_IDLE && c->state <= CLIENT_ACTIVE)
         session_eof(c);
     else if (c->state != CLIENT_LINGER)
         client_drop(c, "client unexpected eof");

@@ -88,6 +88,10 @@ struct client {
     int last_node;          /* the replica that it read from last; -1: the primary */
     const struct cluster *last_cluster; /* ... of these nodes; compared only */
 
+    struct gather *gather; /* owned: how its batch is answered by several shards; or NULL */
+    struct arm *arm;       /* what it is of such another client; or NULL */
+    bool inside;           /* it has no socket, and nobody counts it */
+
     struct deferred deferred; /* its transaction, while no server knows of it */
 
     /* the batch that is being read from it */
@@ -140,6 +144,9 @@ static inline struct client *client_of_waiter(struct waiter *w)
 }
 
 /* A new connection; takes over fd, peer and address. */
+/* One without a socket (conn_init_inside), logged in as `of`, with its settings; what it is asked is not counted as a
+ * client's. */
+struct client *client_new_inside(struct client *of, const struct conn_handler *handler);
 struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *peer, char *address, int port,
                           bool admin_port);
 void client_move(struct client *c, enum client_state to);

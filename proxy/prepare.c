@@ -45,7 +45,7 @@ static bool executes_by_name(const char *sql)
 }
 
 /* While a setting is changed that Parse depends on, and its value is not known, a statement is shared with nobody. */
-static uint64_t parse_environment(const struct client *c, const char *sql)
+uint64_t prepare_environment(const struct client *c, const char *sql)
 {
     uint64_t h = vars_parse_hash(c->vars);
     uint64_t catalog = __atomic_load_n(&c->db->catalog, __ATOMIC_RELAXED);
@@ -309,7 +309,7 @@ static enum send_result parse_duplicate(const struct sending *m, const char *nam
 static enum send_result parse_in_doubt(const struct sending *m, const struct msg_parse *parse)
 {
     struct client *c = m->c;
-    struct stmt_text *text = stmt_text_intern(parse->text, parse->types, parse_environment(c, parse->text));
+    struct stmt_text *text = stmt_text_intern(parse->text, parse->types, prepare_environment(c, parse->text));
 
     forget_replay(c);
     carry_name(m, parse->name, true);
@@ -335,7 +335,7 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
         return SEND_WAIT;
     if (UNLIKELY((c->traces & TRACE_STATEMENT) || prepares_find(&c->prepares, parse->name) != NULL))
         return parse_in_doubt(m, parse);
-    struct stmt_text *text = stmt_text_intern(parse->text, parse->types, parse_environment(c, parse->text));
+    struct stmt_text *text = stmt_text_intern(parse->text, parse->types, prepare_environment(c, parse->text));
     struct server_stmt *on_server = use_on_server(m, text);
     bool fake = on_server != NULL && is_on_server(on_server) && m->s->tx != 'E';
     /* Pretending is right only where nothing that is still under way could make PostgreSQL refuse. */

@@ -191,7 +191,8 @@ static const char *rules_say_so(struct client *c)
 static bool may_use_replica(struct client *c, const struct cluster *cluster, uint8_t last)
 {
     return !c->to_primary && c->mode == POOL_TRANSACTION && !c->replication && c->pins == 0 && !c->failed_block &&
-           (last == 'Q' || last == 'S') && cluster_watched(cluster) && rules_say_so(c) == NULL;
+           (last == 'Q' || last == 'S') && cluster_watched(cluster) && cluster->node_count > 1 &&
+           rules_say_so(c) == NULL;
 }
 
 /* --- who is fresh enough --- */
@@ -234,7 +235,7 @@ bool routing_shows_enough(struct client *c, const struct server *s)
 
 const char *routing_bar(struct client *c)
 {
-    if (!cluster_watched(limits_cluster(c->target)))
+    if (!cluster_watched(limits_cluster(c->target)) || limits_cluster(c->target)->node_count == 1)
         return "there are no replicas";
     if (c->mode != POOL_TRANSACTION)
         return "replicas are for transaction pooling";

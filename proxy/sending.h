@@ -44,6 +44,18 @@ char *sending_resets(const char *sql);
 void unnamed_stmt_set(struct unnamed_stmt **at, struct unnamed_stmt *to);
 /* The client's unnamed statement is what this Parse says, and it was told so. */
 void prepare_unnamed_take(struct client *c, struct span parse);
+/* What else than text and types decides what a Parse of this text means: part of the key by which it is shared. */
+uint64_t prepare_environment(const struct client *c, const char *sql);
+
+/* --- prepare_take.c --- */
+
+/* A Parse that no server has seen: its statement is the client's from now on. may: it could be, for all that is known;
+ * untake: it is not, after all. */
+bool prepare_may_take(struct client *c, const struct msg_parse *parse);
+void prepare_take(struct client *c, struct span parse);
+void prepare_untake(struct client *c, const char *name);
+
+/* --- prepare.c --- */
 /* After an error of the server: the unnamed statement is the last one that is still to be answered for, or what was
  * told. */
 void prepare_unnamed_failed(struct client *c, struct server *s);

@@ -17,6 +17,7 @@
 #include "proxy/cancel.h"
 #include "proxy/explain.h"
 #include "proxy/fate.h"
+#include "proxy/gather.h"
 #include "proxy/guest.h"
 #include "proxy/placeholders.h"
 #include "proxy/routing.h"
@@ -278,22 +279,24 @@ static enum step understand(struct client *c, struct work *k)
 
 /* --- route --- */
 
-static bool is_for_one_batch(const struct client *c)
-{
-    return routing_is_guest(c, c->server) || sharding_is_on(c);
-}
-
 /* A server that is held keeps its client; but a replica, or a shard, was chosen for one batch, and the next one waits
  * until that is over. */
 static enum step route(struct client *c, struct work *k)
 {
     if (c->server != NULL)
-        return is_for_one_batch(c) && !c->in_batch && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
+        return (routing_is_guest(c, c->server) || sharding_is_on(c)) && !c->in_batch &&
+                       !expect_empty(&c->server->expects)
+                   ? WAIT
+                   : GO_ON;
     size_t extent = batch_extent(c, k);
     if (extent == 0)
         return WAIT;
     if (!list_empty(&c->fresh_node))
         return WAIT;
+    if (UNLIKELY(sharding_is_on(c)) && (k->last == 'Q' || k->last == 'S') && gather_begin(c, k->at, extent)) {
+        consume(k, extent);
+        return WAIT;
+    }
     c->worker->choices++;
     c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, k->last);
     return c->wanted == NULL ? WAIT : GO_ON;
@@ -458,7 +461,7 @@ size_t session_input(struct client *c, const uint8_t *p, size_t len)
     struct work k = {.at = p, .left = len};
     enum step step = GO_ON;
 
-    if (c->state == CLIENT_WAITING || c->worker->suspended)
+    if (c->state == CLIENT_WAITING || c->state == CLIENT_GATHERING || c->worker->suspended)
         return 0;
     while (step == GO_ON || step == ANSWERED) {
         step = understand(c, &k);

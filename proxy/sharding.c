@@ -11,6 +11,7 @@
 
 #include "parser/functions.h"
 #include "proxy/catalog.h"
+#include "proxy/gather.h"
 #include "proxy/routing.h"
 
 #include <stdarg.h>
@@ -264,10 +265,107 @@ static struct finding find(struct client *c, const struct sharding_run *run)
         refuse(&f, NULL, "a statement that cannot be read, so that nobody knows its shard");
     for (size_t i = 0; list != NULL && i < list->count; i++)
         find_stmt(&f, list->stmts[i]);
-    if (f.shards & (f.shards - 1))
-        refuse(&f, "Give the key of each table, or run it for one key after the other.",
-               "its rows may lie on more than one shard");
     return f;
+}
+
+static bool is_many(const struct finding *f)
+{
+    return f->sqlstate == NULL && (f->shards & (f->shards - 1)) != 0;
+}
+
+/* --- several shards together --- */
+
+static struct scatter_table fact_table(void *arg, uint32_t table)
+{
+    struct finding *f = arg;
+    const struct map_table *t = f->c->worker->keyset.tables[table];
+
+    if (t == NULL || t == &on_home)
+        return (struct scatter_table){.way = SCATTER_NOWHERE};
+    if (t->way == MAP_BY_KEY)
+        return (struct scatter_table){.way = SCATTER_BY_KEY, .key = t->column};
+    return (struct scatter_table){.way = t->way == MAP_EVERYWHERE ? SCATTER_EVERYWHERE : SCATTER_ON_SHARD};
+}
+
+static bool fact_colocated(void *arg, uint32_t a, uint32_t b)
+{
+    const struct finding *f = arg;
+
+    return map_is_colocated(f->c->worker->keyset.tables[a], f->c->worker->keyset.tables[b]);
+}
+
+/* A column of a text has a deterministic collation, or the catalog would not have told its type. */
+static unsigned fact_column(void *arg, uint32_t table, const char *name)
+{
+    const struct finding *f = arg;
+    const struct stmt_table *t = &reading_of(f->run->shape)->list->stmts[0]->tables[table];
+    struct catalog_table found;
+    struct span type;
+    int position;
+
+    if (catalog_table(f->c->db, t->schema, t->name, &found) != CATALOG_ONE)
+        return 0;
+    if (!catalog_column(f->c->db, &found, name, &position, &type))
+        return SCATTER_COLUMN_ABSENT;
+    return SCATTER_COLUMN_THERE | (type.len > 0 ? SCATTER_COLUMN_EXACT : 0u);
+}
+
+static enum scatter_function fact_function(void *arg, const char *schema, const char *name)
+{
+    const struct finding *f = arg;
+    const struct map_call *known = map_call_find(f->map, schema, name);
+
+    if (!catalog_is_users(f->c->db, schema, name))
+        return SCATTER_NOT_USERS;
+    return known != NULL && known->argument == 0 ? SCATTER_PURE : SCATTER_IMPURE;
+}
+
+static bool fact_operator(void *arg, const char *name)
+{
+    return catalog_is_users_operator(((const struct finding *)arg)->c->db, name);
+}
+
+static struct scatter_plan *plan_of(struct finding *f, struct scatter_refusal *r)
+{
+    const struct stmt_list *list = reading_of(f->run->shape)->list;
+    struct scatter_facts facts = {.table = fact_table,
+                                  .is_colocated = fact_colocated,
+                                  .column = fact_column,
+                                  .function = fact_function,
+                                  .is_impure_operator = fact_operator,
+                                  .arg = f};
+
+    r->why[0] = '\0';
+    r->help = NULL;
+    if (list->count != 1 || list->stmts[0]->kind != STMT_SELECT)
+        return NULL;
+    return scatter_plan_new(list->stmts[0], f->run->sql, strlen(f->run->sql),
+                            f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0, &facts, r);
+}
+
+struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *run, shardset *shards)
+{
+    struct finding f = find(c, run);
+    struct scatter_refusal r;
+
+    *shards = f.shards;
+    return is_many(&f) ? plan_of(&f, &r) : NULL;
+}
+
+/* Where it is sent to one of them all the same, it is no batch of its own, or within a transaction. */
+static void refuse_many(struct finding *f)
+{
+    struct scatter_refusal r;
+    struct scatter_plan *plan = plan_of(f, &r);
+
+    if (plan != NULL)
+        refuse(f, "Run it outside of a transaction, in a batch of its own.", "its rows lie on more than one shard");
+    else if (r.why[0] != '\0')
+        refuse(f, r.help, "its rows may lie on more than one shard, and it has %s", r.why);
+    else
+        refuse(f, "Give the key of each table, or run it for one key after the other.",
+               "its rows may lie on more than one shard");
+    scatter_plan_free(plan);
 }
 
 /* --- the batch at the head --- */
@@ -352,7 +450,7 @@ static uint32_t shard_of_batch(struct client *c, const uint8_t *batch, size_t ex
             break;
         if (run_of(c, &w, &f, batch + at, &run, &bind)) {
             struct finding found = find(c, &run);
-            if (found.sqlstate == NULL && found.shards != 0)
+            if (found.sqlstate == NULL && found.shards != 0 && !is_many(&found))
                 return number_of(found.shards);
         }
         at += f.total;
@@ -389,6 +487,8 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
 {
     const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
 
+    if (c->arm != NULL && map != NULL)
+        return pool_of_part(c->pool, (int)gather_shard(c), map->shard_names[gather_shard(c)]);
     if (map == NULL && is_awaited(c))
         return NULL;
     c->fresh_since = 0;
@@ -403,9 +503,13 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
 
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
 {
+    if (c->inside)
+        return NULL; /* what it runs was looked at before */
     struct finding f = find(c, run);
     uint32_t here = (uint32_t)__atomic_load_n(&s->pool->target->db->part, __ATOMIC_RELAXED);
 
+    if (is_many(&f))
+        refuse_many(&f);
     if (f.sqlstate == NULL && (f.shards == 0 || number_of(f.shards) == here))
         return NULL;
     if (f.sqlstate == NULL)
@@ -413,6 +517,27 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
                "its rows lie on shard %s, and the session is on %s", f.map->shard_names[number_of(f.shards)],
                f.map->shard_names[here]);
     return refusal_new(f.sqlstate, f.message, f.hint);
+}
+
+bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const struct msg_bind *bind,
+                          struct sharding_run *run)
+{
+    struct walk w = {.name = parse->name, .text = parse->name == NULL ? NULL : parse->text, .types = parse->types};
+
+    *run = (struct sharding_run){.bind = bind};
+    return text_of_bind(c, &w, bind->name, run);
+}
+
+struct key_value sharding_int8_param(const struct sharding_run *run, uint16_t number)
+{
+    struct key_reader r = {.type = KEY_INT8};
+    struct key_value v = {.certainty = KEY_DOUBTFUL};
+    struct key_param *params = NULL;
+
+    if (run->bind != NULL && number >= 1 && number <= take_params(run, &params))
+        v = key_of_param(&r, &params[number - 1]);
+    free(params);
+    return v;
 }
 
 struct refusal_text *sharding_refuses_bind(const struct sending *m, const struct msg_bind *bind)
@@ -438,6 +563,8 @@ shardset sharding_tell(struct client *c, const struct sharding_run *run, char *w
 {
     struct finding f = find(c, run);
 
+    if (is_many(&f))
+        refuse_many(&f);
     snprintf(why, why_size, "%s", f.sqlstate == NULL ? "" : f.message);
     return f.shards;
 }

@@ -15,6 +15,7 @@
 #include "parser/msgin.h"
 #include "proxy/refusal.h"
 #include "shard/map.h"
+#include "shard/scatter.h"
 
 /* A statement as it is to run. */
 struct sharding_run {
@@ -39,6 +40,16 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
 struct refusal_text *sharding_refuses_bind(const struct sending *m, const struct msg_bind *bind);
 /* The same of a message that is not looked into. Static, or NULL. */
 const char *sharding_bars(const struct sending *m);
+
+/* Of a SELECT whose rows may lie on several shards (*shards): how all of them together answer it. NULL: they do not, or
+ * it is none. For scatter_plan_free. */
+struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *run, shardset *shards);
+/* What a Bind runs: the text of the Parse before it in its batch (name NULL: there was none), or of the name that it
+ * has. False: nobody knows. */
+bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const struct msg_bind *bind,
+                          struct sharding_run *run);
+/* The value of a parameter that is an int8; numbered from 1. */
+struct key_value sharding_int8_param(const struct sharding_run *run, uint16_t number);
 
 /* Of a statement, for those who ask: the shards, and in words why it runs nowhere ("": it runs on one of them). */
 shardset sharding_tell(struct client *c, const struct sharding_run *run, char *why, size_t why_size);

@@ -217,6 +217,8 @@ static void clients_rows(struct show *s, struct worker *w, bool sockets, bool on
     for (int state = CLIENT_WELCOME; state <= CLIENT_CONSOLE; state++) {
         LIST_FOR_EACH (it, &w->clients[state]) {
             const struct client *c = LIST_ENTRY(it, struct client, node);
+            if (c->inside)
+                continue;
             if (!only_active || state == CLIENT_ACTIVE || buf_used(&c->conn.in) + buf_used(&c->conn.out) > 0)
                 client_row(s, w, c, now, sockets);
         }

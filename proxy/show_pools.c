@@ -35,7 +35,7 @@ static void count_clients(struct worker *w, struct pool_counts *counts, int coun
         LIST_FOR_EACH (it, &w->clients[state]) {
             const struct client *c = LIST_ENTRY(it, struct client, node);
             const struct target *t = target_of(c);
-            if (t == NULL || t->index >= count)
+            if (t == NULL || t->index >= count || c->inside)
                 continue;
             if (state == CLIENT_WAITING || state == CLIENT_WELCOME)
                 counts[t->index].cl_waiting++;

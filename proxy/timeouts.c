@@ -5,6 +5,7 @@
  */
 #include "proxy/active.h"
 #include "proxy/fate.h"
+#include "proxy/gather.h"
 #include "proxy/routing.h"
 #include "proxy/statement_timeout.h"
 
@@ -165,6 +166,9 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
             break;
         case CLIENT_WAITING:
             tick_waiting(c, now);
+            break;
+        case CLIENT_GATHERING:
+            gather_pump(c);
             break;
         case CLIENT_IDLE:
         case CLIENT_CONSOLE:

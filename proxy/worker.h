@@ -48,15 +48,16 @@ static inline const struct runtime *runtime_of(const struct config *c)
 }
 
 enum client_state {
-    CLIENT_STARTUP, /* nothing, or not yet all of the startup packet */
-    CLIENT_LOOKUP,  /* control asks for its secret */
-    CLIENT_AUTH,    /* it is proving who it is */
-    CLIENT_WELCOME, /* waits for what a server says of its settings */
-    CLIENT_IDLE,    /* logged in, holds no server */
-    CLIENT_WAITING, /* has a batch, waits for a server */
-    CLIENT_ACTIVE,  /* holds a server */
-    CLIENT_CONSOLE, /* speaks with the admin console */
-    CLIENT_LINGER,  /* told the end; waits for it to close its side */
+    CLIENT_STARTUP,   /* nothing, or not yet all of the startup packet */
+    CLIENT_LOOKUP,    /* control asks for its secret */
+    CLIENT_AUTH,      /* it is proving who it is */
+    CLIENT_WELCOME,   /* waits for what a server says of its settings */
+    CLIENT_IDLE,      /* logged in, holds no server */
+    CLIENT_WAITING,   /* has a batch, waits for a server */
+    CLIENT_GATHERING, /* has a batch that several shards answer (gather.h) */
+    CLIENT_ACTIVE,    /* holds a server */
+    CLIENT_CONSOLE,   /* speaks with the admin console */
+    CLIENT_LINGER,    /* told the end; waits for it to close its side */
     CLIENT_DEAD,
     CLIENT_STATES
 };

@@ -11,6 +11,7 @@ lib/sluice.py; without `databases`, shop goes to `pg`); whatever it started is s
 """
 
 import faulthandler
+import contextlib
 import os
 import pathlib
 import shutil
@@ -92,8 +93,9 @@ def own_pg(scratch):
         server.stop("immediate")
 
 
-@pytest.fixture
-def sluice(request, worker_root):
+@contextlib.contextmanager
+def starter(request, worker_root):
+    """What starts Sluices; they are stopped at the end, and must have ended well."""
     running = []
 
     def start(databases=None, started=True, **settings):
@@ -113,3 +115,16 @@ def sluice(request, worker_root):
             problems.append(str(problem))
         shutil.rmtree(s.folder, ignore_errors=True)
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def sluice(request, worker_root):
+    with starter(request, worker_root) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def kept_sluice(request, worker_root):
+    """The same for one that serves all tests of a file."""
+    with starter(request, worker_root) as start:
+        yield start

@@ -2,7 +2,7 @@
 
     shop = Shop(pg, scratch, sluice)              # makes the shards, their tables, their rows; starts Sluice
     shop.sluice.connect()                         # database "store", of four shards
-    shop.plain                                    # the same rows in one database of that PostgreSQL, "whole"
+    shop.server(shop.whole)                       # a connection to one database with the same tables, and no shards
     shop.rows(2, "SELECT id FROM users")          # asked of the third shard itself
 """
 
@@ -50,12 +50,14 @@ class Shop:
     def __init__(self, pg, start, name, tables=TABLES, schema=SCHEMA, functions="", apply=True, **options):
         self.pg, self.name = pg, name
         self.databases = [f"{name}_{k + 1}" for k in range(COUNT)]
+        self.whole = f"{name}_whole"
         for database in self.databases:
             self.make(database, schema)
         lines = "".join(f"s{k + 1} = host={pg.host} port={pg.port} dbname={database} recovery_user=postgres\n"
                         for k, database in enumerate(self.databases))
         self.text = (f"store = shards=store\n[shards store]\n{lines}[tables store]\n{tables}"
                      f"[functions store]\n{functions}")
+        self.make(self.whole, schema)
         self.sluice = start(databases=self.text, options={**OPTIONS, **options}, started=False)
         self.sluice.write()
         if apply:

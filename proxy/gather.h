@@ -1,0 +1,29 @@
+/*
+ * gather.h: a SELECT whose rows lie on several shards, where it is proved that their answers put together are the
+ * database's (shard/scatter.h): all of them are asked at once, and the client gets one answer.
+ *
+ *   client ──batch──> gather ──> arm, arm ──> sessions as any client's: pools, replicas, settings
+ *   client <── RowDescription, rows as merge.h gives them, tag <── what the arms are answered
+ *
+ * An arm is a client without a socket. What it sends is what the plan says for each shard; what it would be sent is read
+ * here. The first error ends the whole: the other arms are cancelled.
+ * Thread: worker.
+ */
+#ifndef SLUICE_GATHER_H
+#define SLUICE_GATHER_H
+
+#include "proxy/client.h"
+
+/* The batch at the head of a client that holds no server: begins to gather its answer. False: it is none for that. */
+bool gather_begin(struct client *c, const uint8_t *batch, size_t extent);
+/* What has come is looked at. Also once in a while, for arms that are gone. */
+void gather_pump(struct client *c);
+/* The client asks for its statement to end: PostgreSQL's 57014 follows. */
+void gather_cancel(struct client *c);
+/* The client is gone: so are its arms. */
+void gather_abandon(struct client *c);
+
+/* The shard that an arm speaks with, from 0. */
+uint32_t gather_shard(const struct client *arm);
+
+#endif
