@@ -283,7 +283,7 @@ static void fail_lost(struct gather *g, struct arm *arm)
 static void on_description(struct gather *g, struct arm *arm, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
-    struct buf *out = g->described ? NULL : &g->c->conn.out;
+    struct buf *out = g->describes && arm->number == 0 ? &g->c->conn.out : NULL; /* types' numbers are a shard's own */
 
     if (arm->phase == ARM_PREPARING) {
         g->visible_count = (int)reader_u16(&r) - g->plan->hidden_count;
@@ -293,7 +293,7 @@ static void on_description(struct gather *g, struct arm *arm, struct span body)
         fail_merge(g);
         return;
     }
-    g->described = true;
+    g->described = g->described || arm->number == 0;
 }
 
 /* ReadyForQuery. */
@@ -424,22 +424,6 @@ void gather_abandon(struct client *c)
 
 /* --- beginning --- */
 
-/* The value of LIMIT or OFFSET; -2: it is not a number that is read here. */
-static int64_t bound_value(const struct scatter_limit *l, const struct request *q, int64_t none)
-{
-    struct key_value v;
-
-    switch (l->kind) {
-    case BOUND_NUMBER:
-        return l->number;
-    case BOUND_PARAM:
-        v = sharding_int8_param(&q->run, l->param);
-        return v.certainty == KEY_NULL ? none : v.certainty == KEY_CERTAIN ? v.number : -2;
-    default:
-        return none;
-    }
-}
-
 /* Splits Bind's rest: what stands before the formats of the result goes to the arms as it is. */
 static void take_bind(struct gather *g, const struct request *q)
 {
@@ -474,7 +458,7 @@ static struct client *arm_client(struct client *c, struct arm *arm)
 
 static void open_arms(struct gather *g, shardset shards)
 {
-    bool prepares = g->plan->hidden_count > 0 && g->plan->target_count == 0;
+    bool prepares = g->plan->hidden_count > 0 && g->visible_count < 0;
 
     for (uint32_t k = 0, i = 0; i < g->count; k++) {
         if (!(shards >> k & 1))
@@ -486,16 +470,30 @@ static void open_arms(struct gather *g, shardset shards)
     }
 }
 
+/* -1: a star stands for nobody knows how many. */
+static int visible_columns(const struct sharding_run *run, const struct scatter_plan *plan)
+{
+    const struct outline *o = reading_of(run->shape)->list->stmts[0]->outline;
+
+    if (plan->target_count > 0)
+        return plan->target_count;
+    for (size_t i = 0; o != NULL && i < o->target_count; i++)
+        if (o->targets[i].kind == OUT_STAR)
+            return -1;
+    return o == NULL ? -1 : (int)o->target_count;
+}
+
 /* Takes over the plan. */
 static void start(struct client *c, const struct request *q, struct scatter_plan *plan, shardset shards, int64_t limit,
                   int64_t offset)
 {
+    int visible = visible_columns(&q->run, plan);
     uint32_t count = (uint32_t)__builtin_popcountll(shards);
     struct gather *g = mem_zalloc(sizeof *g + count * sizeof(struct arm));
 
     *g = (struct gather){.c = c, .plan = plan, .count = count, .simple = q->simple, .describes = q->describes};
     g->described = !q->describes;
-    g->visible_count = plan->hidden_count == 0 || plan->target_count > 0 ? plan->target_count : -1;
+    g->visible_count = visible;
     take_bind(g, q);
     msg_parse(&g->text, "", plan->sql, q->run.types);
     struct merge_options o = {.shard_count = count,
@@ -529,11 +527,11 @@ bool gather_begin(struct client *c, const uint8_t *batch, size_t extent)
     struct scatter_plan *plan = sharding_plan(c, &q.run, &shards);
     if (plan == NULL)
         return false;
-    int64_t limit = bound_value(&plan->limit, &q, -1), offset = bound_value(&plan->offset, &q, 0);
-    if (limit < -1 || offset < 0) {
+    int64_t limit, offset;
+    bool known = sharding_bound(&q.run, &plan->limit, -1, &limit) && sharding_bound(&q.run, &plan->offset, 0, &offset);
+    if (known)
+        start(c, &q, plan, shards, limit, offset);
+    else
         scatter_plan_free(plan);
-        return false;
-    }
-    start(c, &q, plan, shards, limit, offset);
-    return true;
+    return known;
 }

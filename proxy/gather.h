@@ -5,8 +5,8 @@
  *   client ──batch──> gather ──> arm, arm ──> sessions as any client's: pools, replicas, settings
  *   client <── RowDescription, rows as merge.h gives them, tag <── what the arms are answered
  *
- * An arm is a client without a socket. What it sends is what the plan says for each shard; what it would be sent is read
- * here. The first error ends the whole: the other arms are cancelled.
+ * An arm is a client without a socket. What it sends is what the plan says for each shard; what it would be sent is
+ * read here. The first error ends the whole: the other arms are cancelled.
  * Thread: worker.
  */
 #ifndef SLUICE_GATHER_H

@@ -283,11 +283,9 @@ static enum step understand(struct client *c, struct work *k)
  * until that is over. */
 static enum step route(struct client *c, struct work *k)
 {
+    bool waits = c->server != NULL && (routing_is_guest(c, c->server) || sharding_is_on(c)) && !c->in_batch;
     if (c->server != NULL)
-        return (routing_is_guest(c, c->server) || sharding_is_on(c)) && !c->in_batch &&
-                       !expect_empty(&c->server->expects)
-                   ? WAIT
-                   : GO_ON;
+        return waits && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
     size_t extent = batch_extent(c, k);
     if (extent == 0)
         return WAIT;

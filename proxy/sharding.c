@@ -275,30 +275,10 @@ static bool is_many(const struct finding *f)
 
 /* --- several shards together --- */
 
-static struct scatter_table fact_table(void *arg, uint32_t table)
-{
-    struct finding *f = arg;
-    const struct map_table *t = f->c->worker->keyset.tables[table];
-
-    if (t == NULL || t == &on_home)
-        return (struct scatter_table){.way = SCATTER_NOWHERE};
-    if (t->way == MAP_BY_KEY)
-        return (struct scatter_table){.way = SCATTER_BY_KEY, .key = t->column};
-    return (struct scatter_table){.way = t->way == MAP_EVERYWHERE ? SCATTER_EVERYWHERE : SCATTER_ON_SHARD};
-}
-
-static bool fact_colocated(void *arg, uint32_t a, uint32_t b)
-{
-    const struct finding *f = arg;
-
-    return map_is_colocated(f->c->worker->keyset.tables[a], f->c->worker->keyset.tables[b]);
-}
-
 /* A column of a text has a deterministic collation, or the catalog would not have told its type. */
-static unsigned fact_column(void *arg, uint32_t table, const char *name)
+static unsigned fact_column(void *arg, const struct map_table *t, const char *name)
 {
     const struct finding *f = arg;
-    const struct stmt_table *t = &reading_of(f->run->shape)->list->stmts[0]->tables[table];
     struct catalog_table found;
     struct span type;
     int position;
@@ -312,12 +292,7 @@ static unsigned fact_column(void *arg, uint32_t table, const char *name)
 
 static enum scatter_function fact_function(void *arg, const char *schema, const char *name)
 {
-    const struct finding *f = arg;
-    const struct map_call *known = map_call_find(f->map, schema, name);
-
-    if (!catalog_is_users(f->c->db, schema, name))
-        return SCATTER_NOT_USERS;
-    return known != NULL && known->argument == 0 ? SCATTER_PURE : SCATTER_IMPURE;
+    return catalog_is_users(((const struct finding *)arg)->c->db, schema, name) ? SCATTER_IMPURE : SCATTER_NOT_USERS;
 }
 
 static bool fact_operator(void *arg, const char *name)
@@ -328,12 +303,13 @@ static bool fact_operator(void *arg, const char *name)
 static struct scatter_plan *plan_of(struct finding *f, struct scatter_refusal *r)
 {
     const struct stmt_list *list = reading_of(f->run->shape)->list;
-    struct scatter_facts facts = {.table = fact_table,
-                                  .is_colocated = fact_colocated,
-                                  .column = fact_column,
-                                  .function = fact_function,
-                                  .is_impure_operator = fact_operator,
-                                  .arg = f};
+    struct scatter_map m = {.map = f->map,
+                            .keyset = &f->c->worker->keyset,
+                            .column = fact_column,
+                            .function = fact_function,
+                            .is_impure_operator = fact_operator,
+                            .arg = f};
+    struct scatter_facts facts = scatter_map_facts(&m, false);
 
     r->why[0] = '\0';
     r->help = NULL;
@@ -528,16 +504,14 @@ bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const
     return text_of_bind(c, &w, bind->name, run);
 }
 
-struct key_value sharding_int8_param(const struct sharding_run *run, uint16_t number)
+bool sharding_bound(const struct sharding_run *run, const struct scatter_limit *l, int64_t none, int64_t *value)
 {
-    struct key_reader r = {.type = KEY_INT8};
-    struct key_value v = {.certainty = KEY_DOUBTFUL};
     struct key_param *params = NULL;
+    size_t count = run->bind == NULL ? 0 : take_params(run, &params);
+    bool known = scatter_bound(l, params, count, none, value);
 
-    if (run->bind != NULL && number >= 1 && number <= take_params(run, &params))
-        v = key_of_param(&r, &params[number - 1]);
     free(params);
-    return v;
+    return known;
 }
 
 struct refusal_text *sharding_refuses_bind(const struct sending *m, const struct msg_bind *bind)

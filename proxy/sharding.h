@@ -15,7 +15,7 @@
 #include "parser/msgin.h"
 #include "proxy/refusal.h"
 #include "shard/map.h"
-#include "shard/scatter.h"
+#include "shard/scatter_map.h"
 
 /* A statement as it is to run. */
 struct sharding_run {
@@ -48,8 +48,8 @@ struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *
  * has. False: nobody knows. */
 bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const struct msg_bind *bind,
                           struct sharding_run *run);
-/* The value of a parameter that is an int8; numbered from 1. */
-struct key_value sharding_int8_param(const struct sharding_run *run, uint16_t number);
+/* The value of LIMIT or OFFSET, `none` where there is none. False: it cannot be told. */
+bool sharding_bound(const struct sharding_run *run, const struct scatter_limit *l, int64_t none, int64_t *value);
 
 /* Of a statement, for those who ask: the shards, and in words why it runs nowhere ("": it runs on one of them). */
 shardset sharding_tell(struct client *c, const struct sharding_run *run, char *why, size_t why_size);
