@@ -13,6 +13,7 @@
 #include "parser/msgout.h"
 #include "parser/verb.h"
 #include "proxy/routing.h"
+#include "proxy/sharding.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -88,6 +89,12 @@ static void each_line(struct client *c, const char *sql, struct shape **shape, s
     if (x.node[0] != '\0')
         put(out, "Node", x.node);
     put(out, "Reason", x.reason);
+    if (UNLIKELY(sharding_is_on(c))) {
+        struct sharding_told told;
+        sharding_tell(c, &(struct sharding_run){.shape = *shape, .sql = sql}, &told);
+        put(out, "Shards", told.shards);
+        put(out, "Way", told.way);
+    }
     if (*shape != NULL)
         put(out, "Statement", (*shape)->text);
 }

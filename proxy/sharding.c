@@ -533,12 +533,32 @@ const char *sharding_bars(const struct sending *m)
     return NULL;
 }
 
-shardset sharding_tell(struct client *c, const struct sharding_run *run, char *why, size_t why_size)
+/* --- what is told --- */
+
+static void put_shards(const struct finding *f, char *out, size_t size)
+{
+    size_t at = 0;
+
+    snprintf(out, size, "any");
+    for (uint32_t k = 0; f->shards >> k != 0 && at < size; k++)
+        if (f->shards >> k & 1)
+            at += (size_t)snprintf(out + at, size - at, "%s%s", at == 0 ? "" : ", ", f->map->shard_names[k]);
+}
+
+void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told)
 {
     struct finding f = find(c, run);
+    struct scatter_refusal r;
+    struct scatter_plan *plan = is_many(&f) ? plan_of(&f, &r) : NULL;
 
-    if (is_many(&f))
+    put_shards(&f, told->shards, sizeof told->shards);
+    if (plan != NULL)
+        snprintf(told->way, sizeof told->way, "all of them together: %s", plan->why);
+    else if (is_many(&f))
         refuse_many(&f);
-    snprintf(why, why_size, "%s", f.sqlstate == NULL ? "" : f.message);
-    return f.shards;
+    else
+        snprintf(told->way, sizeof told->way, "one shard");
+    if (f.sqlstate != NULL)
+        snprintf(told->way, sizeof told->way, "refused: %s", f.message);
+    scatter_plan_free(plan);
 }

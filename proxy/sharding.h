@@ -51,7 +51,11 @@ bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const
 /* The value of LIMIT or OFFSET, `none` where there is none. False: it cannot be told. */
 bool sharding_bound(const struct sharding_run *run, const struct scatter_limit *l, int64_t none, int64_t *value);
 
-/* Of a statement, for those who ask: the shards, and in words why it runs nowhere ("": it runs on one of them). */
-shardset sharding_tell(struct client *c, const struct sharding_run *run, char *why, size_t why_size);
+/* Of a statement, for those who ask, in words. */
+struct sharding_told {
+    char shards[500]; /* "s1, s3"; "any" */
+    char way[300];    /* "one shard", "all of them together: ...", "refused: ..." */
+};
+void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told);
 
 #endif

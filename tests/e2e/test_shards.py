@@ -229,6 +229,25 @@ def test_many_clients_on_all_shards(shop):
     assert total == 8 * 40
 
 
+def plan(client, sql):
+    return dict(row.split(": ", 1) for row, in client.execute(f"EXPLAIN (SLUICE) {sql}"))
+
+
+def test_explain_tells_shards_and_way(module_shop):
+    client = module_shop.connect()
+    told = {sql: (plan(client, sql)["Shards"], plan(client, sql)["Way"]) for sql in (
+        "SELECT * FROM users WHERE id = 5", "SELECT 1", "SELECT * FROM users WHERE id IN (1, 2)",
+        "SELECT count(*) FROM users", "UPDATE users SET name = 'x'", "SELECT * FROM unplaced")}
+    assert told["SELECT * FROM users WHERE id = 5"] == ("s2", "one shard")
+    assert told["SELECT 1"] == ("any", "one shard")
+    assert told["SELECT * FROM users WHERE id IN (1, 2)"] == (
+        "s2, s3", "all of them together: rows of each shard, as they come")
+    assert told["SELECT count(*) FROM users"][0] == "s1, s2, s3, s4"
+    assert told["UPDATE users SET name = 'x'"][1] == "refused: its rows may lie on more than one shard"
+    assert "nobody has said" in told["SELECT * FROM unplaced"][1]
+    assert client.execute("EXPLAIN (SLUICE) SELECT * FROM users WHERE id = %s", (5,)).fetchall(), "not bound yet"
+
+
 # --- what shards must say of themselves -------------------------------------------------------------------------------
 
 
