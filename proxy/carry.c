@@ -364,8 +364,8 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
 
     if (!are_certain(m, list) || (how_of(m, extended) == AHEAD && expect_may_skip(&m->s->expects)))
         return SEND_WAIT; /* what is put ahead ends by Sync, and would end the skipping */
-    if (m->s->tx == 'E' && sending_after_others(m->s))
-        return SEND_WAIT; /* the transaction may be over before this runs */
+    if (carry_is_early(m))
+        return SEND_WAIT;
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *name = name_used(list->stmts[i]);
         if (list->stmts[i]->effects & EFFECT_DISCARD)

@@ -28,6 +28,11 @@ struct carry_error {
 enum send_result carry_for(const struct sending *m, const struct shape *shape, bool extended);
 /* The same for a statement of SQL by this name, which a message of the protocol may mean. True: the session has it. */
 bool carry_name(const struct sending *m, const char *name, bool extended);
+/* The transaction has failed, and may be over before this message runs: until that is told nothing can be put ahead. */
+static inline bool carry_is_early(const struct sending *m)
+{
+    return UNLIKELY(m->s->tx == 'E') && sending_after_others(m->s);
+}
 /* What was put ahead did not run: s still has what it had. */
 void carry_failed(struct server *s, const struct prepare *had);
 /* The server's error for such a PREPARE: kept for what the client sends behind it. */

@@ -398,8 +398,9 @@ def test_names_behind_the_end_of_a_failed_transaction(shop, prepared):
     with Client(s.port).login("postgres", "shop") as one, Client(s.port).login("postgres", "shop") as other:
         one.ask(parse("a", "SELECT 1") + sync())
         one.query("PREPARE b AS SELECT 2")
-        for sent, errors in (("PREPARE a AS SELECT 3", ["42P05"]), ("EXECUTE a", []), ("EXECUTE b", [])):
+        for sent, errors in ((run("b", "SELECT 4") + sync(), ["42P05"]), (query("PREPARE a AS SELECT 3"), ["42P05"]),
+                             (query("EXECUTE a"), []), (query("EXECUTE b"), []), (run("b") + sync(), [])):
             other.query("BEGIN")  # on the server that was used last
             one.query("BEGIN; SELECT 1/0")
             other.query("COMMIT")
-            assert errors_of(one.ask(query("ROLLBACK") + query(sent), 2)) == errors, sent
+            assert errors_of(one.ask(query("ROLLBACK") + sent, 2)) == errors, sent
