@@ -16,8 +16,6 @@
 #include "proxy/sharding.h"
 #include "shard/merge.h"
 
-#define HELD_MAX (64 * MIB) /* of rows that are combined */
-
 enum arm_phase { ARM_PREPARING, ARM_RUNNING, ARM_OVER };
 
 struct arm {
@@ -268,6 +266,22 @@ static void fail_merge(struct gather *g)
     buf_free(&message);
 }
 
+/* An arm's end is not the client's. */
+static void fail_by(struct gather *g, const struct arm *arm, struct span message)
+{
+    struct buf error = {0};
+    struct msg_error e;
+
+    if (msgin_error(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER), &e) == PARSE_OK &&
+        strcmp(e.severity, "ERROR") != 0) {
+        msg_error(&error, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
+                  e.hint[0] == '\0' ? NULL : e.hint);
+        message = span_of(buf_head(&error), buf_used(&error));
+    }
+    fail(g, arm, message.ptr, message.len);
+    buf_free(&error);
+}
+
 static void fail_lost(struct gather *g, struct arm *arm)
 {
     struct buf message = {0};
@@ -326,7 +340,7 @@ static bool on_message(struct gather *g, struct arm *arm, uint8_t type, struct s
     else if (type == 'N' && arm->number == 0 && counts)
         conn_send(&g->c->conn, message.ptr, message.len);
     else if (type == 'E')
-        fail(g, arm, message.ptr, message.len);
+        fail_by(g, arm, message);
     else if (type == 'Z')
         on_ready(g, arm);
     return true;
@@ -497,7 +511,7 @@ static void start(struct client *c, const struct request *q, struct scatter_plan
     take_bind(g, q);
     msg_parse(&g->text, "", plan->sql, q->run.types);
     struct merge_options o = {.shard_count = count,
-                              .cap_bytes = HELD_MAX,
+                              .cap_bytes = c->worker->config->opt.scatter_memory,
                               .limit = limit,
                               .offset = offset,
                               .formats = g->formats,
