@@ -1,6 +1,7 @@
 /*
- * gather.c: see gather.h. Each arm is asked by the extended protocol. Where columns are hidden behind the client's own,
- * it is first asked how many there are, since these are wanted in binary format:
+ * gather.c: see gather.h. Each arm is asked by the extended protocol, one after the other as they get their servers.
+ * Where columns are hidden behind nobody knows how many of the client's own, the first arm is asked for these before,
+ * since the hidden ones are wanted in binary format:
  *
  *   [PREPARING: Parse, Describe, Sync] ──> RUNNING: Parse, Bind, Describe, Execute, Sync ──> OVER
  *
@@ -19,10 +20,11 @@
 enum arm_phase { ARM_PREPARING, ARM_RUNNING, ARM_OVER };
 
 struct arm {
-    struct client *client; /* without a socket */
+    struct client *client; /* without a socket; NULL: it is gone */
     struct gather *gather;
     uint32_t shard;
     uint32_t number; /* among the arms */
+    bool asked;      /* it has been given something to run */
     bool parsed;     /* the server has taken the text */
     enum arm_phase phase;
 };
@@ -45,12 +47,13 @@ struct gather {
     uint16_t *formats; /* of the result, as the client wants them */
     size_t format_count;
     int visible_count; /* columns that the client sees; -1: not known yet */
-    bool simple, describes;
+    bool describes;
     bool described; /* the client has been told, or does not want to be */
     char *parses;   /* owned: the name that the client's Parse gives; NULL: there was none */
     bool failed;    /* it was told an error */
     bool done;      /* it has all rows */
     bool pumping;
+    uint32_t next; /* the arm that runs next, when the one before it has its server */
     uint32_t count;
     struct arm arms[];
 };
@@ -161,6 +164,7 @@ static void arm_feed(struct arm *arm)
     struct buf *in = &arm->client->conn.in;
     struct buf formats = {0};
 
+    arm->asked = true;
     buf_put(in, buf_head(&g->text), buf_used(&g->text));
     if (arm->phase == ARM_PREPARING) {
         msg_named(in, 'D', 'S', "");
@@ -178,6 +182,22 @@ static void arm_feed(struct arm *arm)
     client_wake(arm->client);
 }
 
+static void run_next(struct gather *g)
+{
+    if (g->next < g->count)
+        arm_feed(&g->arms[g->next++]);
+}
+
+/* Servers are taken in the order of shards, so that statements cannot wait for each other in a circle: a server is held
+ * while its rows wait for another shard's. */
+void gather_attached(struct client *c)
+{
+    struct arm *a = c->arm;
+
+    if (UNLIKELY(a != NULL) && a->phase == ARM_RUNNING && a->number + 1 == a->gather->next)
+        run_next(a->gather);
+}
+
 static bool is_gone(const struct client *c)
 {
     return c->state == CLIENT_LINGER || c->state == CLIENT_DEAD;
@@ -187,9 +207,11 @@ static void arm_cancel(struct arm *arm)
 {
     struct client *c = arm->client;
 
-    if (arm->phase == ARM_OVER || is_gone(c))
+    if (arm->phase == ARM_OVER || c == NULL || is_gone(c))
         return;
-    if (c->state == CLIENT_WAITING)
+    if (!arm->asked)
+        arm->phase = ARM_OVER;
+    else if (c->state == CLIENT_WAITING)
         session_cancelled(c);
     else if (c->server != NULL && !expect_empty(&c->server->expects))
         cancel_server(c->worker, c->server);
@@ -204,21 +226,24 @@ static void cancel_others(struct gather *g, const struct arm *but)
 
 /* --- its end --- */
 
-static void let_arms_go(struct gather *g)
+static void arm_let_go(struct gather *g, struct arm *arm)
 {
-    for (uint32_t i = 0; i < g->count; i++) {
-        struct client *arm = g->arms[i].client;
-        g->c->horizon = MAX(g->c->horizon, arm->horizon);
-        g->c->last_answer = MAX(g->c->last_answer, arm->last_answer);
-        arm->arm = NULL;
-        client_drop(arm, NULL);
-    }
+    struct client *a = arm->client;
+
+    if (a == NULL)
+        return;
+    arm->client = NULL;
+    g->c->horizon = MAX(g->c->horizon, a->horizon);
+    g->c->last_answer = MAX(g->c->last_answer, a->last_answer);
+    a->arm = NULL;
+    client_drop(a, NULL);
 }
 
 static void gather_free(struct gather *g)
 {
     g->c->gather = NULL;
-    let_arms_go(g);
+    for (uint32_t i = 0; i < g->count; i++)
+        arm_let_go(g, &g->arms[i]);
     merge_free(g->merge);
     scatter_plan_free(g->plan);
     buf_free(&g->text);
@@ -282,11 +307,15 @@ static void fail_by(struct gather *g, const struct arm *arm, struct span message
     buf_free(&error);
 }
 
-static void fail_lost(struct gather *g, struct arm *arm)
+static void on_gone(struct gather *g, struct arm *arm)
 {
     struct buf message = {0};
+    bool was_over = arm->phase == ARM_OVER;
 
     arm->phase = ARM_OVER;
+    arm_let_go(g, arm);
+    if (was_over)
+        return;
     msg_error(&message, "ERROR", "08006", "a shard's connection was lost", NULL, NULL);
     fail(g, arm, buf_head(&message), buf_used(&message));
     buf_free(&message);
@@ -315,7 +344,7 @@ static void on_ready(struct gather *g, struct arm *arm)
 {
     if (arm->phase == ARM_PREPARING && !g->failed) {
         arm->phase = ARM_RUNNING;
-        arm_feed(arm);
+        run_next(g);
     } else {
         arm->phase = ARM_OVER;
     }
@@ -403,9 +432,10 @@ void gather_pump(struct client *c)
     while (more) {
         more = false;
         for (uint32_t i = 0; i < g->count; i++) {
-            more = arm_take(g, &g->arms[i]) || more;
-            if (g->arms[i].phase != ARM_OVER && is_gone(g->arms[i].client))
-                fail_lost(g, &g->arms[i]);
+            struct arm *arm = &g->arms[i];
+            more = (arm->client != NULL && arm_take(g, arm)) || more;
+            if (arm->client != NULL && is_gone(arm->client))
+                on_gone(g, arm);
         }
         more = rows_go_on(g) || more;
     }
@@ -478,9 +508,14 @@ static void open_arms(struct gather *g, shardset shards)
         if (!(shards >> k & 1))
             continue;
         struct arm *arm = &g->arms[i];
-        *arm = (struct arm){.gather = g, .shard = k, .number = i++, .phase = prepares ? ARM_PREPARING : ARM_RUNNING};
+        *arm = (struct arm){.gather = g, .shard = k, .number = i++, .phase = ARM_RUNNING};
         arm->client = arm_client(g->c, arm);
-        arm_feed(arm);
+    }
+    if (prepares) {
+        g->arms[0].phase = ARM_PREPARING;
+        arm_feed(&g->arms[0]);
+    } else {
+        run_next(g);
     }
 }
 
@@ -505,7 +540,7 @@ static void start(struct client *c, const struct request *q, struct scatter_plan
     uint32_t count = (uint32_t)__builtin_popcountll(shards);
     struct gather *g = mem_zalloc(sizeof *g + count * sizeof(struct arm));
 
-    *g = (struct gather){.c = c, .plan = plan, .count = count, .simple = q->simple, .describes = q->describes};
+    *g = (struct gather){.c = c, .plan = plan, .count = count, .describes = q->describes};
     g->described = !q->describes;
     g->visible_count = visible;
     take_bind(g, q);

@@ -18,6 +18,8 @@
 bool gather_begin(struct client *c, const uint8_t *batch, size_t extent);
 /* What has come is looked at. Also once in a while, for arms that are gone. */
 void gather_pump(struct client *c);
+/* A client has its server; it may be an arm. */
+void gather_attached(struct client *c);
 /* The client asks for its statement to end: PostgreSQL's 57014 follows. */
 void gather_cancel(struct client *c);
 /* The client is gone: so are its arms. */

@@ -496,6 +496,7 @@ void session_attached(struct client *c, struct server *s)
     stat_add(&st->wait_time, (uint64_t)c->waited_us);
     if (!c->conn.in_input)
         client_wake(c);
+    gather_attached(c);
 }
 
 /* A client that sends no more has got all that it can get: nothing is under way, or only what waits for more from it.

@@ -264,6 +264,34 @@ def test_rows_longer_than_what_may_be_queued(shop):
         assert [(i, len(text)) for i, text in rows] == [(1, 3000000), (2, 3000000), (3, 3000000)]
 
 
+def test_a_shard_without_a_free_server(pg, sluice):
+    shop = Shop(pg, sluice, "scatter_full", default_pool_size=1, query_wait_timeout=2)
+    with shop.connect() as client, shop.connect() as holder:
+        client.execute("SELECT count(*) FROM users")
+        holder.execute("BEGIN")
+        holder.execute("SELECT count(*) FROM users WHERE id = 1")
+        with pytest.raises(psycopg.Error, match="query_wait_timeout"):
+            client.execute("SELECT * FROM users ORDER BY id")
+        assert client.execute("SELECT count(*) FROM users WHERE id = 2").fetchone() == (0,)
+        holder.execute("COMMIT")
+        assert client.execute("SELECT count(*) FROM users").fetchone() == (0,)
+        shop.sluice.wait_idle()
+
+
+def test_statements_do_not_wait_for_each_other_in_a_circle(pg, sluice):
+    """One server a shard, and each statement's rows of one shard wait for those of another."""
+    shop = Shop(pg, sluice, "scatter_circle", default_pool_size=1, query_wait_timeout=60)
+    for k in range(COUNT):
+        shop.rows(k, "INSERT INTO visits SELECT i, repeat('x', 10000) FROM generate_series(1, 300) i RETURNING 1")
+
+    def work(_number):
+        with shop.connect() as client:
+            for _ in range(3):
+                rows = client.execute("SELECT user_id, page FROM visits ORDER BY user_id").fetchall()
+                assert [row[0] for row in rows] == sorted(list(range(1, 301)) * COUNT)
+    in_threads(6, work, 100)
+
+
 def test_groups_beyond_scatter_memory_fail(pg, sluice):
     shop = Shop(pg, sluice, "scatter_memory", scatter_memory="64kB")
     with shop.connect() as client:
