@@ -43,6 +43,15 @@ void refusal_send(const struct sending *m, struct refusal_text *text, bool exten
     sending_expect(m, extended ? EXPECT_PARSE : EXPECT_QUERY, EXPECT_FORWARD, EFFECT_REFUSAL, text);
 }
 
+void refusal_send_unread(const struct sending *m, const char *sql, struct refusal_text *text)
+{
+    msg_parse(&m->s->conn.out, "", sql, span_of(NULL, 0));
+    sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_UNNAMED, NULL);
+    refusal_send(m, text, true);
+    msg_empty(&m->s->conn.out, 'S');
+    sending_expect(m, EXPECT_SYNC, EXPECT_FORWARD, EFFECT_NONE, NULL);
+}
+
 /* --- pins --- */
 
 static struct refusal_text *refuse_pin(uint32_t pins)

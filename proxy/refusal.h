@@ -19,5 +19,7 @@ struct refusal_text *refusal_new(const char *sqlstate, const char *message, cons
 struct refusal_text *refusal_outdated(void);
 /* In the statement's place, which is a Query or (extended) a message of the extended protocol. Takes text over. */
 void refusal_send(const struct sending *m, struct refusal_text *text, bool extended);
+/* In the place of a Query of a text that only the server can read: what it finds wrong with it is the error. */
+void refusal_send_unread(const struct sending *m, const char *sql, struct refusal_text *text);
 
 #endif

@@ -145,6 +145,21 @@ def test_what_is_right_on_one_shard_runs(module_shop, sql):
     module_shop.connect().execute(sql)
 
 
+def test_what_nobody_can_read_gets_the_servers_own_error(module_shop):
+    client = module_shop.connect()
+    for _ in range(2):
+        with pytest.raises(errors.SyntaxError) as error:
+            client.execute("SELEC 1")
+        assert error.value.diag.statement_position == "1"
+        with client.transaction(force_rollback=True):
+            client.execute("SELECT * FROM users WHERE id = 5")
+            with pytest.raises(errors.SyntaxError):
+                client.execute("SELECT FROM WHERE")
+            with pytest.raises(errors.InFailedSqlTransaction):
+                client.execute("SELECT 1")
+        assert client.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_transactions_stay_on_their_shard(shop):
     client = shop.connect()
     fill(client, 8)
