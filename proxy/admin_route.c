@@ -39,7 +39,12 @@ static bool find_database(struct job *j)
         job_error(j, "42601", "a database is required: ROUTE <db>: <sql>");
         return false;
     }
-    j->db = config_database_find(c, name) != NULL || c->fallback != NULL ? limits_database(name) : NULL;
+    const struct config_database *d = config_database_find(c, name);
+    if (d != NULL && d->shards != NULL) {
+        job_error(j, "0A000", "the shards of \"%s\" are not known here: ask it by EXPLAIN (SLUICE) <sql>", name);
+        return false;
+    }
+    j->db = d != NULL || c->fallback != NULL ? limits_database(name) : NULL;
     if (j->db != NULL)
         return true;
     job_error(j, "3D000", "no such database: %s", name);
