@@ -573,7 +573,8 @@ def test_auth_query_over_tls(tls_pg, sluice, certs, client_pair):
                       options={"server_tls_sslmode": "verify-full", "server_tls_ca_file": certs.ca,
                                "server_tls_key_file": client_pair[0], "server_tls_cert_file": client_pair[1],
                                "auth_user": "asker", **options})
-    assert server_is_tls(front()) is True
+    s = front()
+    wait_for(lambda: server_is_tls(s), 15, "PostgreSQL to have read its new rules")
     s = front(server_tls_ca_file=certs.other_ca)
     assert "auth_query failed" in refused(s)
     assert "certificate verify failed" in s.log()
