@@ -55,9 +55,10 @@ struct channel {
     struct lookup *asked;
     usec_t deadline;
     size_t hosts_tried;
-    bool ready;     /* the probe has been connected */
-    bool resolving; /* waits for a host name */
-    bool stale;     /* of an old configuration: closed when it has nothing to do */
+    int addresses_tried; /* of the name of the host that is tried now */
+    bool ready;          /* the probe has been connected */
+    bool resolving;      /* waits for a host name */
+    bool stale;          /* of an old configuration: closed when it has nothing to do */
 };
 
 static struct list lookups = {&lookups, &lookups};
@@ -323,7 +324,7 @@ static void channel_connect(struct channel *ch, const struct config_database *d,
     channel_go(ch);
 }
 
-/* The next host of the list, or failure when all were tried. Ends ch in that case. */
+/* The next address of the host, the next host of the list, or failure when all were tried. Ends ch in that case. */
 static void channel_open(struct channel *ch, const char *error)
 {
     const struct config_database *d = database_config(ch->database);
@@ -333,16 +334,18 @@ static void channel_open(struct channel *ch, const char *error)
     snprintf(why, sizeof why, "%s", error);
     while (d != NULL && ch->hosts_tried < d->host_count) {
         const struct config_host *h = &d->hosts[ch->hosts_tried];
-        enum resolve_answer answer = resolve_host(h->host, h->port, 0, &address, why, sizeof why);
+        enum resolve_answer answer = resolve_host(h->host, h->port, ch->addresses_tried, &address, why, sizeof why);
         if (answer == RESOLVE_WAIT) {
             ch->resolving = true; /* the resolver always answers in the end */
             return;
         }
-        ch->hosts_tried++;
+        ch->addresses_tried++;
         if (answer == RESOLVE_OK) {
             channel_connect(ch, d, h, &address);
             return;
         }
+        ch->hosts_tried++;
+        ch->addresses_tried = 0;
     }
     channel_fail(ch, d == NULL ? "its database is no longer configured" : why);
 }
@@ -366,8 +369,10 @@ static void channel_broken(struct channel *ch)
         l->retried = true; /* the connection may have died while it was idle */
         list_push_front(&ch->queue, &l->queue_node);
     }
-    if (was_ready)
+    if (was_ready) {
         ch->hosts_tried = 0;
+        ch->addresses_tried = 0;
+    }
     if (list_empty(&ch->queue))
         channel_free(ch);
     else

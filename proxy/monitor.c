@@ -40,6 +40,8 @@ struct seat {
     enum seat_state state;
     struct probe *probe; /* NULL: AWAY, RESOLVING */
     struct watch *watch;
+    int address_index; /* which of the addresses of its name is tried next */
+    struct address address;
     usec_t deadline; /* while RESOLVING to GREETING, and ASKED */
     usec_t retry_at; /* while AWAY */
     uint64_t number; /* of the sample that it is asked for; 0: none */
@@ -135,6 +137,8 @@ static void seat_fail(struct seat *s, const char *error, const char *sqlstate)
     bool down = nobody_answers(sqlstate);
 
     note_error(s, error);
+    if (s->state == SEAT_CONNECTING)
+        s->address_index++;
     seat_close(s);
     s->retry_at = clock_now() + RETRY_USEC;
     if (down || !is_primary(s))
@@ -218,6 +222,7 @@ static void seat_connect(struct seat *s, const struct address *a)
 {
     struct probe_target t = monitor_target(node_of(s), a);
 
+    s->address = *a;
     s->probe = probe_open(&t);
     s->state = SEAT_CONNECTING;
     seat_go(s);
@@ -230,7 +235,7 @@ static void seat_resolve(struct seat *s)
     struct address a;
     char why[256];
 
-    switch (resolve_host(n->host, n->port, 0, &a, why, sizeof why)) {
+    switch (resolve_host(n->host, n->port, s->address_index, &a, why, sizeof why)) {
     case RESOLVE_OK:
         seat_connect(s, &a);
         break;
@@ -238,8 +243,11 @@ static void seat_resolve(struct seat *s)
         if (clock_now() >= s->deadline)
             seat_fail(s, "its name could not be resolved within probe_timeout", "");
         break;
+    case RESOLVE_NO_MORE: /* the first one comes after the last */
+        s->address_index = 0;
+        seat_resolve(s);
+        break;
     case RESOLVE_FAILED:
-    case RESOLVE_NO_MORE:
         seat_fail(s, why, "");
         break;
     }
@@ -368,6 +376,9 @@ static void seat_answered(struct seat *s)
 static bool seat_next(struct seat *s, enum probe_state state)
 {
     if (state == PROBE_READY && s->state == SEAT_CONNECTING) {
+        if (s->address_index > 0)
+            resolve_prefer(node_of(s)->host, &s->address);
+        s->address_index = 0;
         seat_greet(s);
         return true;
     }

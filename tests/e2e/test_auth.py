@@ -4,11 +4,13 @@ import os
 import pwd
 import socket
 import struct
+import subprocess
 import threading
 import time
 
 import psycopg
 import pytest
+from lib.sluice import SANITIZER_ENV
 from lib.util import SLOWER, in_threads, wait_for
 from lib.wire import Client, cstr, message, startup
 
@@ -405,6 +407,43 @@ def test_auth_query(pg, sluice, where):
     assert method_used(s)
     denied(s, password="wrong")
     denied(s, user="nobody", password="wrong")
+
+
+# twofold.test has two addresses, at the first of which nobody listens.
+TWOFOLD = r"""
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+        dlsym(RTLD_NEXT, "getaddrinfo");
+    struct addrinfo *last, *more;
+    if (node == 0 || strcmp(node, "twofold.test") != 0)
+        return real(node, service, hints, res);
+    int error = real("127.0.0.9", service, hints, res);
+    if (error == 0)
+        error = real("127.0.0.1", service, hints, &more);
+    if (error == 0) {
+        for (last = *res; last->ai_next != 0; last = last->ai_next)
+            ;
+        last->ai_next = more;
+    }
+    return error;
+}
+"""
+
+
+def test_auth_query_tries_each_address_of_a_name(pg, sluice, scratch):
+    source, library = scratch / "twofold.c", scratch / "twofold.so"
+    source.write_text(TWOFOLD)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-o", library, source], check=True)
+    s = sluice(databases={"shop": f"host=twofold.test port={pg.port}"}, userlist={"admin": "admin"},
+               options={"auth_user": "postgres", "auth_query": AUTH_QUERY},
+               env={"LD_PRELOAD": str(library), "ASAN_OPTIONS": SANITIZER_ENV["ASAN_OPTIONS"] +
+                    ":verify_asan_link_order=0"})
+    with s.connect() as client:
+        assert client.execute("SELECT current_user").fetchone() == ("demo",)
 
 
 def test_auth_query_of_another_database_and_a_function(pg, sluice):
