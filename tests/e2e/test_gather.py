@@ -38,7 +38,7 @@ def fill(shop):
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    shop = Shop(pg, kept_sluice, "scatter", functions="twice = local\n", auth_type="trust")
+    shop = Shop(pg, kept_sluice, "gather", functions="twice = local\n", auth_type="trust")
     fill(shop)
     return shop
 
@@ -265,7 +265,7 @@ def test_rows_longer_than_what_may_be_queued(shop):
 
 
 def test_a_shard_without_a_free_server(pg, sluice):
-    shop = Shop(pg, sluice, "scatter_full", default_pool_size=1, query_wait_timeout=2)
+    shop = Shop(pg, sluice, "gather_full", default_pool_size=1, query_wait_timeout=2)
     with shop.connect() as client, shop.connect() as holder:
         client.execute("SELECT count(*) FROM users")
         holder.execute("BEGIN")
@@ -280,7 +280,7 @@ def test_a_shard_without_a_free_server(pg, sluice):
 
 def test_many_statements_share_one_server_a_shard(pg, sluice):
     """The rows of one shard wait for those of another; all get through."""
-    shop = Shop(pg, sluice, "scatter_shared", default_pool_size=1, query_wait_timeout=60)
+    shop = Shop(pg, sluice, "gather_shared", default_pool_size=1, query_wait_timeout=60)
     for k in range(COUNT):
         shop.rows(k, "INSERT INTO visits SELECT i, repeat('x', 10000) FROM generate_series(1, 300) i RETURNING 1")
 
@@ -293,7 +293,7 @@ def test_many_statements_share_one_server_a_shard(pg, sluice):
 
 
 def test_groups_beyond_scatter_memory_fail(pg, sluice):
-    shop = Shop(pg, sluice, "scatter_memory", scatter_memory="64kB")
+    shop = Shop(pg, sluice, "gather_memory", scatter_memory="64kB")
     with shop.connect() as client:
         for i in range(40):
             client.execute("INSERT INTO users VALUES (%s, %s)", (i, f"{i}" + "x" * 5000))
@@ -318,15 +318,15 @@ def test_many_clients_at_once(shop):
 
 def test_a_shard_that_is_down_makes_it_an_error(pg, sluice):
     """Never a part of an answer."""
-    shop = Shop(pg, sluice, "scatter_down", query_wait_timeout=2)
+    shop = Shop(pg, sluice, "gather_down", query_wait_timeout=2)
     with shop.connect() as client:
         client.execute("SELECT count(*) FROM users")
         with pg.admin() as admin:
-            admin.execute("ALTER DATABASE scatter_down_3 WITH ALLOW_CONNECTIONS false")
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'scatter_down_3'")
+            admin.execute("ALTER DATABASE gather_down_3 WITH ALLOW_CONNECTIONS false")
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'gather_down_3'")
         with pytest.raises(psycopg.Error):
             client.execute("SELECT count(*) FROM users")
         assert client.execute("SELECT count(*) FROM users WHERE id = 1").fetchone() == (0,)
         with pg.admin() as admin:
-            admin.execute("ALTER DATABASE scatter_down_3 WITH ALLOW_CONNECTIONS true")
+            admin.execute("ALTER DATABASE gather_down_3 WITH ALLOW_CONNECTIONS true")
         wait_for(lambda: answer(client, "SELECT count(*) FROM users", False)[3:] == ([(0,)],), 20, "the shard")
