@@ -5,7 +5,8 @@ def test_query_and_console(sluice):
     s = sluice()
     with s.connect() as connection:
         assert connection.execute("SELECT count(*) FROM items").fetchone() == (100,)
-        assert s.pool()["sv_idle"] + s.pool()["sv_active"] + s.pool()["sv_used"] == 1
+        pool = s.pool()
+        assert pool["sv_idle"] + pool["sv_active"] + pool["sv_used"] == 1
     s.wait_idle()
 
 
