@@ -70,6 +70,7 @@ struct refusal_text {
     char message[250];
     char hint[200];      /* "": none */
     const char *routine; /* of PostgreSQL, by which drivers know what helps: static; NULL: none */
+    bool unread;         /* what the server finds wrong with the text comes first */
 };
 
 struct expect {

@@ -274,7 +274,7 @@ static enum send_result query_text(const struct sending *m)
     if (UNLIKELY(sharding_is_on(m->c)) && refused == NULL)
         refused = sharding_refusal(m->c, m->s, &(struct sharding_run){.shape = shape, .sql = sql});
     if (UNLIKELY(refused != NULL)) {
-        if (shape == NULL || reading_of(shape)->list == NULL)
+        if (refused->unread)
             refusal_send_unread(m, sql, refused);
         else
             refusal_send(m, refused, false);

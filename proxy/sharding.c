@@ -33,6 +33,8 @@ struct finding {
     const struct map *map;
     const struct sharding_run *run;
     shardset shards;
+    bool makes_temporary; /* one of the statements before, or this one, may have made a table of the session's own */
+    bool unread;          /* the server may find more wrong with it than can be seen here */
     const char *sqlstate; /* NULL: not refused */
     const char *hint;
     char message[200];
@@ -99,7 +101,26 @@ static const struct map_table *find_relation(struct finding *f, const struct stm
     return f->sqlstate == NULL ? placed : NULL;
 }
 
-/* For keyset_places. What is not found at home is the system's, the session's own, or nobody's: PostgreSQL says so. */
+static bool may_be_temporary(const struct finding *f, const struct stmt_table *t)
+{
+    const struct client *c = f->c;
+
+    return f->makes_temporary || ((c->pins | c->traces | c->asking) & TRACE_TEMP) != 0 ||
+           (t->schema != NULL && strncmp(t->schema, "pg_temp", 7) == 0);
+}
+
+/* What the catalog does not have is the system's or the session's own, and these are the home shard's. Else PostgreSQL
+ * says that there is none; or it is newer than what is known, and its rows may be anywhere. */
+static const struct map_table *find_unknown(struct finding *f, const struct stmt_table *t)
+{
+    if ((t->schema == NULL && strncmp(t->name, "pg_", 3) == 0) || may_be_temporary(f, t))
+        return &on_home;
+    f->unread = f->unread || f->sqlstate == NULL;
+    refuse(f, "If it is new, try again in a minute.", "nobody knows yet where the rows of \"%s\" lie", t->name);
+    return NULL;
+}
+
+/* For keyset_places. */
 static const struct map_table *find_table(void *arg, const struct stmt_table *t)
 {
     struct finding *f = arg;
@@ -113,7 +134,7 @@ static const struct map_table *find_table(void *arg, const struct stmt_table *t)
         f->sqlstate = "57P03";
         break;
     case CATALOG_NONE:
-        return &on_home;
+        return find_unknown(f, t);
     case CATALOG_SEVERAL:
         refuse(f, "Write the schema, too.", "there is a \"%s\" in more than one schema", t->name);
         break;
@@ -235,6 +256,7 @@ static void find_stmt(struct finding *f, const struct stmt *s)
 {
     const char *barred = why_not(s);
 
+    f->makes_temporary = f->makes_temporary || (s->reasons & REASON_TEMP);
     if (barred != NULL)
         refuse(f, "Run it on each shard by itself.", "%s", barred);
     if (s->reasons & HOME_REASONS)
@@ -261,6 +283,7 @@ static struct finding find(struct client *c, const struct sharding_run *run)
         f.sqlstate = "57P03";
         return f;
     }
+    f.unread = list == NULL;
     if (list == NULL)
         refuse(&f, NULL, "a statement that cannot be read, so that nobody knows its shard");
     for (size_t i = 0; list != NULL && i < list->count; i++)
@@ -492,7 +515,9 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
         refuse(&f, "A transaction runs on one shard; end it first.",
                "its rows lie on shard %s, and the session is on %s", f.map->shard_names[number_of(f.shards)],
                f.map->shard_names[here]);
-    return refusal_new(f.sqlstate, f.message, f.hint);
+    struct refusal_text *text = refusal_new(f.sqlstate, f.message, f.hint);
+    text->unread = f.unread;
+    return text;
 }
 
 bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const struct msg_bind *bind,

@@ -160,6 +160,27 @@ def test_what_nobody_can_read_gets_the_servers_own_error(module_shop):
         assert client.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_table_that_nobody_has_seen_yet_is_not_taken_for_the_home_shards(shop):
+    """It is on all shards, and the catalog that is known is older."""
+    client = shop.connect()
+    for database in shop.databases:
+        with shop.server(database) as server:
+            server.execute("CREATE TABLE late (id int); GRANT ALL ON late TO PUBLIC")
+    for sql in ("INSERT INTO late VALUES (1)", "SELECT * FROM late", "SELECT * FROM users u, late WHERE u.id = 1"):
+        assert "nobody knows" in refused(client, sql)
+        with pytest.raises(errors.FeatureNotSupported, match="nobody knows"):
+            client.execute(sql, binary=True)
+    assert shop.rows(0, "SELECT * FROM late") == []
+    for sql in ("SELECT * FROM nowhere", "INSERT INTO nowhere VALUES (1)"):
+        with pytest.raises(errors.UndefinedTable):
+            client.execute(sql)
+    client.execute("CREATE TEMP TABLE passing (n int); INSERT INTO passing VALUES (7)")
+    client.execute("INSERT INTO passing VALUES (%s)", (8,))
+    assert client.execute("SELECT n FROM passing ORDER BY n").fetchall() == [(7,), (8,)]
+    client.execute("DISCARD TEMP")
+    assert client.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'late'").fetchone() == (1,)
+
+
 def test_transactions_stay_on_their_shard(shop):
     client = shop.connect()
     fill(client, 8)
