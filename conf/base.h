@@ -22,6 +22,7 @@
 
 #define KIB ((size_t)1024)
 #define MIB (KIB * 1024)
+#define NAME_MAX_BYTES 63 /* of a name in PostgreSQL: its NAMEDATALEN, less the NUL */
 #define USEC_PER_SEC INT64_C(1000000)
 #define USEC_PER_MSEC INT64_C(1000)
 

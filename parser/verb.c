@@ -7,7 +7,7 @@
 #include <ctype.h>
 #include <strings.h>
 
-#define IDENTIFIER_MAX ((size_t)63) /* PostgreSQL's NAMEDATALEN, less the NUL */
+#define IDENTIFIER_MAX ((size_t)NAME_MAX_BYTES)
 
 static const char *skip_comment(const char *p)
 {

@@ -454,11 +454,6 @@ void conn_take_back(struct conn *c)
 
 /* --- without a socket --- */
 
-void conn_feed(struct conn *c, const void *p, size_t len)
-{
-    buf_put(&c->in, p, len);
-}
-
 struct span conn_queued(const struct conn *c)
 {
     return span_of(buf_head(&c->out), sendable(c));

@@ -101,10 +101,9 @@ struct conn {
 
 /* Takes over a connected, non-blocking fd. */
 void conn_init(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd);
-/* One without a socket: what is fed to it is its input, and what is queued goes to handler->output. */
+/* One without a socket: its input is what is put into c->in (conn_reprocess), and what is queued goes to
+ * handler->output. */
 void conn_init_inside(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler);
-/* Input of such a one; a copy is kept, for conn_reprocess. */
-void conn_feed(struct conn *c, const void *p, size_t len);
 struct span conn_queued(const struct conn *c);
 /* So much of what was queued has been taken. */
 void conn_taken(struct conn *c, size_t len);

@@ -82,6 +82,7 @@ struct client {
     bool again_on;          /* a replica has refused: its answer is dropped, up to its end */
     bool to_primary;        /* the batch at the head has been refused by a replica */
     bool only_prepares;     /* the batch at the head, or that is sent, runs nothing: it does not begin a transaction */
+    bool spread;            /* a statement of the batch at the head has its rows on several shards */
     bool writes;            /* this transaction may have changed what others read */
     uint64_t horizon;       /* number of the newest sample when the primary answered last */
     uint64_t last_answer;   /* ... when any server did */

@@ -20,7 +20,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define NAME_MAX_BYTES 63 /* PostgreSQL's NAMEDATALEN - 1 */
 #define NEWEST_MINOR 2
 
 static struct login *login_of(struct client *c)

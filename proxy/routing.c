@@ -277,8 +277,8 @@ void routing_news(struct worker *w, void *unused)
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last)
 {
     struct pool *base = UNLIKELY(sharding_is_on(c)) ? sharding_pool(c, batch, extent) : c->pool;
-    if (base == NULL)
-        return NULL;
+    if (base == NULL || c->spread)
+        return base;
     struct cluster *cluster = limits_cluster(base->target);
     bool may = may_use_replica(c, cluster, last);
 

@@ -291,12 +291,12 @@ static enum step route(struct client *c, struct work *k)
         return WAIT;
     if (!list_empty(&c->fresh_node))
         return WAIT;
-    if (UNLIKELY(sharding_is_on(c)) && (k->last == 'Q' || k->last == 'S') && gather_begin(c, k->at, extent)) {
+    c->worker->choices++;
+    c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, k->last);
+    if (UNLIKELY(c->spread) && (k->last == 'Q' || k->last == 'S') && gather_begin(c, k->at, extent)) {
         consume(k, extent);
         return WAIT;
     }
-    c->worker->choices++;
-    c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, k->last);
     return c->wanted == NULL ? WAIT : GO_ON;
 }
 

@@ -20,7 +20,6 @@
 #define HOME ((shardset)1)
 #define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the home shard's catalog */
 #define PARENTS_MAX 8                    /* of parts of parts */
-#define NAME_MAX_BYTES 63                /* PostgreSQL's NAMEDATALEN - 1 */
 
 /* What only the home shard has, or what only means something among those who are on one server. */
 #define HOME_REASONS                                                                                                   \
@@ -360,7 +359,7 @@ static void refuse_many(struct finding *f)
     if (plan != NULL)
         refuse(f, "Run it outside of a transaction, in a batch of its own.", "its rows lie on more than one shard");
     else if (r.why[0] != '\0')
-        refuse(f, r.help, "its rows may lie on more than one shard, and it has %s", r.why);
+        refuse(f, r.help, "its rows may lie on more than one shard: %s", r.why);
     else
         refuse(f, "Give the key of each table, or run it for one key after the other.",
                "its rows may lie on more than one shard");
@@ -449,6 +448,7 @@ static uint32_t shard_of_batch(struct client *c, const uint8_t *batch, size_t ex
             break;
         if (run_of(c, &w, &f, batch + at, &run, &bind)) {
             struct finding found = find(c, &run);
+            c->spread = c->spread || is_many(&found);
             if (found.sqlstate == NULL && found.shards != 0 && !is_many(&found))
                 return number_of(found.shards);
         }
@@ -486,6 +486,7 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
 {
     const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
 
+    c->only_prepares = c->spread = false;
     if (c->arm != NULL && map != NULL)
         return pool_of_part(c->pool, (int)gather_shard(c), map->shard_names[gather_shard(c)]);
     if (map == NULL && is_awaited(c))

@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define NAME_MAX_BYTES 63 /* PostgreSQL's NAMEDATALEN - 1 */
-
 /* --- after authentication --- */
 
 static void enter_console(struct client *c)

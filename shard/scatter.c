@@ -123,7 +123,8 @@ static bool check_selected(struct planner *b, const struct meaning *m)
                           "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
 }
 
-static bool plan_rows(struct planner *b)
+/* Each key of ORDER BY becomes a hidden column. */
+static bool hide_orders(struct planner *b)
 {
     struct scatter_order *orders = add_orders(b);
     struct meaning m;
@@ -134,6 +135,13 @@ static bool plan_rows(struct planner *b)
         orders[i] = direction_of(b, i, &m);
         orders[i].index = text_hide(b, m.piece);
     }
+    return true;
+}
+
+static bool plan_rows(struct planner *b)
+{
+    if (!hide_orders(b))
+        return false;
     b->p->mode = b->o->order_count > 0 ? SCATTER_ORDER : SCATTER_CONCAT;
     b->p->why = b->o->order_count > 0 ? "rows of each shard, merged in order" : "rows of each shard, as they come";
     return true;
@@ -308,20 +316,6 @@ static bool plan_groups(struct planner *b)
 
 /* --- DISTINCT without the key: groups of whole rows --- */
 
-static bool order_distinct(struct planner *b)
-{
-    struct scatter_order *orders = add_orders(b);
-    struct meaning m;
-
-    for (size_t i = 0; i < b->o->order_count; i++) {
-        if (!text_order(b, i, &m) || !check_selected(b, &m))
-            return false;
-        orders[i] = direction_of(b, i, &m);
-        orders[i].index = text_hide(b, m.piece);
-    }
-    return true;
-}
-
 static bool plan_distinct(struct planner *b)
 {
     bool *exact = begin_groups(b, b->o->target_count);
@@ -342,7 +336,7 @@ static bool plan_distinct(struct planner *b)
     b->p->output_count = b->p->target_count = (uint16_t)b->o->target_count;
     b->p->mode = SCATTER_GROUP;
     b->p->why = "distinct rows of each shard, combined";
-    return order_distinct(b);
+    return hide_orders(b);
 }
 
 /* --- the whole --- */

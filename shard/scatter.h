@@ -140,7 +140,7 @@ static inline bool scatter_is_plain(const struct scatter_plan *p)
 }
 
 struct scatter_refusal {
-    char why[160];    /* "DISTINCT ON without the key": goes on after "it has" */
+    char why[160];    /* "stddev cannot be put together from parts" */
     const char *help; /* static; a hint */
 };
 
