@@ -1,6 +1,7 @@
 """TLS on both sides, with every sslmode, and certificates that are renewed under a running Sluice."""
 
 import re
+import select
 import signal
 import socket
 import ssl
@@ -89,20 +90,33 @@ class TlsRelay:
                 line.sendall(b"S")
                 onward.sendall(request)
                 assert onward.recv(1) == b"S"
-                a, b = self.context.wrap_socket(line, server_side=True), context().wrap_socket(onward)
-                threading.Thread(target=self._pump, args=(b, a), daemon=True).start()
-                self._pump(a, b)
+                with self.context.wrap_socket(line, server_side=True) as near, context().wrap_socket(onward) as far:
+                    self._pump(near, far)
             except OSError:
                 pass
 
     @staticmethod
-    def _pump(source, sink):
+    def _pump(near, far):
+        """Both ways in one thread: a TLS connection must not be read and written at the same time."""
+        other = {near: far, far: near}
+        while True:
+            readable = [s for s in other if s.pending()] or select.select([near, far], [], [])[0]
+            for source in readable:
+                data = TlsRelay._read(source)
+                if data == b"":
+                    return
+                other[source].sendall(data or b"")
+
+    @staticmethod
+    def _read(source):
+        """What there is; None: what came was no data but TLS's own."""
+        source.setblocking(False)
         try:
-            while data := source.recv(1 << 16):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+            return source.recv(1 << 16)
+        except ssl.SSLWantReadError:
+            return None
+        finally:
+            source.setblocking(True)
 
     def __enter__(self):
         return self
