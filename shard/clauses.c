@@ -19,7 +19,7 @@ bool clauses_word(const struct clauses *c, uint32_t token, const char *word)
     return t->kind == TOKEN_WORD && t->len == strlen(word) && strncasecmp(c->sql + t->start, word, t->len) == 0;
 }
 
-static bool is_self(const struct clauses *c, uint32_t token, char byte)
+bool clauses_is(const struct clauses *c, uint32_t token, char byte)
 {
     return token < c->token_count && c->tokens[token].kind == TOKEN_SELF && c->tokens[token].first == (uint8_t)byte;
 }
@@ -27,19 +27,20 @@ static bool is_self(const struct clauses *c, uint32_t token, char byte)
 /* +1 where a parenthesis or bracket opens, -1 where one closes. */
 static int depth_step(const struct clauses *c, uint32_t token)
 {
-    if (is_self(c, token, '(') || is_self(c, token, '['))
+    if (clauses_is(c, token, '(') || clauses_is(c, token, '['))
         return 1;
-    return is_self(c, token, ')') || is_self(c, token, ']') ? -1 : 0;
+    return clauses_is(c, token, ')') || clauses_is(c, token, ']') ? -1 : 0;
 }
 
-static bool read_tokens(struct clauses *c, size_t len, unsigned flags, struct arena *arena)
+bool clauses_tokens(struct clauses *c, const char *sql, size_t len, unsigned lex_flags, struct arena *arena)
 {
     struct token *tokens = NULL;
     size_t capacity = 0;
     struct lexer lex;
     struct token t;
 
-    lex_init(&lex, c->sql, len, flags);
+    *c = (struct clauses){.sql = sql};
+    lex_init(&lex, sql, len, lex_flags);
     while (lex_next_plain(&lex, &t) != TOKEN_END) {
         if (t.kind == TOKEN_ERROR || t.kind == TOKEN_OTHER)
             return false;
@@ -47,7 +48,7 @@ static bool read_tokens(struct clauses *c, size_t len, unsigned flags, struct ar
         tokens[c->token_count++] = t;
     }
     c->tokens = tokens;
-    while (c->token_count > 0 && is_self(c, (uint32_t)c->token_count - 1, ';'))
+    while (c->token_count > 0 && clauses_is(c, (uint32_t)c->token_count - 1, ';'))
         c->token_count--;
     return c->token_count > 0;
 }
@@ -69,7 +70,7 @@ static const struct opening openings[] = {
 
 static bool is_name(const struct clauses *c, uint32_t token)
 {
-    return token > 0 && (is_self(c, token - 1, '.') || clauses_word(c, token - 1, "as"));
+    return token > 0 && (clauses_is(c, token - 1, '.') || clauses_word(c, token - 1, "as"));
 }
 
 /* IS [NOT] DISTINCT FROM */
@@ -128,7 +129,7 @@ static bool read_clauses(struct clauses *c)
             return false;
         if (depth != DEPTH_OUTSIDE || depth_step(c, i) != 0)
             continue;
-        if (is_self(c, i, ';') || is_set_operation(c, i))
+        if (clauses_is(c, i, ';') || is_set_operation(c, i))
             return false;
         o = opening_at(c, i);
         if (o == NULL)
@@ -154,7 +155,7 @@ struct piece *clauses_split(const struct clauses *c, struct piece p, struct aren
     *count = 0;
     for (uint32_t i = p.first; i <= p.end && !piece_is_empty(p); i++) {
         depth += i < p.end ? depth_step(c, i) : 0;
-        if (i < p.end && (depth != 0 || !is_self(c, i, ',')))
+        if (i < p.end && (depth != 0 || !clauses_is(c, i, ',')))
             continue;
         items = arena_grow(arena, items, *count, &capacity, sizeof *items);
         items[(*count)++] = (struct piece){.first = first, .end = i};
@@ -163,7 +164,7 @@ struct piece *clauses_split(const struct clauses *c, struct piece p, struct aren
     return items;
 }
 
-static uint32_t closing_of(const struct clauses *c, uint32_t open)
+uint32_t clauses_closing(const struct clauses *c, uint32_t open)
 {
     int depth = 0;
 
@@ -184,9 +185,9 @@ static void pass_distinct(struct clauses *c)
         body->first++;
     else
         return;
-    if (!clauses_word(c, body->first, "on") || !is_self(c, body->first + 1, '('))
+    if (!clauses_word(c, body->first, "on") || !clauses_is(c, body->first + 1, '('))
         return;
-    c->distinct_on = (struct piece){.first = body->first + 2, .end = closing_of(c, body->first + 1)};
+    c->distinct_on = (struct piece){.first = body->first + 2, .end = clauses_closing(c, body->first + 1)};
     body->first = c->distinct_on.end + 1;
 }
 
@@ -203,8 +204,7 @@ bool clauses_read(struct clauses *c, const char *sql, size_t len, unsigned lex_f
 {
     static const enum clause_kind divided[] = {CLAUSE_TARGETS, CLAUSE_GROUP, CLAUSE_ORDER};
 
-    *c = (struct clauses){.sql = sql};
-    if (!read_tokens(c, len, lex_flags, arena) || !clauses_word(c, 0, "select") || !read_clauses(c))
+    if (!clauses_tokens(c, sql, len, lex_flags, arena) || !clauses_word(c, 0, "select") || !read_clauses(c))
         return false;
     pass_distinct(c);
     if (c->clauses[CLAUSE_GROUP].there)

@@ -55,6 +55,9 @@ struct clauses {
  * operations, or a clause stands in it twice. */
 bool clauses_read(struct clauses *c, const char *sql, size_t len, unsigned lex_flags, struct arena *arena);
 
+/* The tokens alone, of any one statement. False: the text cannot be cut, or is empty. */
+bool clauses_tokens(struct clauses *c, const char *sql, size_t len, unsigned lex_flags, struct arena *arena);
+
 /* The items of a piece that commas divide. */
 struct piece *clauses_split(const struct clauses *c, struct piece p, struct arena *arena, size_t *count);
 
@@ -71,5 +74,9 @@ uint32_t clauses_end(const struct clauses *c, struct piece p);
 bool clauses_equal(const struct clauses *c, struct piece a, struct piece b);
 /* True if the token is this word (in lower case), without quotes. */
 bool clauses_word(const struct clauses *c, uint32_t token, const char *word);
+/* True if the token is this byte: one of , ( ) [ ] ; and the like. */
+bool clauses_is(const struct clauses *c, uint32_t token, char byte);
+/* What closes the parenthesis or bracket that opens there; `open` itself, where nothing does. */
+uint32_t clauses_closing(const struct clauses *c, uint32_t open);
 
 #endif
