@@ -128,6 +128,8 @@ static void note_facts(struct vars *v)
     v->serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;
     v->reads_only = read_only != NULL && strcasecmp(read_only, "on") == 0;
     v->route = vars_get(v, "sluice.route");
+    v->shard = vars_get(v, "sluice.shard");
+    v->key = vars_get(v, "sluice.key");
     if (run_limit == NULL || !vars_run_limit(run_limit, &v->run_limit_us))
         v->run_limit_us = 0;
 }

@@ -30,6 +30,8 @@ struct vars {
     bool serializable;     /* default_transaction_isolation */
     bool reads_only;       /* default_transaction_read_only is on */
     const char *route;     /* value of sluice.route; NULL: it has none */
+    const char *shard;     /* ... of sluice.shard */
+    const char *key;       /* ... of sluice.key */
     int64_t run_limit_us;  /* of sluice.timeout; 0: none */
     size_t count;
     struct var v[];

@@ -12,6 +12,7 @@
 #include "proxy/carry.h"
 #include "proxy/catalog.h"
 #include "proxy/login.h"
+#include "proxy/place.h"
 #include "proxy/routing.h"
 #include "proxy/run_limit.h"
 #include "proxy/statement_timeout.h"
@@ -206,6 +207,14 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
         note_settings(c, reading_of(shape)->list, sql);
     if (UNLIKELY(c->block_limit >= 0) || shape_may(shape, EFFECT_SETTING))
         run_limit_note(c, shape);
+    if (UNLIKELY(place_is_said(c)) || shape_may(shape, EFFECT_SETTING))
+        place_note(c, shape);
+}
+
+void ask_forget_block(struct client *c)
+{
+    run_limit_forget(c);
+    place_forget(c);
 }
 
 void ask_note_unread(struct client *c)
@@ -244,7 +253,7 @@ bool ask_server(struct client *c, struct server *s)
     struct ask *ask;
 
     c->unsettled = false;
-    run_limit_forget(c);
+    ask_forget_block(c);
     c->pins |= c->traces & (TRACE_FOR_GOOD | TRACE_SEQUENCE);
     if (!(c->traces & (TRACE_ANY | TRACE_CODE))) {
         c->traces = 0; /* nothing that can be asked */

@@ -20,6 +20,8 @@ struct ask;
 void ask_note(struct client *c, const struct shape *shape, const char *sql);
 /* EXECUTE may run a statement of this shape, which the protocol has prepared. */
 void ask_note_lent(struct client *c, const struct shape *shape);
+/* The transaction is over, or lost: what it has SET of Sluice's own settings counts no more. */
+void ask_forget_block(struct client *c);
 /* What a text nobody looked at may leave: everything. */
 void ask_note_unread(struct client *c);
 /* The transaction is over: asks, where there is reason to. False: there is none. */

@@ -12,6 +12,7 @@
 #include "proxy/control.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
+#include "proxy/place.h"
 #include "proxy/sending.h"
 
 #include <stdio.h>
@@ -210,6 +211,7 @@ void client_free(struct client *c)
     c->worker->client_count[CLIENT_DEAD]--;
     login_free(c);
     prepare_unbind(c);
+    place_forget(c);
     client_stmts_free(&c->stmts);
     unnamed_stmt_set(&c->unnamed, NULL);
     unnamed_stmt_set(&c->unnamed_told, NULL);

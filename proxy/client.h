@@ -23,6 +23,11 @@ struct unnamed_stmt {
     uint8_t body[]; /* of the Parse */
 };
 
+/* What this transaction has SET sluice.shard or sluice.key to; NULL: it has not. Owned. */
+struct place_block {
+    char *shard, *key;
+};
+
 enum rights { RIGHTS_NONE, RIGHTS_STATS, RIGHTS_ADMIN };
 
 struct client {
@@ -104,9 +109,10 @@ struct client {
     bool eof;           /* it has closed its sending side, or said Terminate */
     bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */
     bool readying; /* the batch at its head waits for the answer to what went ahead of it, and its server is kept */
-    usec_t block_limit; /* sluice.timeout as this transaction has SET it (run_limit.h); -1: it has not */
-    usec_t run_limit;   /* of what runs now, where it has a limit of its own */
-    bool awaits_run;    /* what it sent last waits for the end of a run that has a limit of its own */
+    usec_t block_limit;       /* sluice.timeout as this transaction has SET it (run_limit.h); -1: it has not */
+    struct place_block place; /* sluice.shard and sluice.key likewise (place.h) */
+    usec_t run_limit;         /* of what runs now, where it has a limit of its own */
+    bool awaits_run;          /* what it sent last waits for the end of a run that has a limit of its own */
     bool slow_noted;
     uint64_t sequence_server; /* id of the server where it took a value of a sequence last; 0: nowhere */
     bool unsettled;           /* this transaction has changed a setting that Parse depends on, to nobody knows what */

@@ -101,14 +101,24 @@ bool login_is_console_name(const char *database)
     return strcmp(database, "sluice") == 0 || strcmp(database, "pgbouncer") == 0;
 }
 
+/* Settings of Sluice's own that follow the session; others with such names are not PostgreSQL's business. */
+static bool is_followed(const char *name)
+{
+    static const char *const names[] = {"sluice.route", "sluice.timeout", "sluice.shard", "sluice.key"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 static void ask_for(struct login *l, const char *name, const char *value)
 {
     if (strcasecmp(name, "sluice.target") == 0) {
         free(l->target);
         l->target = cut_name(value);
     }
-    if (strncasecmp(name, "sluice.", 7) == 0 && strcasecmp(name, "sluice.route") != 0 &&
-        strcasecmp(name, "sluice.timeout") != 0)
+    if (strncasecmp(name, "sluice.", 7) == 0 && !is_followed(name))
         return;
     if (strcasecmp(name, "application_name") == 0) {
         free(l->application_name);

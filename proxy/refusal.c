@@ -5,6 +5,7 @@
 #include "proxy/refusal.h"
 
 #include "proxy/carry.h"
+#include "proxy/place.h"
 #include "proxy/run_limit.h"
 
 #include <stdio.h>
@@ -125,6 +126,8 @@ struct refusal_text *refusal_of(struct client *c, struct server *s, const struct
 
     if (list != NULL && (reading_of(shape)->effects & EFFECT_SETTING)) {
         struct refusal_text *refused = run_limit_refuses(c, list);
+        if (refused == NULL)
+            refused = place_refuses(c, list);
         if (UNLIKELY(refused != NULL))
             return refused;
     }

@@ -21,7 +21,6 @@
 #include "proxy/guest.h"
 #include "proxy/placeholders.h"
 #include "proxy/routing.h"
-#include "proxy/run_limit.h"
 #include "proxy/sharding.h"
 
 enum step { GO_ON, ANSWERED, WAIT, DOOMED };
@@ -489,7 +488,7 @@ void session_attached(struct client *c, struct server *s)
     buf_consume(&c->prepared, buf_used(&c->prepared));
     if (!defer_is_open(c))
         c->xact_at = 0;
-    run_limit_forget(c);
+    ask_forget_block(c);
     client_move(c, CLIENT_ACTIVE);
     stat_add(&st->server_assignment_count, 1);
     c->waited_us = now - c->waiter.since;

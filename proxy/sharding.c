@@ -12,6 +12,7 @@
 #include "parser/functions.h"
 #include "proxy/catalog.h"
 #include "proxy/gather.h"
+#include "proxy/place.h"
 #include "proxy/routing.h"
 
 #include <stdarg.h>
@@ -33,10 +34,12 @@ struct finding {
     const struct sharding_run *run;
     shardset shards;
     bool makes_temporary; /* one of the statements before, or this one, may have made a table of the session's own */
+    bool told;            /* the user has named the shard */
     bool unread;          /* the server may find more wrong with it than can be seen here */
     const char *sqlstate; /* NULL: not refused */
     const char *hint;
     char message[200];
+    char told_hint[200]; /* where hint is NULL; "": none */
 };
 
 static void refuse(struct finding *f, const char *hint, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -177,28 +180,34 @@ static size_t take_params(const struct sharding_run *run, struct key_param **par
     return count;
 }
 
-static void find_rows(struct finding *f, const struct stmt *s)
+/* Returns the worker's keyset, read of s. */
+static struct keyset *read_keys(struct finding *f, const struct stmt *s)
 {
-    struct worker *w = f->c->worker;
-    struct keyset *k = &w->keyset;
+    struct keyset *k = &f->c->worker->keyset;
     const struct fingerprint *read = statement_slots(f->c, f->run->sql);
-    const char *encoding = vars_get(f->c->vars, "client_encoding");
     struct keyset_places places = {.map = f->map, .find = find_table, .arg = f};
     struct key_param *params = NULL;
     struct keyset_text text = {.sql = f->run->sql,
                                .slots = read->slots,
                                .slot_count = read->slot_count,
                                .lex_flags = f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0,
-                               .utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0};
+                               .utf8 = place_is_utf8(f->c)};
 
     if (f->run->bind != NULL)
         text.param_count = take_params(f->run, &params);
     text.params = params;
     keyset_read(k, s, &places, &text);
+    free(params);
+    return k;
+}
+
+static void find_rows(struct finding *f, const struct stmt *s)
+{
+    const struct keyset *k = read_keys(f, s);
+
     f->shards |= k->shards;
     if (k->why != NULL)
         refuse(f, NULL, "%s", k->why);
-    free(params);
 }
 
 /* --- functions --- */
@@ -272,6 +281,83 @@ static void find_stmt(struct finding *f, const struct stmt *s)
         refuse(f, "Prepare it by the protocol, as drivers do.", "PREPARE does not tell the shard of each EXECUTE");
 }
 
+/* --- the user's word --- */
+
+#define TOLD_TABLES_MAX 16 /* that are compared: more have not one function in common, or a name tells it */
+
+struct told_tables {
+    const struct map_table *tables[TOLD_TABLES_MAX];
+    size_t count;
+};
+
+static void collect_tables(struct finding *f, const struct stmt *s, struct told_tables *to)
+{
+    for (size_t i = 0; i < s->table_count; i++) {
+        const struct map_table *t = find_table(f, &s->tables[i]);
+        f->sqlstate = NULL;
+        if (t != NULL && t->way == MAP_BY_KEY && to->count < TOLD_TABLES_MAX)
+            to->tables[to->count++] = t;
+    }
+    if (s->body != NULL)
+        collect_tables(f, s->body, to);
+}
+
+/* Written rows must be of that shard all the same. */
+static void check_told(struct finding *f, const struct stmt *s, uint32_t shard)
+{
+    struct finding quiet = *f;
+    const char *why = told_bars(s, read_keys(&quiet, s), shard);
+
+    if (why != NULL && quiet.sqlstate != NULL && f->sqlstate == NULL)
+        *f = quiet; /* says it better */
+    else if (why != NULL)
+        refuse(f, "Without sluice.shard, sluice.key and a comment that names a shard, its keys tell where it runs.",
+               "%s", why);
+    if (s->body != NULL)
+        check_told(f, s->body, shard);
+}
+
+static bool find_told(struct finding *f, const struct stmt_list *list, const struct told *told, uint32_t *shard)
+{
+    struct finding quiet = *f;
+    struct told_tables tables = {.count = 0};
+    struct told_error error;
+
+    for (size_t i = 0; told->key != NULL && i < list->count; i++)
+        collect_tables(&quiet, list->stmts[i], &tables);
+    if (told_shard(told, f->map, tables.tables, tables.count, place_is_utf8(f->c), shard, &error))
+        return *shard != SHARD_NONE;
+    f->sqlstate = NULL;
+    snprintf(f->told_hint, sizeof f->told_hint, "%s", error.hint);
+    refuse(f, NULL, "%s", error.message);
+    f->sqlstate = "22023";
+    return false;
+}
+
+/* It runs there, whatever speaks against it, but for what would put rows on a wrong shard. */
+static void heed(struct finding *f, const struct stmt_list *list)
+{
+    struct told told;
+    uint32_t shard;
+
+    if (LIKELY(!place_told(f->c, f->run->shape, &told)) || (f->sqlstate != NULL && strcmp(f->sqlstate, "57P03") == 0))
+        return;
+    bool heeds = false;
+    for (size_t i = 0; i < list->count; i++) {
+        heeds = heeds || told_heeds(list->stmts[i]);
+        if (list->stmts[i]->kind == STMT_PREPARE || list->stmts[i]->kind == STMT_PREPARE_TRANSACTION)
+            return;
+    }
+    if (!heeds || !find_told(f, list, &told, &shard))
+        return;
+    f->told = true;
+    f->sqlstate = NULL;
+    f->unread = false;
+    f->shards = (shardset)1 << shard;
+    for (size_t i = 0; i < list->count; i++)
+        check_told(f, list->stmts[i], shard);
+}
+
 static struct finding find(struct client *c, const struct sharding_run *run)
 {
     struct finding f = {.c = c, .map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE), .run = run};
@@ -287,6 +373,8 @@ static struct finding find(struct client *c, const struct sharding_run *run)
         refuse(&f, NULL, "a statement that cannot be read, so that nobody knows its shard");
     for (size_t i = 0; list != NULL && i < list->count; i++)
         find_stmt(&f, list->stmts[i]);
+    if (list != NULL)
+        heed(&f, list);
     return f;
 }
 
@@ -434,6 +522,21 @@ static bool run_of(struct client *c, struct walk *w, const struct frame *f, cons
     }
 }
 
+/* SET LOCAL sluice.shard begins its transaction where the rest of it will be. SHARD_NONE: it is no such statement. */
+static uint32_t shard_of_set(struct finding *f)
+{
+    const struct stmt_list *list = f->run->shape == NULL ? NULL : reading_of(f->run->shape)->list;
+    struct told_error error;
+    struct told told;
+    uint32_t shard;
+
+    if (LIKELY(!defer_is_open(f->c)) || list == NULL || list->count != 1 ||
+        !place_of_set(f->c, list->stmts[0], &told) ||
+        !told_shard(&told, f->map, NULL, 0, place_is_utf8(f->c), &shard, &error))
+        return SHARD_NONE;
+    return shard;
+}
+
 /* The shard that the first statement of the batch that names one names. */
 static uint32_t shard_of_batch(struct client *c, const uint8_t *batch, size_t extent)
 {
@@ -451,6 +554,9 @@ static uint32_t shard_of_batch(struct client *c, const uint8_t *batch, size_t ex
             c->spread = c->spread || is_many(&found);
             if (found.sqlstate == NULL && found.shards != 0 && !is_many(&found))
                 return number_of(found.shards);
+            uint32_t meant = shard_of_set(&found);
+            if (UNLIKELY(meant != SHARD_NONE))
+                return meant;
         }
         at += f.total;
     }
@@ -516,7 +622,7 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
         refuse(&f, "A transaction runs on one shard; end it first.",
                "its rows lie on shard %s, and the session is on %s", f.map->shard_names[number_of(f.shards)],
                f.map->shard_names[here]);
-    struct refusal_text *text = refusal_new(f.sqlstate, f.message, f.hint);
+    struct refusal_text *text = refusal_new(f.sqlstate, f.message, f.hint != NULL ? f.hint : f.told_hint);
     text->unread = f.unread;
     return text;
 }
@@ -583,7 +689,7 @@ void sharding_tell(struct client *c, const struct sharding_run *run, struct shar
     else if (is_many(&f))
         refuse_many(&f);
     else
-        snprintf(told->way, sizeof told->way, "one shard");
+        snprintf(told->way, sizeof told->way, f.told ? "one shard, which its user names" : "one shard");
     if (f.sqlstate != NULL)
         snprintf(told->way, sizeof told->way, "refused: %s", f.message);
     scatter_plan_free(plan);

@@ -5,6 +5,7 @@
 #include "proxy/shards_script.h"
 
 #include "parser/msgout.h"
+#include "shard/told.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -155,11 +156,6 @@ static void put_list(const struct map_table *t, uint32_t k, struct buf *out)
     put(out, ")");
 }
 
-static bool has_guard(const struct map_table *t)
-{
-    return t->way == MAP_BY_KEY && (t->function == MAP_MODULO || t->function == MAP_RANGE || t->function == MAP_LIST);
-}
-
 /* Where there is such a table, and none of its own yet. */
 static void put_guard(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
@@ -188,6 +184,6 @@ void shards_script(const char *database, const struct map *m, uint32_t k, struct
 {
     put_identity(database, m, k, out);
     for (size_t i = 0; i < m->table_count; i++)
-        if (has_guard(&m->tables[i]))
+        if (told_is_guarded(&m->tables[i]))
             put_guard(m, &m->tables[i], k, out);
 }

@@ -39,6 +39,7 @@ void reading_free(void *value)
     struct reading *r = value;
 
     stmt_list_free(r->list);
+    hint_free(&r->hint);
     free(r->nodes);
     free(r);
 }

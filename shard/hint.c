@@ -38,10 +38,6 @@ static void take_timeout(struct hint *h, const char *value, size_t len)
     char text[VALUE_MAX];
     usec_t time;
 
-    if (len >= 2 && (*value == '\'' || *value == '"') && value[len - 1] == *value) {
-        value++;
-        len -= 2;
-    }
     if (len >= sizeof text)
         return;
     memcpy(text, value, len);
@@ -52,6 +48,26 @@ static void take_timeout(struct hint *h, const char *value, size_t len)
     h->timed = true;
 }
 
+static void take_text(char **to, const char *value, size_t len)
+{
+    free(*to);
+    *to = mem_strndup(value, len);
+}
+
+static void take_value(struct hint *h, const char *name, size_t name_len, const char *value, size_t len)
+{
+    if (len >= 2 && (*value == '\'' || *value == '"') && value[len - 1] == *value) {
+        value++;
+        len -= 2;
+    }
+    if (name_len == strlen("timeout") && strncasecmp(name, "timeout", name_len) == 0)
+        take_timeout(h, value, len);
+    if (name_len == strlen("shard") && strncasecmp(name, "shard", name_len) == 0)
+        take_text(&h->shard, value, len);
+    if (name_len == strlen("key") && strncasecmp(name, "key", name_len) == 0)
+        take_text(&h->key, value, len);
+}
+
 static void take_word(struct hint *h, const char *word, size_t len)
 {
     const char *equals = memchr(word, '=', len);
@@ -59,11 +75,8 @@ static void take_word(struct hint *h, const char *word, size_t len)
 
     if (route != HINT_NONE)
         h->route = route;
-    if (equals == NULL)
-        return;
-    size_t name_len = (size_t)(equals - word);
-    if (name_len == strlen("timeout") && strncasecmp(word, "timeout", name_len) == 0)
-        take_timeout(h, equals + 1, len - name_len - 1);
+    if (equals != NULL)
+        take_value(h, word, (size_t)(equals - word), equals + 1, len - (size_t)(equals - word) - 1);
 }
 
 struct hint hint_of(const char *text, size_t len)
@@ -77,4 +90,11 @@ struct hint hint_of(const char *text, size_t len)
         p = pass_blanks(after, end);
     }
     return h;
+}
+
+void hint_free(struct hint *h)
+{
+    free(h->shard);
+    free(h->key);
+    h->shard = h->key = NULL;
 }
