@@ -52,6 +52,7 @@ void config_database_free(struct config_database *d)
         free(*database_text(d, i));
     }
     secret_free(d->password);
+    secret_free(d->recovery_password);
     for (size_t i = 0; i < d->host_count; i++) {
         free(d->hosts[i].host);
     }
@@ -125,6 +126,7 @@ struct config_database *config_database_copy(const struct config_database *from)
         *database_text(to, i) = text_copy(*database_text(to, i));
     }
     to->password = text_copy(from->password);
+    to->recovery_password = text_copy(from->recovery_password);
     to->file = text_copy(from->file);
     to->hosts = mem_alloc(from->host_count * sizeof *to->hosts);
     for (size_t i = 0; i < from->host_count; i++) {

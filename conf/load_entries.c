@@ -75,7 +75,11 @@ const struct pair_key shard_keys[] = {
     {"password", PAIR_TEXT, DB(password), "Password for the servers; that of auth_file or auth_query unless written.",
      false},
     {"recovery_user", PAIR_TEXT, DB(recovery_user),
-     "A superuser that ends transactions of several shards which another process left behind.", false},
+     "A superuser of the shard, who ends transactions of several shards that were left behind there, and runs sluice "
+     "shards --apply. Unless written: monitor_user.",
+     false},
+    {"recovery_password", PAIR_TEXT, DB(recovery_password),
+     "Password of recovery_user. Unless written: the one in auth_file, if it is a plain one.", false},
     {"pool_size", PAIR_COUNT, DB(pool_size), "Overrides default_pool_size.", false},
     {"weights", PAIR_WEIGHTS, 0, "As in [databases].", false},
     {NULL, PAIR_TEXT, 0, NULL, false},

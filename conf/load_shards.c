@@ -142,6 +142,14 @@ static bool is_used(const struct config *c, const char *name)
     return c->fallback != NULL && c->fallback->shards != NULL && strcmp(c->fallback->shards, name) == 0;
 }
 
+static void shard_check(struct loader *l, const struct config_database *shard)
+{
+    if (shard->recovery_password != NULL && shard->recovery_user == NULL) {
+        config_errors_add(l->errors, shard->file, shard->line,
+                          "recovery_password without recovery_user; write whose password it is");
+    }
+}
+
 static void database_check(struct loader *l, const struct config_database *d)
 {
     const struct config_sharding *s;
@@ -166,6 +174,9 @@ void shardings_check(struct loader *l)
     database_check(l, c->fallback);
     for (size_t i = 0; i < c->sharding_count; i++) {
         const struct config_sharding *s = c->shardings[i];
+        for (size_t k = 0; k < s->shard_count; k++) {
+            shard_check(l, s->shards[k]);
+        }
         if (!is_used(c, s->name)) {
             config_errors_add(l->errors, s->file, s->line,
                               "the sections of \"%s\" are no database's; write NAME = shards=%s in [databases]",

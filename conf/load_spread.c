@@ -42,6 +42,7 @@ static struct config_database *part_new(const struct config_database *d, const s
     text_take(&to->user, shard->user);
     text_take(&to->password, shard->password);
     text_take(&to->recovery_user, shard->recovery_user);
+    text_take(&to->recovery_password, shard->recovery_password);
     if (shard->pool_size != UNSET_INT) {
         to->pool_size = shard->pool_size;
     }

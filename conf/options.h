@@ -90,6 +90,7 @@ struct config_database {
     char *load_balance_hosts; /* text as written, or NULL */
     char *shards;             /* the name of the sections that say how its rows are spread, or NULL */
     char *recovery_user;      /* of a shard; or NULL */
+    char *recovery_password;  /* ... or NULL */
     char *part_of;            /* the database whose rows it holds a part of: no client can name it; NULL: it can */
     int part;                 /* ... its shard's number, from 1; 0: it is no part, or the home shard's */
     char *identity;           /* what its servers must say that they are; NULL: anything */

@@ -52,11 +52,12 @@ struct probe *probe_open(const struct probe_target *t)
 {
     struct probe *p = mem_zalloc(sizeof *p);
     struct pairs pairs = {.count = 0};
-    char port[16], options[64], numeric[NI_MAXHOST] = "";
+    char port[16], options[256], numeric[NI_MAXHOST] = "";
     bool local = t->host[0] == '/' || t->host[0] == '@';
 
     snprintf(port, sizeof port, "%d", t->port);
-    snprintf(options, sizeof options, "-c statement_timeout=%d", t->statement_timeout_ms);
+    snprintf(options, sizeof options, "-c statement_timeout=%d %s", t->statement_timeout_ms,
+             t->settings == NULL ? "" : t->settings);
     if (!local)
         getnameinfo((const struct sockaddr *)&t->address->addr, t->address->len, numeric, sizeof numeric, NULL, 0,
                     NI_NUMERICHOST);
@@ -245,10 +246,10 @@ void probe_ask(struct probe *p, const char *sql, const char *param)
     p->phase = PHASE_SENDING;
 }
 
-void probe_run(struct probe *p, const char *sql)
+void probe_run(struct probe *p, const char *sql, const char *param)
 {
     p->commands = true;
-    probe_ask(p, sql, NULL);
+    probe_ask(p, sql, param);
 }
 
 size_t probe_rows(const struct probe *p)

@@ -27,6 +27,7 @@ struct probe_target {
     enum tls_mode tls_mode;
     const char *ca_file, *cert_file, *key_file; /* "" or NULL: none */
     int statement_timeout_ms;
+    const char *settings; /* more of them, as options of the connection ("-c name=value"); NULL: none */
 };
 
 enum probe_state {
@@ -47,7 +48,7 @@ int probe_fd(const struct probe *p);
 /* READY, ANSWERED or REFUSED only: sends sql with one text parameter (NULL: with none); go on with probe_step. */
 void probe_ask(struct probe *p, const char *sql, const char *param);
 /* The same for one statement that need not give rows; nor need those that are asked after it. */
-void probe_run(struct probe *p, const char *sql);
+void probe_run(struct probe *p, const char *sql, const char *param);
 size_t probe_rows(const struct probe *p);
 size_t probe_columns(const struct probe *p);
 const char *probe_value(const struct probe *p, size_t row, size_t column); /* NULL: SQL NULL */

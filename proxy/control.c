@@ -20,6 +20,7 @@
 #include "proxy/process.h"
 #include "proxy/publish.h"
 #include "proxy/shards.h"
+#include "proxy/twophase.h"
 #include "proxy/usage.h"
 
 #include <errno.h>
@@ -366,6 +367,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     averages_tick(now);
     usage_tick(now);
     catalog_tick(now);
+    twophase_tick(now);
     if (!control_shutting_down())
         publish_keep_ready();
 }
@@ -549,6 +551,7 @@ static void everything_stop(void)
     averages_free();
     usage_free();
     catalog_free();
+    twophase_free();
     shards_free();
     publish_free();
     limits_free();

@@ -8,6 +8,7 @@
 #include "proxy/catalog.h"
 #include "proxy/control.h"
 #include "proxy/shards_script.h"
+#include "proxy/twophase.h"
 
 /* --- from the file --- */
 
@@ -26,7 +27,7 @@ static void refuse(const struct config *c, const struct config_database *d, stru
 }
 
 /* Which shard each one's servers must say that they are. */
-static void identify(struct config *c, const char *database, const struct map *m)
+static void identify(struct config *c, const char *database, const struct map *m, struct config_errors *errors)
 {
     for (size_t i = 0; i < c->database_count; i++) {
         struct config_database *d = c->databases[i];
@@ -34,6 +35,9 @@ static void identify(struct config *c, const char *database, const struct map *m
         if (d->shards == NULL || strcmp(home, database) != 0)
             continue;
         d->identity = shards_identity(database, m, (uint32_t)d->part);
+        if (strlen(database) + strlen(m->shard_names[d->part]) + 2 > TWOPHASE_NAME_SIZE)
+            config_errors_add(errors, d->file, d->line, "the names of database \"%s\" and shard \"%s\" are too long",
+                              database, m->shard_names[d->part]);
     }
 }
 
@@ -44,7 +48,7 @@ static void take_maps(struct config *c, struct config_errors *errors)
         for (size_t k = 0; m != NULL && k < c->database_count; k++)
             if (c->databases[k]->part_of == NULL && c->databases[k]->shards != NULL &&
                 strcmp(c->databases[k]->shards, c->shardings[i]->name) == 0)
-                identify(c, c->databases[k]->name, m);
+                identify(c, c->databases[k]->name, m, errors);
         map_unref(m);
     }
 }

@@ -5,7 +5,7 @@
  */
 #include "proxy/shards_command.h"
 
-#include "pool/probe.h"
+#include "proxy/recoverer.h"
 #include "proxy/shards.h"
 #include "proxy/shards_script.h"
 
@@ -66,20 +66,11 @@ static enum probe_state probe_wait(struct probe *p)
 
 static struct probe *open_shard(const struct shards_job *j, const struct config_database *d, const struct address *a)
 {
-    const struct options *o = &j->config->opt;
-    const char *user = d->recovery_user != NULL ? d->recovery_user : o->monitor_user;
-    const char *password = config_secret_find(j->config, user);
-    struct probe_target t = {.host = d->hosts[0].host,
-                             .address = a,
-                             .port = d->hosts[0].port,
-                             .dbname = d->dbname != NULL ? d->dbname : j->database->name,
-                             .user = user,
-                             .password = password,
-                             .tls_mode = (enum tls_mode)o->server_tls_sslmode,
-                             .ca_file = o->server_tls_ca_file,
-                             .cert_file = o->server_tls_cert_file,
-                             .key_file = o->server_tls_key_file};
+    struct probe_target t = recoverer_target(j->config, d, &d->hosts[0], a);
 
+    t.settings = NULL;
+    if (d->dbname == NULL)
+        t.dbname = j->database->name;
     return probe_open(&t);
 }
 
@@ -87,7 +78,7 @@ static bool run_statement(struct probe *p, const char *statement)
 {
     if (probe_wait(p) != PROBE_READY)
         return false;
-    probe_run(p, statement);
+    probe_run(p, statement, NULL);
     return probe_wait(p) == PROBE_ANSWERED;
 }
 

@@ -114,6 +114,24 @@ static void put_identity(const char *database, const struct map *m, uint32_t k, 
     free(identity);
 }
 
+/* --- transactions over several shards --- */
+
+/* Clients only add rows, one each, and read none: a row that is there has decided that its transaction is committed. */
+static void put_decision(struct buf *out)
+{
+    put_sql(out, "CREATE TABLE IF NOT EXISTS sluice.decision (gid text PRIMARY KEY, parts text[] NOT NULL, "
+                 "at timestamptz NOT NULL DEFAULT pg_catalog.now())");
+    end_statement(out);
+    put_sql(out, "REVOKE ALL ON sluice.decision FROM PUBLIC");
+    end_statement(out);
+    put_sql(out, "CREATE OR REPLACE FUNCTION sluice.claim(gid text, parts text[]) RETURNS void LANGUAGE sql VOLATILE "
+                 "SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $sluice$ INSERT INTO sluice.decision "
+                 "(gid, parts) VALUES ($1, $2) $sluice$");
+    end_statement(out);
+    put_sql(out, "GRANT EXECUTE ON FUNCTION sluice.claim(text, text[]) TO PUBLIC");
+    end_statement(out);
+}
+
 /* --- guards --- */
 
 /* Rows without a key live on the first shard. */
@@ -183,6 +201,7 @@ static void put_guard(const struct map *m, const struct map_table *t, uint32_t k
 void shards_script(const char *database, const struct map *m, uint32_t k, struct buf *out)
 {
     put_identity(database, m, k, out);
+    put_decision(out);
     for (size_t i = 0; i < m->table_count; i++)
         if (told_is_guarded(&m->tables[i]))
             put_guard(m, &m->tables[i], k, out);

@@ -1,6 +1,6 @@
 /*
- * shards_script.h: what a shard needs in its own database, as SQL: the row that says which shard it is, and a guard on
- * each table, so that no row lies where it is not looked for.
+ * shards_script.h: what a shard needs in its own database, as SQL: the row that says which shard it is, what
+ * transactions over several shards need, and a guard on each table, so that no row lies where it is not looked for.
  * Source: SHARDS 1 in README.md, "Shards".
  * Thread: any (no state).
  */
