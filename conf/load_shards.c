@@ -6,8 +6,6 @@
  */
 #include "conf/load_parts.h"
 
-#define COORDINATOR "coordinator"
-
 /* --- life --- */
 
 static void lines_free(struct config_lines *lines)
@@ -98,7 +96,7 @@ static bool shard_is_written(const struct config_sharding *s, const char *name)
             return true;
         }
     }
-    return s->coordinator != NULL && strcmp(name, COORDINATOR) == 0;
+    return s->coordinator != NULL && strcmp(name, COORDINATOR_NAME) == 0;
 }
 
 /* A number is a shard's place, so a line that is written twice is an error whatever the rules are. */
@@ -109,7 +107,7 @@ void shard_entry(struct loader *l, struct config_sharding *s, const char *key, c
         return;
     }
     struct config_database *shard = database_read(l, shard_keys, key, value);
-    if (strcmp(key, COORDINATOR) == 0) {
+    if (strcmp(key, COORDINATOR_NAME) == 0) {
         s->coordinator = shard;
     } else {
         shard_add(s, shard);
@@ -164,6 +162,36 @@ static void database_check(struct loader *l, const struct config_database *d)
     }
 }
 
+static bool text_equal(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool shares_host(const struct config_database *a, const struct config_database *b)
+{
+    for (size_t i = 0; i < a->host_count; i++) {
+        for (size_t k = 0; k < b->host_count; k++) {
+            if (text_equal(a->hosts[i].host, b->hosts[k].host) && a->hosts[i].port == b->hosts[k].port) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Its tables have the names of theirs. */
+static void coordinator_check(struct loader *l, const struct config_sharding *s)
+{
+    const struct config_database *d = s->coordinator;
+
+    for (size_t i = 0; d != NULL && i < s->shard_count; i++) {
+        if (text_equal(d->dbname, s->shards[i]->dbname) && shares_host(d, s->shards[i])) {
+            config_errors_add(l->errors, d->file, d->line,
+                              "the coordinator is shard \"%s\"; give it a database of its own", s->shards[i]->name);
+        }
+    }
+}
+
 void shardings_check(struct loader *l)
 {
     const struct config *c = l->config;
@@ -174,6 +202,7 @@ void shardings_check(struct loader *l)
     database_check(l, c->fallback);
     for (size_t i = 0; i < c->sharding_count; i++) {
         const struct config_sharding *s = c->shardings[i];
+        coordinator_check(l, s);
         for (size_t k = 0; k < s->shard_count; k++) {
             shard_check(l, s->shards[k]);
         }

@@ -1,6 +1,7 @@
 /*
  * load_spread.c: a database with shards becomes as many databases as it has shards: itself, with the servers of the
- * first one (its home shard), and for each further one a part, "NAME/SHARD", that no client can name.
+ * first one (its home shard), and for each further one a part, "NAME/SHARD", that no client can name. Behind the last
+ * comes its coordinator, where it has one: "NAME/coordinator".
  * Thread: control (or main before threads start).
  */
 #include "conf/load_parts.h"
@@ -49,19 +50,39 @@ static struct config_database *part_new(const struct config_database *d, const s
     return to;
 }
 
+static struct config_database *part_add(struct config *c, const struct config_database *d,
+                                        const struct config_database *shard, size_t number)
+{
+    struct config_database *part = part_new(d, shard);
+
+    free(part->name);
+    part->name = mem_printf("%s/%s", d->name, shard->name);
+    part->part_of = mem_strdup(d->name);
+    part->part = (int)number;
+    c->databases = mem_realloc(c->databases, (c->database_count + 1) * sizeof(struct config_database *));
+    c->databases[c->database_count++] = part;
+    return part;
+}
+
+static void coordinator_add(struct config *c, const struct config_database *d, const struct config_sharding *s)
+{
+    struct config_database *part = part_add(c, d, s->coordinator, s->shard_count);
+
+    part->coordinates = true;
+    part->pool_size = s->coordinator->pool_size; /* the database's is each shard's */
+    part->min_pool_size = 0;
+}
+
 static void spread(struct config *c, size_t at, const struct config_sharding *s)
 {
     struct config_database *d = c->databases[at];
 
     c->databases[at] = part_new(d, s->shards[0]);
     for (size_t k = 1; k < s->shard_count; k++) {
-        struct config_database *part = part_new(d, s->shards[k]);
-        free(part->name);
-        part->name = mem_printf("%s/%s", d->name, s->shards[k]->name);
-        part->part_of = mem_strdup(d->name);
-        part->part = (int)k;
-        c->databases = mem_realloc(c->databases, (c->database_count + 1) * sizeof(struct config_database *));
-        c->databases[c->database_count++] = part;
+        part_add(c, d, s->shards[k], k);
+    }
+    if (s->coordinator != NULL) {
+        coordinator_add(c, d, s);
     }
     config_database_free(d);
 }

@@ -93,6 +93,7 @@ struct config_database {
     char *recovery_password;  /* ... or NULL */
     char *part_of;            /* the database whose rows it holds a part of: no client can name it; NULL: it can */
     int part;                 /* ... its shard's number, from 1; 0: it is no part, or the home shard's */
+    bool coordinates;         /* it is the part in which all shards are foreign partitions; `part`: behind the last */
     char *identity;           /* what its servers must say that they are; NULL: anything */
     const char *file;
     int line;
@@ -110,6 +111,8 @@ struct config_lines {
     struct config_line *items;
     size_t count;
 };
+
+#define COORDINATOR_NAME "coordinator" /* of its line in [shards NAME], where no shard can have it */
 
 /* What [shards NAME], [tables NAME] and [functions NAME] say together. */
 struct config_sharding {

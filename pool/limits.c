@@ -149,10 +149,12 @@ static void configure_target(const struct config *c, struct target *t)
 {
     const struct config_database *d = database_config(c, t->db->name);
     const struct config_user *u = config_user_find(c, t->user->name);
-    int size = pick(d == NULL ? UNSET_INT : d->pool_size, c->opt.default_pool_size);
+    bool coordinates = d != NULL && d->coordinates;
+    int size = pick(d == NULL ? UNSET_INT : d->pool_size,
+                    coordinates ? c->opt.coordinator_pool_size : c->opt.default_pool_size);
     int reserve = pick(d == NULL ? UNSET_INT : d->reserve_pool_size, c->opt.reserve_pool_size);
 
-    __atomic_store_n(&t->size, pick(u == NULL ? UNSET_INT : u->pool_size, size), __ATOMIC_RELAXED);
+    __atomic_store_n(&t->size, pick(u == NULL || coordinates ? UNSET_INT : u->pool_size, size), __ATOMIC_RELAXED);
     __atomic_store_n(&t->reserve, pick(u == NULL ? UNSET_INT : u->reserve_pool_size, reserve), __ATOMIC_RELAXED);
     __atomic_store_n(&t->min, pick(d == NULL ? UNSET_INT : d->min_pool_size, c->opt.min_pool_size), __ATOMIC_RELAXED);
 }

@@ -2,6 +2,7 @@
  * main.c: the command line.
  * Thread: main, which becomes control.
  */
+#include "proxy/coordinator_command.h"
 #include "proxy/publish.h"
 #include "proxy/shards.h"
 #include "proxy/shards_command.h"
@@ -29,7 +30,8 @@ static void print_usage(FILE *out, const char *program)
     fprintf(out,
             "Sluice is a SQL-aware proxy and connection pooler for PostgreSQL.\n\n"
             "Usage: %s [OPTION]... FILE\n"
-            "       %s shards FILE DATABASE [--apply]    what each shard needs, printed or run there\n\n"
+            "       %s shards FILE DATABASE [--apply]    what each shard needs, printed or run there\n"
+            "       %s coordinator FILE DATABASE [--apply]    what the coordinator has, printed or made there\n\n"
             "  -d, --daemon        run in the background (needs pidfile in FILE)\n"
             "  -q, --quiet         nothing to stderr\n"
             "  -v, --verbose       log more; twice: still more\n"
@@ -38,7 +40,7 @@ static void print_usage(FILE *out, const char *program)
             "  -V, --version       print the version\n"
             "  -h, --help          print this, and the options that FILE may have\n"
             "      --reference     print the reference of FILE's options\n",
-            program, program);
+            program, program, program);
 }
 
 struct command {
@@ -107,6 +109,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "shards") == 0)
         return shards_command(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "coordinator") == 0)
+        return coordinator_command(argc - 2, argv + 2);
     while ((flag = getopt_long(argc, argv, "dqvu:tVhR", long_options, NULL)) != -1)
         if (!parse_flag(flag, argv[0], &command, &status))
             return status;

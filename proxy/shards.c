@@ -35,7 +35,7 @@ static void identify(struct config *c, const char *database, const struct map *m
         if (d->shards == NULL || strcmp(home, database) != 0)
             continue;
         d->identity = shards_identity(database, m, (uint32_t)d->part);
-        if (strlen(database) + strlen(m->shard_names[d->part]) + 2 > TWOPHASE_NAME_SIZE)
+        if (!d->coordinates && strlen(database) + strlen(m->shard_names[d->part]) + 2 > TWOPHASE_NAME_SIZE)
             config_errors_add(errors, d->file, d->line, "the names of database \"%s\" and shard \"%s\" are too long",
                               database, m->shard_names[d->part]);
     }

@@ -5,13 +5,12 @@
  */
 #include "proxy/shards_command.h"
 
+#include "proxy/probe_wait.h"
 #include "proxy/recoverer.h"
 #include "proxy/shards.h"
 #include "proxy/shards_script.h"
 
-#include <poll.h>
 #include <stdio.h>
-#include <unistd.h>
 
 struct shards_job {
     struct config *config;
@@ -38,32 +37,6 @@ static void print_script(const struct shards_job *j, uint32_t k)
 
 /* --- running --- */
 
-static void name_told(void)
-{
-    /* wait_for_name looks again by itself */
-}
-
-static bool wait_for_name(const struct config_host *h, struct address *a, char *why, size_t why_size)
-{
-    enum resolve_answer answer;
-
-    while ((answer = resolve_host(h->host, h->port, 0, a, why, why_size)) == RESOLVE_WAIT)
-        usleep(10000);
-    return answer == RESOLVE_OK;
-}
-
-/* Until it can be asked, has answered, or has failed. */
-static enum probe_state probe_wait(struct probe *p)
-{
-    for (;;) {
-        enum probe_state state = probe_step(p);
-        if (state != PROBE_WANT_READ && state != PROBE_WANT_WRITE)
-            return state;
-        struct pollfd fd = {.fd = probe_fd(p), .events = state == PROBE_WANT_READ ? POLLIN : POLLOUT};
-        poll(&fd, 1, -1);
-    }
-}
-
 static struct probe *open_shard(const struct shards_job *j, const struct config_database *d, const struct address *a)
 {
     struct probe_target t = recoverer_target(j->config, d, &d->hosts[0], a);
@@ -74,19 +47,11 @@ static struct probe *open_shard(const struct shards_job *j, const struct config_
     return probe_open(&t);
 }
 
-static bool run_statement(struct probe *p, const char *statement)
-{
-    if (probe_wait(p) != PROBE_READY)
-        return false;
-    probe_run(p, statement, NULL);
-    return probe_wait(p) == PROBE_ANSWERED;
-}
-
 static bool run_script(struct probe *p, struct buf *script)
 {
     while (buf_used(script) > 0) {
         const char *statement = (const char *)buf_head(script);
-        if (!run_statement(p, statement))
+        if (!probe_wait_run(p, statement))
             return false;
         buf_consume(script, strlen(statement) + 1);
     }
@@ -100,7 +65,7 @@ static bool apply(const struct shards_job *j, uint32_t k)
     struct address a;
     char why[256];
 
-    if (!wait_for_name(&d->hosts[0], &a, why, sizeof why)) {
+    if (!probe_wait_name(&d->hosts[0], &a, why, sizeof why)) {
         fprintf(stderr, "shard %s: %s\n", d->name, why);
         return false;
     }
@@ -125,7 +90,7 @@ static int run(const struct shards_job *j, bool applies)
             print_script(j, k);
         return 0;
     }
-    resolve_start(j->config->opt.dns_max_ttl, j->config->opt.dns_nxdomain_ttl, name_told);
+    resolve_start(j->config->opt.dns_max_ttl, j->config->opt.dns_nxdomain_ttl, probe_wait_told);
     uint32_t k = 0;
     while (k < j->map->shard_count && apply(j, k))
         k++;

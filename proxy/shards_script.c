@@ -5,6 +5,7 @@
 #include "proxy/shards_script.h"
 
 #include "parser/msgout.h"
+#include "proxy/sql_text.h"
 #include "shard/told.h"
 
 #include <inttypes.h>
@@ -20,46 +21,12 @@ static void put(struct buf *out, const char *text)
     buf_put(out, text, strlen(text));
 }
 
-static void put_quoted(struct buf *out, const char *text, char quote)
-{
-    buf_put_u8(out, (uint8_t)quote);
-    for (; *text != '\0'; text++) {
-        if (*text == quote)
-            buf_put_u8(out, (uint8_t)quote);
-        buf_put_u8(out, (uint8_t)*text);
-    }
-    buf_put_u8(out, (uint8_t)quote);
-}
-
-/* A text in which %i is an identifier, %l a literal, %t SQL as it is, and %n a number. */
 static void put_sql(struct buf *out, const char *format, ...)
 {
     va_list args;
-    char number[24];
 
     va_start(args, format);
-    for (; *format != '\0'; format++) {
-        if (*format != '%' || format[1] == '%') {
-            buf_put_u8(out, (uint8_t)*format);
-            format += *format == '%';
-            continue;
-        }
-        switch (*++format) {
-        case 'i':
-            put_quoted(out, va_arg(args, const char *), '"');
-            break;
-        case 'l':
-            put_quoted(out, va_arg(args, const char *), '\'');
-            break;
-        case 't':
-            put(out, va_arg(args, const char *));
-            break;
-        default:
-            snprintf(number, sizeof number, "%d", va_arg(args, int));
-            put(out, number);
-            break;
-        }
-    }
+    sql_text_put(out, format, args);
     va_end(args);
 }
 
@@ -75,12 +42,17 @@ static void map_text(const struct map *m, char text[17])
     snprintf(text, 17, "%016" PRIx64, m->hash);
 }
 
+static const char *name_of(const struct map *m, uint32_t k)
+{
+    return k == m->shard_count ? COORDINATOR_NAME : m->shard_names[k];
+}
+
 char *shards_identity(const char *database, const struct map *m, uint32_t k)
 {
     char map[17];
 
     map_text(m, map);
-    return mem_printf("shard %s of %u of \"%s\", map %s", m->shard_names[k], m->shard_count, database, map);
+    return mem_printf("shard %s of %u of \"%s\", map %s", name_of(m, k), m->shard_count, database, map);
 }
 
 static void put_identity(const char *database, const struct map *m, uint32_t k, struct buf *out)
@@ -174,18 +146,27 @@ static void put_list(const struct map_table *t, uint32_t k, struct buf *out)
     put(out, ")");
 }
 
+void shards_script_guard(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
+{
+    if (!told_is_guarded(t)) {
+        put(out, "true");
+        return;
+    }
+    put_null(t, k, out);
+    if (t->function == MAP_MODULO)
+        put_modulo(m, t, k, out);
+    else if (t->function == MAP_RANGE)
+        put_ranges(t, k, out);
+    else
+        put_list(t, k, out);
+}
+
 /* Where there is such a table, and none of its own yet. */
 static void put_guard(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
     struct buf check = {0};
 
-    put_null(t, k, &check);
-    if (t->function == MAP_MODULO)
-        put_modulo(m, t, k, &check);
-    else if (t->function == MAP_RANGE)
-        put_ranges(t, k, &check);
-    else
-        put_list(t, k, &check);
+    shards_script_guard(m, t, k, &check);
     buf_put_u8(&check, 0);
     put_sql(out,
             "DO $sluice$ DECLARE it pg_catalog.regclass := (SELECT c.oid FROM pg_catalog.pg_class c JOIN "

@@ -14,7 +14,11 @@
  * again; they fail where the server says already that it is another shard. */
 void shards_script(const char *database, const struct map *m, uint32_t k, struct buf *out);
 
-/* What a server that is shard k of the database answers when it is asked; owned by the caller. */
+/* What a server that is shard k of the database answers when it is asked; k == m->shard_count: its coordinator. Owned
+ * by the caller. */
 char *shards_identity(const char *database, const struct map *m, uint32_t k);
+
+/* The condition that the table's rows on shard k meet; "true" where PostgreSQL cannot say it. */
+void shards_script_guard(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out);
 
 #endif

@@ -47,7 +47,8 @@ OPTIONS = {"monitor_user": "postgres", "monitor_database": "postgres", "sample_i
 class Shop:
     """The shards and the Sluice in front of them."""
 
-    def __init__(self, pg, start, name, tables=TABLES, schema=SCHEMA, functions="", apply=True, **options):
+    def __init__(self, pg, start, name, tables=TABLES, schema=SCHEMA, functions="", apply=True,
+                 coordinator=False, **options):
         self.pg, self.name = pg, name
         self.databases = [f"{name}_{k + 1}" for k in range(COUNT)]
         self.whole = f"{name}_whole"
@@ -55,6 +56,11 @@ class Shop:
             self.make(database, schema)
         lines = "".join(f"s{k + 1} = host={pg.host} port={pg.port} dbname={database} recovery_user=postgres\n"
                         for k, database in enumerate(self.databases))
+        if coordinator:
+            self.coordinator = f"{name}_coordinator"
+            self.make(self.coordinator, "")
+            lines += (f"coordinator = host={pg.host} port={pg.port} dbname={self.coordinator} "
+                      "recovery_user=postgres\n")
         self.text = (f"store = shards=store\n[shards store]\n{lines}[tables store]\n{tables}"
                      f"[functions store]\n{functions}")
         self.make(self.whole, schema)
@@ -62,6 +68,8 @@ class Shop:
         self.sluice.write()
         if apply:
             self.command("--apply")
+        if apply and coordinator:
+            self.command("--apply", command="coordinator")
         self.sluice.start()
 
     def make(self, database, schema):
@@ -76,9 +84,9 @@ class Shop:
         return psycopg.connect(host=self.pg.host, port=self.pg.port, user="postgres", dbname=database,
                                autocommit=True)
 
-    def command(self, *more):
-        """`sluice shards`: what it printed; it must not fail."""
-        done = subprocess.run([PROGRAM, "shards", str(self.sluice.ini), "store", *more], text=True, timeout=60,
+    def command(self, *more, command="shards"):
+        """`sluice shards` or another: what it printed; it must not fail."""
+        done = subprocess.run([PROGRAM, command, str(self.sluice.ini), "store", *more], text=True, timeout=60,
                               env=SANITIZER_ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -87,6 +87,7 @@ static void sections_that_are_wrong(void **state)
     expect_error(GOOD "s1 = host=b\n", "bad.ini:5: shard \"s1\" is written twice");
     expect_error(GOOD "coordinator = host=b\ncoordinator = host=b\n",
                  "bad.ini:6: shard \"coordinator\" is written twice");
+    expect_error(GOOD "coordinator = host=b,a\n", "bad.ini:5: the coordinator is shard \"s1\"; give it a database of");
     expect_error(GOOD "s2 = host=b shards=x\n", "bad.ini:5: unknown key \"shards\"");
     expect_error(GOOD "s2 = host=b port=x\n", "bad.ini:5: bad port \"x\"");
     expect_error(GOOD "[tables store]\nt = everywhere\nt = shard s1\n", "bad.ini:7: table \"t\" is written twice");

@@ -1,0 +1,16 @@
+/*
+ * sql_text.h: SQL with names and literals put into it.
+ * Thread: any (no state).
+ */
+#ifndef SLUICE_SQL_TEXT_H
+#define SLUICE_SQL_TEXT_H
+
+#include "parser/bytes.h"
+
+#include <stdarg.h>
+
+/* Appends the format, in which %i stands for an identifier, %l for a literal, %t for SQL as it is (all char *), %n for
+ * a number (int), and %% for a percent sign. */
+void sql_text_put(struct buf *out, const char *format, va_list args);
+
+#endif
