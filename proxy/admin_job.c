@@ -56,6 +56,7 @@ static void job_free(struct job *j)
     list_del(&j->node);
     admin_request_free(&j->request);
     show_free(&j->show);
+    free(j->told);
     free(j->sql);
     free(j);
 }

@@ -26,6 +26,7 @@ struct job {
     void (*count)(struct worker *w, void *job);      /* what a waiting command counts in the workers; NULL: nothing */
     bool (*over)(struct job *j, const char **error); /* of a waiting command */
     void (*undo)(struct job *j);                     /* what a waiting command did is taken back; NULL: nothing */
+    struct sharding_told *told;                      /* owned; ROUTE: which shards, by one of the workers; or NULL */
     bool cancelled;                                  /* a cancel request came for it */
     struct show show;
 };

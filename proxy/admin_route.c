@@ -2,7 +2,7 @@
  * admin_route.c: ROUTE [database:] statement: where it would go now and why, for a client of that database that has
  * done nothing yet. Nothing runs.
  *
- *   control ──(workers_call)──> has a replica refused it before? ──> control: read, decide, answer
+ *   control ──(workers_call)──> has a replica refused it before? which shards?  ──> control: read, decide, answer
  *
  * Thread: control; look: worker.
  */
@@ -12,6 +12,7 @@
 #include "proxy/control.h"
 #include "proxy/explain.h"
 #include "proxy/routing.h"
+#include "proxy/sharding.h"
 
 /* What the decision is made of. */
 struct question {
@@ -20,6 +21,21 @@ struct question {
     const struct config_database *d;
     const struct cluster *cluster;
 };
+
+/* NULL: there are several. */
+static const char *only_database(const struct config *c)
+{
+    const char *name = NULL;
+
+    for (size_t i = 0; i < c->database_count; i++) {
+        if (c->databases[i]->part_of != NULL)
+            continue;
+        if (name != NULL)
+            return NULL;
+        name = c->databases[i]->name;
+    }
+    return name;
+}
 
 /* Sets j->db, and j->request.value to the statement. False: j was answered by an error. */
 static bool find_database(struct job *j)
@@ -33,18 +49,18 @@ static bool find_database(struct job *j)
         free(r->value);
         r->value = sql;
     } else if (!r->names_database) {
-        name = c->database_count == 1 ? c->databases[0]->name : NULL;
+        name = only_database(c);
     }
     if (name == NULL) {
         job_error(j, "42601", "a database is required: ROUTE <db>: <sql>");
         return false;
     }
     const struct config_database *d = config_database_find(c, name);
-    if (d != NULL && d->shards != NULL) {
-        job_error(j, "0A000", "the shards of \"%s\" are not known here: ask it by EXPLAIN (SLUICE) <sql>", name);
-        return false;
-    }
     j->db = d != NULL || c->fallback != NULL ? limits_database(name) : NULL;
+    if (d != NULL && d->part_of != NULL)
+        j->db = NULL;
+    if (j->db != NULL && d != NULL && d->shards != NULL)
+        j->told = mem_zalloc(sizeof *j->told);
     if (j->db != NULL)
         return true;
     job_error(j, "3D000", "no such database: %s", name);
@@ -57,6 +73,8 @@ static void look(struct worker *w, void *arg)
 
     if (w->config->opt.sql_aware && statement_any(w, j->db, j->request.value, routing_has_learnt))
         __atomic_store_n(&j->found, 1, __ATOMIC_RELAXED);
+    if (j->told != NULL && w->index == 0)
+        sharding_tell_stranger(w, j->db, j->request.value, j->told);
 }
 
 static enum route_function function_of(void *arg, const char *schema, const char *name)
@@ -113,8 +131,9 @@ static int choose(const struct question *q)
 
 static void put_answer(struct job *j, const struct explanation *x, const char *statement)
 {
-    static const struct msg_column columns[] = {
-        {"database", 25, -1}, {"role", 25, -1}, {"node", 25, -1}, {"reason", 25, -1}, {"statement", 25, -1}};
+    static const struct msg_column columns[] = {{"database", 25, -1}, {"role", 25, -1},      {"node", 25, -1},
+                                                {"reason", 25, -1},   {"statement", 25, -1}, {"shards", 25, -1},
+                                                {"way", 25, -1}};
     struct buf b = {0};
 
     msg_row_description(&b, columns, ARRAY_LEN(columns));
@@ -124,9 +143,33 @@ static void put_answer(struct job *j, const struct explanation *x, const char *s
     msg_row_text(&b, x->node[0] == '\0' ? NULL : x->node);
     msg_row_text(&b, x->reason);
     msg_row_text(&b, statement);
+    msg_row_text(&b, j->told == NULL ? NULL : j->told->shards);
+    msg_row_text(&b, j->told == NULL ? NULL : j->told->way);
     msg_end(&b, mark);
     msg_command_complete(&b, "ROUTE");
     job_finish(j, &b);
+}
+
+static bool is_many(const struct job *j)
+{
+    return j->told != NULL && (j->told->set & (j->told->set - 1)) != 0;
+}
+
+/* The line of the servers that it would go to: a shard's, where that is one. */
+static const struct config_database *line_of(const struct job *j)
+{
+    const struct config *c = control_config();
+    const struct config_database *d = config_database_find(c, j->db->name);
+    const struct config_sharding *s = j->told == NULL || d == NULL ? NULL : config_sharding_find(c, d->shards);
+
+    if (d == NULL)
+        return c->fallback;
+    if (s == NULL || j->told->set <= 1 || is_many(j))
+        return d;
+    char *name = mem_printf("%s/%s", d->name, s->shards[__builtin_ctzll(j->told->set)]->name);
+    const struct config_database *part = config_database_find(c, name);
+    free(name);
+    return part == NULL ? d : part;
 }
 
 static void looked(void *arg)
@@ -139,9 +182,7 @@ static void looked(void *arg)
 
     if (control_ended())
         return;
-    q.d = config_database_find(c, j->db->name);
-    if (q.d == NULL)
-        q.d = c->fallback;
+    q.d = line_of(j);
     if (q.d != NULL) /* nobody may have used it yet */
         q.cluster = cluster_get(q.d->hosts, q.d->host_count);
     rules_of_database(&q.rules, c, q.d, NULL);
@@ -153,6 +194,8 @@ static void looked(void *arg)
     bool may = route.role == ROUTE_REPLICA && barred == NULL;
     int node = may ? choose(&q) : -1;
     explain_of(&x, q.cluster, &route, node < 0 && route.why == explain_standby.why ? 0 : node, barred);
+    if (is_many(j))
+        x.node[0] = '\0';
     put_answer(j, &x, text);
     free(text);
     reading_free(r);

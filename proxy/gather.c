@@ -17,6 +17,10 @@
 #include "proxy/sharding.h"
 #include "shard/merge.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
 enum arm_phase { ARM_PREPARING, ARM_RUNNING, ARM_OVER };
 
 struct arm {
@@ -323,6 +327,38 @@ static void on_gone(struct gather *g, struct arm *arm)
 
 /* --- what the arms are answered --- */
 
+/* --- EXPLAIN: a line of our own ahead of each shard's --- */
+
+static void put_line(struct gather *g, const struct arm *arm, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void put_line(struct gather *g, const struct arm *arm, const char *format, ...)
+{
+    struct buf row = {0};
+    char line[400];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    msg_row_begin(&row, 1);
+    msg_row_text(&row, line);
+    merge_row(g->merge, arm->number, span_of(buf_head(&row) + FRAME_HEADER, buf_used(&row) - FRAME_HEADER));
+    buf_free(&row);
+}
+
+static void put_titles(struct gather *g, const struct arm *arm)
+{
+    const struct map *map = __atomic_load_n(&g->c->db->map, __ATOMIC_ACQUIRE);
+
+    if (arm->number == 0)
+        put_line(g, arm, "Way: all of %" PRIu32 " shards together: %s", g->count, g->plan->why);
+    if (map != NULL && arm->shard < map->shard_count)
+        put_line(g, arm, "Shard %s:", map->shard_names[arm->shard]);
+}
+
+/* --- messages --- */
+
 static void on_description(struct gather *g, struct arm *arm, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
@@ -337,6 +373,8 @@ static void on_description(struct gather *g, struct arm *arm, struct span body)
         return;
     }
     g->described = g->described || arm->number == 0;
+    if (g->plan->explains)
+        put_titles(g, arm);
 }
 
 /* ReadyForQuery. */
@@ -409,7 +447,10 @@ static bool rows_go_on(struct gather *g)
         fail_merge(g);
         break;
     case MERGE_DONE:
-        merge_tag(g->merge, &conn->out);
+        if (g->plan->explains)
+            msg_command_complete(&conn->out, "EXPLAIN");
+        else
+            merge_tag(g->merge, &conn->out);
         g->done = true;
         cancel_others(g, NULL);
         break;

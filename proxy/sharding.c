@@ -421,12 +421,19 @@ static struct scatter_plan *plan_of(struct finding *f, struct scatter_refusal *r
                             .arg = f};
     struct scatter_facts facts = scatter_map_facts(&m, false);
 
+    const struct stmt *s = list->stmts[0];
+    unsigned lex_flags = f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    const char *sql = f->run->sql;
+    size_t len = strlen(sql), explained = s->kind == STMT_EXPLAIN ? scatter_explained(sql, len, lex_flags) : 0;
+
     r->why[0] = '\0';
     r->help = NULL;
-    if (list->count != 1 || list->stmts[0]->kind != STMT_SELECT)
+    if (explained > 0)
+        s = s->body;
+    if (list->count != 1 || s == NULL || s->kind != STMT_SELECT)
         return NULL;
-    return scatter_plan_new(list->stmts[0], f->run->sql, strlen(f->run->sql),
-                            f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0, &facts, r);
+    struct scatter_plan *plan = scatter_plan_new(s, sql + explained, len - explained, lex_flags, &facts, r);
+    return plan == NULL || explained == 0 ? plan : scatter_plan_explain(plan, sql, explained);
 }
 
 struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *run, shardset *shards)
@@ -683,6 +690,7 @@ void sharding_tell(struct client *c, const struct sharding_run *run, struct shar
     struct scatter_refusal r;
     struct scatter_plan *plan = is_many(&f) ? plan_of(&f, &r) : NULL;
 
+    told->set = f.shards;
     put_shards(&f, told->shards, sizeof told->shards);
     if (plan != NULL)
         snprintf(told->way, sizeof told->way, "all of them together: %s", plan->why);
@@ -693,4 +701,22 @@ void sharding_tell(struct client *c, const struct sharding_run *run, struct shar
     if (f.sqlstate != NULL)
         snprintf(told->way, sizeof told->way, "refused: %s", f.message);
     scatter_plan_free(plan);
+}
+
+void sharding_tell_stranger(struct worker *w, struct database_state *db, const char *sql, struct sharding_told *told)
+{
+    struct client *c = mem_zalloc(sizeof *c);
+    struct shape *shape = mem_zalloc(sizeof *shape + 1);
+    char *text;
+
+    c->worker = w;
+    c->db = db;
+    c->vars = vars_with(vars_new(), "client_encoding", "UTF8", true);
+    shape->value = reading_apart(&w->config->opt, sql, &text);
+    sharding_tell(c, &(struct sharding_run){.shape = shape, .sql = sql}, told);
+    reading_free(shape->value);
+    free(text);
+    free(shape);
+    vars_unref(c->vars);
+    free(c);
 }

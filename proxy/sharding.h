@@ -53,9 +53,12 @@ bool sharding_bound(const struct sharding_run *run, const struct scatter_limit *
 
 /* Of a statement, for those who ask, in words. */
 struct sharding_told {
+    shardset set;
     char shards[500]; /* "s1, s3"; "any" */
     char way[300];    /* "one shard", "all of them together: ...", "refused: ..." */
 };
 void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told);
+/* The same for a client of that database that has done nothing yet. */
+void sharding_tell_stranger(struct worker *w, struct database_state *db, const char *sql, struct sharding_told *told);
 
 #endif

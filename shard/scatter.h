@@ -129,6 +129,7 @@ struct scatter_plan {
     struct scatter_limit limit; /* to be applied to the whole */
     struct scatter_limit offset;
     const char *why; /* static: "rows of all shards, as they come" */
+    bool explains;   /* its rows are the shards' own plans, one after the other (scatter_explain.c) */
     struct arena arena;
 };
 
@@ -150,6 +151,13 @@ struct scatter_refusal {
 struct scatter_plan *scatter_plan_new(const struct stmt *s, const char *sql, size_t len, unsigned lex_flags,
                                       const struct scatter_facts *facts, struct scatter_refusal *r);
 void scatter_plan_free(struct scatter_plan *p); /* NULL is nothing */
+
+/* --- scatter_explain.c --- */
+
+/* Where the statement in an EXPLAIN begins, in this text; 0: it is none, or its answer is not lines of text. */
+size_t scatter_explained(const char *sql, size_t len, unsigned lex_flags);
+/* Each shard's plan of what p asks of it, one after the other; body: scatter_explained. Frees p. */
+struct scatter_plan *scatter_plan_explain(struct scatter_plan *p, const char *sql, size_t body);
 
 /* For ROUTE, EXPLAIN and tests: one line, no end of line, no NUL. */
 void scatter_describe(const struct scatter_plan *p, struct buf *out);

@@ -95,3 +95,36 @@ def test_set_local_names_it_for_the_transaction(client):
         [(3, "ops_4"), (7, "ops_4")]
     client.execute("COMMIT")
     assert where(client) == "ops_1"
+
+
+# --- routes ---
+
+
+def test_route_tells_the_shards(shop):
+    def route(sql):
+        row, = shop.sluice.admin(f"ROUTE store: {sql}")
+        return row["shards"], row["way"]
+
+    assert route("SELECT * FROM users WHERE id = 6") == ("s3", "one shard")
+    assert route("SELECT 1") == ("any", "one shard")
+    assert route("SELECT * FROM users /* sluice: shard=s2 */") == ("s2", "one shard, which its user names")
+    shards, way = route("SELECT count(*) FROM users")
+    assert shards == "s1, s2, s3, s4" and way.startswith("all of them together")
+    assert route("SELECT random() FROM users")[1].startswith("refused: ")
+    row, = shop.sluice.admin("ROUTE UPDATE users SET name = '' WHERE id = 7")
+    assert (row["database"], row["role"], row["shards"]) == ("store", "primary", "s4")
+
+
+def test_explain_tells_each_shards_plan(client):
+    def plan(sql, *params):
+        return [line for line, in client.execute(sql, params or None)]
+
+    lines = plan("EXPLAIN (COSTS OFF) SELECT id FROM users ORDER BY id LIMIT 3")
+    assert lines[0].startswith("Way: all of 4 shards together: ")
+    assert [line for line in lines if line.startswith("Shard ")] == [f"Shard s{k}:" for k in (1, 2, 3, 4)]
+    assert sum("Limit" in line for line in lines) == 4
+    lines = plan("EXPLAIN ANALYZE SELECT count(*) FROM users WHERE id > %s", 3)
+    assert sum("Aggregate" in line for line in lines) == 4 and sum("actual time" in line for line in lines) >= 4
+    assert client.execute("EXPLAIN VERBOSE SELECT id FROM users WHERE id IN (1, 2)").statusmessage == "EXPLAIN"
+    assert not plan("EXPLAIN SELECT * FROM users WHERE id = 1")[0].startswith("Way")
+    refused(client, "EXPLAIN (FORMAT JSON) SELECT id FROM users", "0A000")
