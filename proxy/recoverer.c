@@ -155,15 +155,17 @@ struct probe_target recoverer_target(const struct config *c, const struct config
                                  .settings = SETTINGS};
 }
 
-static const struct cluster *cluster_of(const struct recoverer *r)
+const struct cluster *recoverer_cluster(const struct recoverer *r)
 {
-    return __atomic_load_n(&r->db->cluster, __ATOMIC_ACQUIRE);
+    const struct config_database *d = config_of(r);
+
+    return d == NULL ? NULL : cluster_get(d->hosts, d->host_count);
 }
 
 /* The address of the primary that there is now. False: it cannot be connected to, or not yet (why is ""). */
 static bool find_primary(struct recoverer *r, struct config_host *host, struct address *a, char *why, size_t size)
 {
-    const struct cluster *c = cluster_of(r);
+    const struct cluster *c = recoverer_cluster(r);
     int primary = cluster_primary(c);
 
     *why = '\0';
@@ -260,7 +262,7 @@ static const char *wrong(const struct recoverer *r, const struct config_database
 
 static bool is_outdated(const struct recoverer *r)
 {
-    const struct cluster *c = cluster_of(r);
+    const struct cluster *c = recoverer_cluster(r);
 
     return cluster_primary(c) != r->primary || cluster_epoch(c) != r->epoch ||
            control_config()->generation != r->generation;

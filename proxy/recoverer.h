@@ -30,6 +30,8 @@ struct recoverer *recoverer_of(struct database_state *db);
 /* Asks one statement, with one text parameter or NULL (both copied). told is called later, never before this returns;
  * it may ask again where it got an answer. */
 void recoverer_ask(struct recoverer *r, const char *sql, const char *param, recoverer_told *told, void *arg);
+/* The nodes of the shard; NULL: it is not configured. */
+const struct cluster *recoverer_cluster(const struct recoverer *r);
 /* Why nothing can be asked there now; NULL: the last question was answered, or nothing was asked yet. */
 const char *recoverer_trouble(const struct recoverer *r);
 

@@ -9,7 +9,6 @@
  */
 #include "proxy/twophase_parts.h"
 
-#include "conf/log.h"
 #include "pool/scram.h"
 #include "proxy/control.h"
 
@@ -40,6 +39,11 @@ void twophase_gid(const struct database_state *db, uint32_t home_shard, char gid
              (unsigned long long)bits[1]);
 }
 
+void twophase_prepared(const char *gid, uint32_t shard, char prepared[TWOPHASE_PREPARED_SIZE])
+{
+    snprintf(prepared, TWOPHASE_PREPARED_SIZE, "%s:%u", gid, shard);
+}
+
 /* --- what is over: worker --- */
 
 struct finished {
@@ -64,12 +68,6 @@ void twophase_over(struct worker *w, struct database_state *db, uint32_t home_sh
     f->next = finished_list;
     finished_list = f;
     pthread_mutex_unlock(&finished_lock);
-}
-
-void twophase_doubt(struct worker *w, struct database_state *db, const char *gid)
-{
-    (void)w;
-    log_warn("database \"%s\": %s may have been left behind", db->name, gid);
 }
 
 static struct finished *finished_take(void)
@@ -103,6 +101,7 @@ struct twophase_store *twophase_store_of(struct database_state *db)
         return s;
     s = mem_zalloc(sizeof *s);
     s->db = db;
+    list_init(&s->pendings);
     list_push_back(&stores, &s->node);
     return s;
 }
@@ -128,6 +127,12 @@ static void store_configure(struct twophase_store *s)
     }
 }
 
+void twophase_each_store(void (*each)(struct twophase_store *s, void *arg), void *arg)
+{
+    LIST_FOR_EACH (it, &stores)
+        each(LIST_ENTRY(it, struct twophase_store, node), arg);
+}
+
 uint32_t twophase_shard(const struct twophase_store *s, const char *name, size_t len)
 {
     for (uint32_t k = 0; k < s->shard_count; k++)
@@ -138,6 +143,7 @@ uint32_t twophase_shard(const struct twophase_store *s, const char *name, size_t
 
 static void store_free(struct twophase_store *s)
 {
+    twophase_sweep_free(s);
     for (uint32_t k = 0; k < SHARDS_MAX; k++) {
         free(s->names[k]);
         buf_free(&s->finished[k]);
@@ -148,29 +154,34 @@ static void store_free(struct twophase_store *s)
 
 /* --- SQL --- */
 
-void twophase_put_literal(struct buf *sql, const char *text)
+char *twophase_literal(const char *text)
 {
-    buf_put_u8(sql, '\'');
+    char *literal = mem_alloc(2 * strlen(text) + 3), *to = literal;
+
+    *to++ = '\'';
     for (; *text != '\0'; text++) {
         if (*text == '\'')
-            buf_put_u8(sql, '\'');
-        buf_put_u8(sql, (uint8_t)*text);
+            *to++ = '\'';
+        *to++ = *text;
     }
-    buf_put_u8(sql, '\'');
+    memcpy(to, "'", 2);
+    return literal;
 }
 
-/* "{"a","b"}" of texts that each end with a NUL. */
-static void put_array(struct buf *out, const uint8_t *texts, size_t len)
+char *twophase_array(const uint8_t *texts, size_t len)
 {
-    buf_put_u8(out, '{');
+    struct buf out = {0};
+
+    buf_put_u8(&out, '{');
     for (size_t i = 0; i < len; i++) {
         if (i == 0 || texts[i - 1] == '\0')
-            buf_put(out, i == 0 ? "\"" : ",\"", i == 0 ? 1 : 2);
+            buf_put(&out, i == 0 ? "\"" : ",\"", i == 0 ? 1 : 2);
         if (texts[i] == '"' || texts[i] == '\\')
-            buf_put_u8(out, '\\');
-        buf_put_u8(out, texts[i] == '\0' ? '"' : texts[i]);
+            buf_put_u8(&out, '\\');
+        buf_put_u8(&out, texts[i] == '\0' ? '"' : texts[i]);
     }
-    buf_put(out, "}", 2); /* with the NUL */
+    buf_put_cstr(&out, "}");
+    return (char *)out.data;
 }
 
 /* --- rows that nobody needs: control --- */
@@ -194,18 +205,17 @@ static void deleted(void *arg, const struct recoverer_reply *reply)
 
 static void delete_finished(struct twophase_store *s, uint32_t k)
 {
-    struct buf array = {0};
     struct deletion *d;
+    char *array;
 
     if (s->deleting[k] != 0 || buf_used(&s->finished[k]) == 0)
         return;
     d = mem_alloc(sizeof *d);
     *d = (struct deletion){s, k};
     s->deleting[k] = buf_used(&s->finished[k]);
-    put_array(&array, buf_head(&s->finished[k]), s->deleting[k]);
-    recoverer_ask(s->shards[k], "DELETE FROM sluice.decision WHERE gid = ANY ($1::text[])", (const char *)array.data,
-                  deleted, d);
-    buf_free(&array);
+    array = twophase_array(buf_head(&s->finished[k]), s->deleting[k]);
+    recoverer_ask(s->shards[k], "DELETE FROM sluice.decision WHERE gid = ANY ($1::text[])", array, deleted, d);
+    free(array);
 }
 
 static void collect_finished(void)
@@ -223,22 +233,24 @@ static void collect_finished(void)
 
 /* --- the whole of it --- */
 
-static void want(void *arg, struct database_state *db)
+/* Also of databases that no client has named yet. */
+static void stores_want(const struct config *c)
 {
-    (void)arg;
-    if (__atomic_load_n(&db->sharded, __ATOMIC_RELAXED) && db->part == 0)
-        twophase_store_of(db);
+    for (size_t i = 0; i < c->database_count; i++)
+        if (c->databases[i]->shards != NULL && c->databases[i]->part_of == NULL)
+            twophase_store_of(limits_database(c->databases[i]->name));
 }
 
 void twophase_tick(usec_t now)
 {
-    limits_each_database(want, NULL);
+    stores_want(control_config());
     collect_finished();
     LIST_FOR_EACH (it, &stores) {
         struct twophase_store *s = LIST_ENTRY(it, struct twophase_store, node);
         store_configure(s);
         for (uint32_t k = 0; k < s->shard_count; k++)
             delete_finished(s, k);
+        twophase_sweep(s, now);
     }
     recoverer_tick(now);
 }

@@ -18,8 +18,9 @@
 
 #include "proxy/client.h"
 
-#define TWOPHASE_NAME_SIZE 150 /* of a shard, with its NUL: longer ones are refused when the file is read */
-#define TWOPHASE_GID_SIZE 200  /* as PostgreSQL has it */
+#define TWOPHASE_NAME_SIZE 150     /* of a shard, with its NUL: longer ones are refused when the file is read */
+#define TWOPHASE_GID_SIZE 192      /* of a transaction, with its NUL */
+#define TWOPHASE_PREPARED_SIZE 200 /* of its part on a shard: as PostgreSQL has it */
 
 enum twophase_outcome { TWOPHASE_COMMITTED, TWOPHASE_ABORTED, TWOPHASE_UNKNOWN };
 
@@ -27,6 +28,9 @@ enum twophase_outcome { TWOPHASE_COMMITTED, TWOPHASE_ABORTED, TWOPHASE_UNKNOWN }
 void twophase_name(const struct database_state *db, uint32_t shard, char name[TWOPHASE_NAME_SIZE]);
 /* The name of a new transaction whose COMMIT on that shard will decide; no other one ever has it. Thread: worker. */
 void twophase_gid(const struct database_state *db, uint32_t home_shard, char gid[TWOPHASE_GID_SIZE]);
+/* What its part on a shard is prepared as: PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED there name this.
+ * Shards may be databases of one server, where such names are unique. Thread: any. */
+void twophase_prepared(const char *gid, uint32_t shard, char prepared[TWOPHASE_PREPARED_SIZE]);
 
 /* Every COMMIT PREPARED of gid was acknowledged: its row on L is deleted, some time. Thread: worker. */
 void twophase_over(struct worker *w, struct database_state *db, uint32_t home_shard, const char *gid);

@@ -9,6 +9,33 @@
 #include "proxy/recoverer.h"
 #include "proxy/twophase.h"
 
+struct twophase_store;
+
+/* What is known of a transaction of which something may be left. */
+enum pending_state {
+    PENDING_YOUNG,     /* younger than twophase_grace: its owner's business */
+    PENDING_DOUBT,     /* L has not said yet, or does not answer */
+    PENDING_ALIVE,     /* its owner's transaction on L is open */
+    PENDING_COMMITTED, /* and is to be so on all shards */
+    PENDING_ABORTED
+};
+
+struct pending {
+    struct list node; /* in store->pendings */
+    struct twophase_store *store;
+    uint32_t home;     /* SHARD_NONE: no shard of this database */
+    shardset prepared; /* where it was prepared when that shard answered last */
+    shardset parts;    /* ... where it was to be prepared, once L has said so; 0: it has not */
+    enum pending_state state;
+    bool doubted;                /* by a worker: it is not waited for twophase_grace */
+    bool known;                  /* state is what L has said */
+    int busy;                    /* questions about it that are not answered yet */
+    uint8_t numbers[SHARDS_MAX]; /* by which it is prepared there (twophase_prepared) */
+    usec_t since;                /* when it was prepared, or doubted */
+    char why[200];               /* of what could not be done last; "" */
+    char gid[TWOPHASE_GID_SIZE];
+};
+
 /* A database with shards, as it is configured now. Never freed before the end. */
 struct twophase_store {
     struct list node;
@@ -18,14 +45,34 @@ struct twophase_store {
     char *names[SHARDS_MAX];         /* owned: twophase_name */
     struct buf finished[SHARDS_MAX]; /* gids, each with its NUL, whose rows there are to be deleted */
     size_t deleting[SHARDS_MAX];     /* bytes of these that are being deleted now */
+    /* twophase_sweep.c: */
+    struct list pendings;
+    struct buf old[SHARDS_MAX];      /* gids, each with its NUL, of rows that are older than decision_keep */
+    uint64_t epoch_seen[SHARDS_MAX]; /* of the shard's cluster, plus one while it has a primary */
+    shardset asked, answered;        /* in this round */
+    int round_left;                  /* questions of this round that are not answered yet */
+    usec_t round_at;                 /* when the last one began */
+    bool round_wanted;
 };
 
 struct twophase_store *twophase_store_of(struct database_state *db);
+/* Calls each for all of them. */
+void twophase_each_store(void (*each)(struct twophase_store *s, void *arg), void *arg);
 /* The shard of that name; SHARD_NONE: this database has none. */
 uint32_t twophase_shard(const struct twophase_store *s, const char *name, size_t len);
 
-/* Puts a text into SQL as a literal. */
-void twophase_put_literal(struct buf *sql, const char *text);
+/* A text as a literal of SQL; owned by the caller. */
+char *twophase_literal(const char *text);
+/* Texts that each end with a NUL, as an array of PostgreSQL's; owned by the caller. */
+char *twophase_array(const uint8_t *texts, size_t len);
+
+/* --- twophase_sweep.c --- */
+
+/* Once a second: a round where one is due. */
+void twophase_sweep(struct twophase_store *s, usec_t now);
+void twophase_sweep_free(struct twophase_store *s);
+
+/* --- twophase_resolve.c --- */
 
 /* What L says of a transaction. */
 enum twophase_verdict {

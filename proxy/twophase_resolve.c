@@ -44,21 +44,19 @@ static void home_answered(void *arg, const struct recoverer_reply *reply)
 
 void twophase_resolve(struct recoverer *home, const char *gid, twophase_judged *judged, void *arg)
 {
-    struct buf literal = {0};
     struct inquiry *q = mem_alloc(sizeof *q);
-
-    *q = (struct inquiry){judged, arg};
-    twophase_put_literal(&literal, gid);
-    buf_put_u8(&literal, 0);
-    char *text =
+    char *literal = twophase_literal(gid);
+    char *sql =
         mem_printf("DO $sluice$ BEGIN INSERT INTO sluice.decision (gid, parts) VALUES (%s, '{}') ON CONFLICT DO "
                    "NOTHING; IF FOUND THEN RAISE EXCEPTION USING ERRCODE = 'SL001', MESSAGE = 'nobody commits "
                    "this transaction'; ELSE RAISE EXCEPTION USING ERRCODE = 'SL002', MESSAGE = 'this "
                    "transaction is committed'; END IF; END $sluice$",
-                   (const char *)literal.data);
-    recoverer_ask(home, text, NULL, home_answered, q);
-    free(text);
-    buf_free(&literal);
+                   literal);
+
+    *q = (struct inquiry){judged, arg};
+    recoverer_ask(home, sql, NULL, home_answered, q);
+    free(sql);
+    free(literal);
 }
 
 /* --- a client that waits for it --- */

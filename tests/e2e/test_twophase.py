@@ -1,0 +1,159 @@
+"""Transactions over several shards that somebody has left behind: what a Sluice that comes by makes of them.
+
+They are made by hand, as a process that died would have left them: a row of sluice.decision on L (shard s1 here), and
+prepared transactions on others.
+"""
+
+import secrets
+import signal
+
+import psycopg
+import pytest
+from lib.shards import Shop
+from lib.util import wait_for
+
+OPTIONS = {"twophase_grace": "300ms", "twophase_sweep": "300ms"}
+
+
+@pytest.fixture(scope="module")
+def shop(pg, kept_sluice):
+    shop = Shop(pg, kept_sluice, "shop_twophase", **OPTIONS)
+    shop.connect().close()
+    return shop
+
+
+class Left:
+    """A transaction over s1 (L), s2 and s3, as far as it came: a row of users on each."""
+
+    number = 100
+
+    def __init__(self, shop, home="store/s1", parts=("store/s2", "store/s3")):
+        Left.number += 4
+        self.shop, self.id = shop, Left.number
+        self.gid = f"sluice:1:{home}:{secrets.token_hex(16)}"
+        self.parts = list(parts)
+        self.owner = shop.server(shop.databases[0])
+        self.owner.execute("BEGIN")
+        self.owner.execute("INSERT INTO users VALUES (%s, 'on L')", (self.id,))
+
+    def claim(self):
+        self.owner.execute("SELECT sluice.claim(%s, %s)", (self.gid, self.parts))
+        return self
+
+    def prepare(self):
+        for k in (1, 2):
+            with self.shop.server(self.shop.databases[k]) as server:
+                server.execute("BEGIN")
+                server.execute("INSERT INTO users VALUES (%s, 'elsewhere')", (self.id + k,))
+                server.execute(f"PREPARE TRANSACTION '{self.gid}:{k}'")
+        return self
+
+    def commit(self):
+        self.owner.execute("COMMIT")
+        self.owner.close()
+        return self
+
+    def die(self):
+        self.owner.close()
+        return self
+
+    def prepared(self):
+        return self.shop.pg.query("SELECT count(*) FROM pg_prepared_xacts WHERE gid LIKE %s", self.gid + ":_")[0][0]
+
+    def rows(self):
+        """On which of the three shards its row is."""
+        return [k for k in range(3) if self.shop.rows(k, f"SELECT 1 FROM users WHERE id = {self.id + k}")]
+
+    def decided(self):
+        return bool(self.shop.rows(0, f"SELECT 1 FROM sluice.decision WHERE gid = '{self.gid}'"))
+
+    def shown(self):
+        """Its row of SHOW TWOPHASE, or None."""
+        rows = [row for row in self.shop.sluice.admin("SHOW TWOPHASE") if row["gid"] == self.gid]
+        return rows[0] if rows else None
+
+    def await_end(self):
+        wait_for(lambda: self.prepared() == 0, 20, "the prepared transactions to be ended")
+        wait_for(lambda: self.shown() is None, 20, "it to be shown no more")
+
+
+def test_what_is_decided_is_committed(shop):
+    left = Left(shop).claim().prepare().commit()
+    left.await_end()
+    assert left.rows() == [0, 1, 2] and left.decided()
+    assert f"{left.gid} was left behind on store/s2: committed" in shop.sluice.log()
+
+
+def test_what_died_before_its_decision_is_rolled_back(shop):
+    left = Left(shop).claim().prepare().die()
+    left.await_end()
+    assert left.rows() == [] and not left.decided()
+
+
+def test_whose_owner_lives_is_left_to_it(shop):
+    left = Left(shop).claim().prepare()
+    row = wait_for(lambda: (left.shown() or {}).get("state") == "open" and left.shown(), 20, "it to be looked at")
+    assert (row["database"], row["home_shard"], row["participants"]) == ("store", "store/s1", "store/s2, store/s3")
+    assert left.prepared() == 2
+    left.commit().await_end()
+    assert left.rows() == [0, 1, 2]
+
+
+def test_what_one_process_leaves_the_next_one_ends(shop):
+    shop.sluice.signal(signal.SIGKILL)
+    shop.sluice.process.wait()
+    dead, decided = Left(shop).claim().prepare().die(), Left(shop).claim().prepare().commit()
+    shop.sluice.start()
+    for left, rows in ((dead, []), (decided, [0, 1, 2])):
+        left.await_end()
+        assert left.rows() == rows
+
+
+def test_what_is_half_ended_is_ended(shop):
+    left = Left(shop).claim().prepare().commit()
+    shop.rows(1, "SELECT 1")
+    with shop.server(shop.databases[1]) as server:
+        server.execute(f"COMMIT PREPARED '{left.gid}:1'")
+    left.await_end()
+    assert left.rows() == [0, 1, 2]
+
+
+def test_names_that_are_not_ours_are_left_alone(shop):
+    """A home that this database does not have, and a stranger's prepared transaction."""
+    left = Left(shop, home="elsewhere/s1").prepare().die()
+    with shop.server(shop.databases[3]) as server:
+        server.execute("BEGIN")
+        server.execute("PREPARE TRANSACTION 'a stranger''s'")
+    row = wait_for(left.shown, 20, "it to be shown")
+    wait_for(lambda: left.shown()["state"] == "in doubt", 20, "it to be in doubt")
+    assert row["home_shard"] == "" and "no shard" in left.shown()["why"]
+    strangers = "SELECT count(*) FROM pg_prepared_xacts WHERE gid = 'a stranger''s'"
+    assert left.prepared() == 2 and shop.pg.query(strangers) == [(1,)]
+    for k, gid in ((1, left.gid + ":1"), (2, left.gid + ":2"), (3, "a stranger''s")):
+        with shop.server(shop.databases[k]) as server:
+            server.execute(f"ROLLBACK PREPARED '{gid}'")
+
+
+def test_old_decisions_go_when_nobody_needs_them(shop):
+    gids = {what: f"sluice:1:store/s1:{secrets.token_hex(16)}" for what in ("old", "young", "unknown part")}
+    for what, gid in gids.items():
+        parts = ["store/s2", "store/s9"] if what == "unknown part" else ["store/s2"]
+        shop.rows(0, f"INSERT INTO sluice.decision VALUES ('{gid}', ARRAY{parts}, "
+                     f"now() - interval '{10 if what == 'young' else 90000} s') RETURNING gid")
+    kept = "SELECT gid FROM sluice.decision WHERE gid IN ({})".format(", ".join(f"'{gid}'" for gid in gids.values()))
+    wait_for(lambda: len(shop.rows(0, kept)) < 3, 20, "the old row to be deleted")
+    assert {gid for gid, in shop.rows(0, kept)} == {gids["young"], gids["unknown part"]}
+
+
+def test_clients_only_claim(shop):
+    client = psycopg.connect(host=shop.pg.host, port=shop.pg.port, user="demo", password="demo",
+                             dbname=shop.databases[0], autocommit=True)
+    for sql in ("SELECT * FROM sluice.decision", "DELETE FROM sluice.decision",
+                "INSERT INTO sluice.decision VALUES ('x', '{}')"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            client.execute(sql)
+    with client.transaction(force_rollback=True):
+        client.execute("SELECT sluice.claim('x', '{store/s2}')")
+        with pytest.raises(psycopg.errors.UniqueViolation), client.transaction():
+            client.execute("SELECT sluice.claim('x', '{store/s2}')")
+    client.close()
