@@ -170,8 +170,8 @@ bool catalog_is_users_operator(struct database_state *db, const char *name)
     return facts == NULL || is_outdated(facts, db) || has_name(facts, 'o', NULL, name);
 }
 
-bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,
-                    struct span *type)
+/* What stands behind the column's name; NULL: there is no such column. */
+static const char *find_column(struct database_state *db, const struct catalog_table *table, const char *column)
 {
     const struct catalog *facts = facts_of(db);
     char key[240];
@@ -181,13 +181,31 @@ bool catalog_column(struct database_state *db, const struct catalog_table *table
     snprintf(key + len, sizeof key - len, "%s%c", column, SEPARATOR);
     len = strlen(key);
     size_t i = first_from(facts, key);
-    if (i == facts->count || strncmp(facts->names[i], key, len) != 0)
+    return i == facts->count || strncmp(facts->names[i], key, len) != 0 ? NULL : facts->names[i] + len;
+}
+
+bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,
+                    struct span *type)
+{
+    const char *at = find_column(db, table, column);
+
+    if (at == NULL)
         return false;
-    const char *at = facts->names[i] + len;
     *position = atoi(at);
     part_take(&at);
     *type = part_take(&at);
     return true;
+}
+
+int catalog_column_step(struct database_state *db, const struct catalog_table *table, const char *column)
+{
+    const char *at = find_column(db, table, column);
+
+    if (at == NULL)
+        return 0;
+    part_take(&at);
+    part_take(&at);
+    return atoi(at);
 }
 
 uint64_t catalog_generation(const struct database_state *db)

@@ -41,6 +41,8 @@ bool catalog_is_users_operator(struct database_state *db, const char *name);
  * empty if its values do not compare by their bytes. */
 bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,
                     struct span *type);
+/* The increment of the sequence that the column draws from, where a row does not say it; 0: it does not. */
+int catalog_column_step(struct database_state *db, const struct catalog_table *table, const char *column);
 
 /* Another number when these may say something else than before; never 0. */
 uint64_t catalog_generation(const struct database_state *db);

@@ -94,7 +94,8 @@ static void put_relations(struct buf *sql)
  * the schema and name of the one that it is a part or a child of), each of its columns ('c', the relation's name and
  * schema, its own name, place and type), with \1 between; and each function and operator that users made ('f', with
  * and without "schema."; 'o'). A type that does not compare by its bytes has no name, and a text whose bytes are not
- * UTF8's, as keys are read, has its encoding behind it. */
+ * UTF8's, as keys are read, has its encoding behind it. Behind a column's type: the increment of the sequence that it
+ * draws from, if it does. */
 static void put_columns(struct buf *sql)
 {
     put(sql,
@@ -108,7 +109,13 @@ static void put_columns(struct buf *sql)
         "pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum), CASE WHEN l.collisdeterministic "
         "IS NOT FALSE THEN pg_catalog.format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> 0 AND "
         "pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN ' in ' || "
-        "pg_catalog.current_setting('server_encoding') ELSE '' END END) "
+        "pg_catalog.current_setting('server_encoding') ELSE '' END ELSE '' END, (SELECT q.seqincrement FROM "
+        "pg_catalog.pg_depend d JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid WHERE "
+        "d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid "
+        "AND d.refobjsubid = a.attnum AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass "
+        "AND d.deptype IN ('a', 'i') AND (a.attidentity <> '' OR EXISTS (SELECT FROM pg_catalog.pg_attrdef e "
+        "JOIN pg_catalog.pg_depend u ON u.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND u.objid = e.oid "
+        "AND u.refobjid = q.seqrelid WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum)) LIMIT 1)) "
         "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
         "LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE " USERS

@@ -14,6 +14,7 @@
 #include "proxy/gather.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
+#include "proxy/writing.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ struct finding {
     shardset shards;
     bool makes_temporary; /* one of the statements before, or this one, may have made a table of the session's own */
     bool told;            /* the user has named the shard */
+    bool anywhere;        /* it inserts rows that may lie on any shard: one is to be chosen */
     bool unread;          /* the server may find more wrong with it than can be seen here */
     const char *sqlstate; /* NULL: not refused */
     const char *hint;
@@ -180,6 +182,31 @@ static size_t take_params(const struct sharding_run *run, struct key_param **par
     return count;
 }
 
+/* Rows without their keys, or whose keys the shape does not tell. */
+static void read_rows(struct finding *f, const struct stmt *s, struct keyset *k, const struct keyset_text *text)
+{
+    struct insert_refusal r;
+    struct insert_split *split;
+    uint32_t filled = 0;
+
+    while (filled < s->table_count && !(s->tables[filled].flags & TABLE_FILLED))
+        filled++;
+    split = writing_split(f->c, f->map, k->tables[filled], s, text, &r);
+    if (split == NULL) {
+        refuse(f, r.refusal.help, "%s", r.refusal.why);
+        f->unread = f->unread || r.is_servers;
+        return;
+    }
+    k->why = NULL;
+    k->shards = 0;
+    f->anywhere = split->drawn;
+    for (size_t i = 0; i < s->table_count; i++)
+        k->shards |= i == filled ? 0 : k->sets[i];
+    for (size_t i = 0; i < split->part_count && !split->drawn; i++)
+        k->shards |= (shardset)1 << split->parts[i].shard;
+    insert_split_free(split);
+}
+
 /* Returns the worker's keyset, read of s. */
 static struct keyset *read_keys(struct finding *f, const struct stmt *s)
 {
@@ -197,6 +224,8 @@ static struct keyset *read_keys(struct finding *f, const struct stmt *s)
         text.param_count = take_params(f->run, &params);
     text.params = params;
     keyset_read(k, s, &places, &text);
+    if (k->of_rows && f->sqlstate == NULL)
+        read_rows(f, s, k, &text);
     free(params);
     return k;
 }
@@ -545,11 +574,12 @@ static uint32_t shard_of_set(struct finding *f)
 }
 
 /* The shard that the first statement of the batch that names one names. */
-static uint32_t shard_of_batch(struct client *c, const uint8_t *batch, size_t extent)
+static uint32_t shard_of_batch(struct client *c, const struct map *map, const uint8_t *batch, size_t extent)
 {
     struct walk w = {.name = NULL};
     struct sharding_run run;
     struct msg_bind bind;
+    bool anywhere = false;
 
     for (size_t at = 0; at < extent;) {
         struct frame f;
@@ -559,6 +589,7 @@ static uint32_t shard_of_batch(struct client *c, const uint8_t *batch, size_t ex
         if (run_of(c, &w, &f, batch + at, &run, &bind)) {
             struct finding found = find(c, &run);
             c->spread = c->spread || is_many(&found);
+            anywhere = anywhere || (found.anywhere && found.sqlstate == NULL);
             if (found.sqlstate == NULL && found.shards != 0 && !is_many(&found))
                 return number_of(found.shards);
             uint32_t meant = shard_of_set(&found);
@@ -567,7 +598,7 @@ static uint32_t shard_of_batch(struct client *c, const uint8_t *batch, size_t ex
         }
         at += f.total;
     }
-    return 0;
+    return anywhere ? c->worker->choices % map->shard_count : 0;
 }
 
 /* It would begin the transaction on the home shard, before it is known which one it needs. */
@@ -608,7 +639,7 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
     if (map == NULL)
         return c->pool; /* there it is refused */
     c->only_prepares = defer_is_open(c) && only_prepares(batch, extent);
-    uint32_t shard = shard_of_batch(c, batch, extent);
+    uint32_t shard = shard_of_batch(c, map, batch, extent);
     return pool_of_part(c->pool, (int)shard, map->shard_names[shard]);
 }
 

@@ -179,6 +179,27 @@ static void put_guard(const struct map *m, const struct map_table *t, uint32_t k
     buf_free(&check);
 }
 
+/* --- sequences --- */
+
+/* Those that columns of the table draw from: of n shards, shard number k (from 0) draws what leaves k when divided by
+ * n. So no two shards draw the same, and a key by modulo lies where it was drawn. RESTART goes on so, too. */
+static void put_steps(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
+{
+    put_sql(out,
+            "DO $sluice$ DECLARE s record; n bigint := %n; k bigint := %n; next bigint; BEGIN FOR s IN SELECT "
+            "q.seqrelid::pg_catalog.regclass AS name, q.seqmin AS least FROM pg_catalog.pg_class c "
+            "JOIN pg_catalog.pg_namespace a ON a.oid = c.relnamespace JOIN pg_catalog.pg_depend d ON "
+            "d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.refobjsubid > 0 "
+            "AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i') "
+            "JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid WHERE a.nspname = %l AND c.relname = %l "
+            "AND q.seqincrement > 0 AND (q.seqincrement <> n OR (q.seqstart - k) %% n <> 0) LOOP "
+            "EXECUTE pg_catalog.format('SELECT last_value + is_called::int FROM %%s', s.name) INTO next; "
+            "EXECUTE pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY %%s START WITH %%s RESTART WITH %%s', s.name, "
+            "n, s.least + ((k - s.least) %% n + n) %% n, next + ((k - next) %% n + n) %% n); END LOOP; END $sluice$",
+            (int)m->shard_count, (int)k, t->schema, t->name);
+    end_statement(out);
+}
+
 void shards_script(const char *database, const struct map *m, uint32_t k, struct buf *out)
 {
     put_identity(database, m, k, out);
@@ -186,4 +207,7 @@ void shards_script(const char *database, const struct map *m, uint32_t k, struct
     for (size_t i = 0; i < m->table_count; i++)
         if (told_is_guarded(&m->tables[i]))
             put_guard(m, &m->tables[i], k, out);
+    for (size_t i = 0; i < m->table_count; i++)
+        if (m->tables[i].way == MAP_BY_KEY)
+            put_steps(m, &m->tables[i], k, out);
 }

@@ -1,6 +1,7 @@
 /*
  * shards_script.h: what a shard needs in its own database, as SQL: the row that says which shard it is, what
- * transactions over several shards need, and a guard on each table, so that no row lies where it is not looked for.
+ * transactions over several shards need, a guard on each table, so that no row lies where it is not looked for, and
+ * sequences that draw on each shard what no other one does.
  * Source: SHARDS 1 in README.md, "Shards".
  * Thread: any (no state).
  */

@@ -197,8 +197,21 @@ static bool place_row(struct splitter *b, uint32_t row, uint32_t *drawn, uint32_
     }
     if (b->f->draw == DRAW_NONE)
         return splitter_refuse(b, "Write the key of each row.", "inserts rows without their key");
-    *shard = b->f->anywhere;
+    *shard = SHARDS_MAX;
     return b->f->draw == DRAW_SHARD || place_given(b, row, (*drawn)++, shard);
+}
+
+/* Rows that may go anywhere go where others do. */
+static void place_drawn(struct splitter *b, uint8_t *shards)
+{
+    uint8_t to = SHARDS_MAX;
+
+    for (uint32_t row = 0; row < b->p->row_count; row++)
+        to = MIN(to, shards[row]);
+    b->p->drawn = to == SHARDS_MAX;
+    for (uint32_t row = 0; row < b->p->row_count; row++)
+        if (shards[row] == SHARDS_MAX)
+            shards[row] = b->p->drawn ? (uint8_t)b->f->anywhere : to;
 }
 
 static bool place_rows(struct splitter *b)
@@ -218,6 +231,7 @@ static bool place_rows(struct splitter *b)
         b->r->wanted = drawn;
     else if (drawn > 0 && b->key < 0 && b->open == 0 && !b->defaults)
         return splitter_refuse(b, "Name the columns.", "inserts rows without their key");
+    place_drawn(b, shards);
     return b->r->wanted == 0;
 }
 

@@ -31,7 +31,7 @@ struct insert_facts {
     const struct map *map;
     const struct map_table *table; /* that is written; by key */
     enum insert_draw draw;
-    uint32_t anywhere;       /* SHARD: where such rows go */
+    uint32_t anywhere;       /* SHARD: where such rows go, if all are such; else they go with one of the others */
     const char *const *keys; /* GIVEN: as the server writes them */
     size_t key_count;
     bool always; /* GIVEN: the column is GENERATED ALWAYS: it must be overridden */
@@ -48,6 +48,7 @@ struct insert_part {
 struct insert_split {
     uint32_t row_count;
     const uint8_t *shards; /* by row, from 0: the number of its shard */
+    bool drawn;            /* SHARD: all rows are without their key, and may go anywhere */
     bool returns;          /* it has RETURNING */
     bool skips;            /* ON CONFLICT may leave rows out, or not return them */
     size_t part_count;

@@ -30,8 +30,9 @@ static bool is_one(shardset set)
 
 static void object(struct reading_of_keys *g, const char *why)
 {
-    if (g->k->why == NULL)
+    if (g->k->why == NULL || g->k->of_rows)
         g->k->why = why;
+    g->k->of_rows = false;
 }
 
 /* --- from values to sets --- */
@@ -41,6 +42,7 @@ struct collected {
     const struct map *map;
     const struct map_table *table;
     shardset set;
+    bool doubtful; /* of rows: a key is not certain */
 };
 
 static shardset shards_of(const struct map *m, const struct map_table *t, const struct key_value *v)
@@ -252,6 +254,7 @@ static void collect_row(void *arg, uint32_t row, const struct key_value *key)
     struct collected *c = arg;
 
     (void)row;
+    c->doubtful = c->doubtful || key->certainty == KEY_DOUBTFUL;
     c->set |= key->certainty == KEY_NULL ? BIT(SHARD_NULL) : shards_of(c->map, c->table, key);
 }
 
@@ -259,13 +262,20 @@ static void collect_row(void *arg, uint32_t row, const struct key_value *key)
 static void fill(struct reading_of_keys *g, size_t mention)
 {
     struct collected c = {.map = g->places->map, .table = g->k->tables[mention]};
-    const char *why = "inserts rows in a part of it";
+    const char *why;
 
-    if (g->s->tables[mention].query == g->s->query)
-        why = keyset_rows(g->s, c.table, g->text, &g->k->scratch, collect_row, &c);
-    g->k->sets[mention] = why == NULL ? c.set : map_all(c.map);
-    if (why != NULL)
-        object(g, why);
+    g->k->sets[mention] = map_all(c.map);
+    if (g->s->tables[mention].query != g->s->query) {
+        object(g, "inserts rows in a part of it");
+        return;
+    }
+    why = keyset_rows(g->s, c.table, g->text, &g->k->scratch, collect_row, &c);
+    if (why == NULL)
+        g->k->sets[mention] = c.set;
+    if (g->k->why != NULL)
+        return;
+    g->k->why = why;
+    g->k->of_rows = why != NULL || c.doubtful;
 }
 
 /* An index without the key knows of one shard's rows only. Where none is named, all count, those that hold the key
@@ -344,6 +354,7 @@ static void begin(struct reading_of_keys *g)
     k->shards = 0;
     k->keyed = false;
     k->why = is_readable(g->s->kind) ? NULL : "is no statement over rows";
+    k->of_rows = false;
     for (size_t i = 0; i < count; i++) {
         const struct map_table *t = g->places->find(g->places->arg, &g->s->tables[i]);
         k->tables[i] = t;

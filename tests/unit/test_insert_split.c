@@ -167,8 +167,7 @@ static void keys_are_made_where_the_row_goes(void **state)
     expect("insert into users (name) values ('a'), ('b') returning id",
            "s3: insert into users (name) VALUES ('a'), ('b') returning id\n33 returns");
     expect("insert into users (id, name) values (default, 'a'), (5, 'b')",
-           "s2: insert into users (id, name) VALUES (5, 'b')\ns3: insert into users (id, name) VALUES (default, 'a')\n"
-           "32");
+           "s2: insert into users (id, name) VALUES (default, 'a'), (5, 'b')\n22");
     expect("insert into users DEFAULT VALUES returning id", "s3: insert into users DEFAULT VALUES returning id\n"
                                                             "3 returns");
 }
