@@ -18,6 +18,7 @@
 #include "proxy/active.h"
 #include "proxy/control.h"
 #include "proxy/gather.h"
+#include "proxy/joint.h"
 
 #include <errno.h>
 
@@ -301,8 +302,10 @@ static void cancel_here(void *receiver, struct message *m)
         c->cancelling.asked = request(w, c->server, &cm->asker);
     else if (c->state == CLIENT_WAITING && c->server == NULL)
         session_cancelled(c);
-    else if (c->state == CLIENT_GATHERING)
+    else if (c->gather != NULL)
         gather_cancel(c);
+    else if (c->joint != NULL)
+        joint_cancel(c);
     else if (c->state == CLIENT_CONSOLE)
         control_admin_cancel(w->index, c->id);
     answer(&cm->asker);

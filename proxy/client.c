@@ -12,6 +12,7 @@
 #include "proxy/control.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
+#include "proxy/joint.h"
 #include "proxy/place.h"
 #include "proxy/sending.h"
 
@@ -137,6 +138,7 @@ void client_wake(struct client *c)
 static void let_go(struct client *c)
 {
     gather_abandon(c);
+    joint_abandon(c);
     pool_abandon(&c->waiter);
     list_del(&c->fresh_node);
     list_del(&c->deferred.node);
@@ -206,6 +208,9 @@ void client_free(struct client *c)
     }
     if (!c->inside)
         __atomic_sub_fetch(&c->worker->active_clients, 1, __ATOMIC_RELAXED);
+    if (c->arm != NULL)
+        c->arm->client = NULL;
+    journal_close(c);
     worker_remove_client(c->worker, c);
     list_del(&c->node);
     c->worker->client_count[CLIENT_DEAD]--;

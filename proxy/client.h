@@ -9,6 +9,7 @@
 #include "parser/msgout.h"
 #include "pool/traces.h"
 #include "proxy/defer.h"
+#include "proxy/journal.h"
 #include "proxy/rules.h"
 #include "proxy/worker.h"
 
@@ -95,9 +96,11 @@ struct client {
     const struct cluster *last_cluster; /* ... of these nodes; compared only */
 
     struct gather *gather; /* owned: how its batch is answered by several shards; or NULL */
+    struct joint *joint;   /* owned: its transaction on several shards; or NULL */
     struct arm *arm;       /* what it is of such another client; or NULL */
     bool inside;           /* it has no socket, and nobody counts it */
 
+    struct journal journal;   /* what its transaction is, for servers that join it */
     struct deferred deferred; /* its transaction, while no server knows of it */
 
     /* the batch that is being read from it */
@@ -196,9 +199,8 @@ void login_free(struct client *c);
 /* --- session.c --- */
 size_t session_input(struct client *c, const uint8_t *p, size_t len);
 void session_attached(struct client *c, struct server *s);
-void session_refused(struct client *c, const struct refusal *why);
-/* A cancel request came while it waits for a server: its batch is answered by 57014. */
-void session_cancelled(struct client *c);
+/* What a server has answered of its batch is dropped: the primary gets it, ahead of what the client has sent since. */
+void session_try_primary(struct client *c);
 /* Goes on after a wait. */
 void session_run(struct client *c);
 /* The client has closed its side, or is gone (error). */
@@ -213,12 +215,16 @@ void session_left_statement(struct client *c);
 void session_detach(struct client *c);
 /* Settings that went ahead of its batch were refused, and are dropped: the batch is sent again. False: s is gone. */
 bool session_settings_dropped(struct client *c, struct server *s);
+/* What ReadyForQuery says to a client of whose transaction no server knows. */
+char session_block_status(const struct client *c);
+
+/* --- lost.c --- */
+void session_refused(struct client *c, const struct refusal *why);
+/* A cancel request came while it waits for a server: its batch is answered by 57014. */
+void session_cancelled(struct client *c);
 void session_server_lost(struct client *c, struct server *s);
 /* The same, because its statement went on for too long. */
 void session_server_late(struct client *c, struct server *s);
-
-/* What ReadyForQuery says to a client of whose transaction no server knows. */
-char session_block_status(const struct client *c);
 
 /* --- timeouts.c --- */
 /* Ten times a second: ends what has gone on for too long. */

@@ -7,7 +7,7 @@
 
 #include "parser/verb.h"
 #include "proxy/routing.h"
-#include "proxy/sending.h"
+#include "proxy/sharding.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -28,6 +28,8 @@ static void open_here(struct client *c, const struct stmt *s, enum route_hint hi
 {
     c->deferred.modes = s->modes;
     c->deferred.hint = hint;
+    if (sharding_is_on(c))
+        journal_open(c);
     open_again(c);
 }
 
@@ -46,7 +48,7 @@ static bool may_defer(const struct client *c)
 
     if (!o->defer_begin && !defer_is_open(c))
         return false;
-    return c->server == NULL && c->state == CLIENT_IDLE && c->mode == POOL_TRANSACTION && !c->standby &&
+    return c->server == NULL && c->state == CLIENT_IDLE && c->mode == POOL_TRANSACTION && !c->standby && !c->inside &&
            !c->replication && !c->failed_block && !c->in_batch;
 }
 
@@ -355,6 +357,25 @@ void defer_restore(struct client *c)
     c->deferred.on_trial = false;
     if (!defer_is_open(c))
         list_push_back(&c->worker->deferred, &c->deferred.node);
+}
+
+void defer_put_begin(const struct client *c, struct buf *sql)
+{
+    char text[100];
+
+    put_modes(text, sizeof text, &c->deferred.modes);
+    buf_put(sql, text, strlen(text));
+}
+
+void defer_close(struct client *c)
+{
+    list_del(&c->deferred.node);
+}
+
+void defer_chain(struct client *c)
+{
+    journal_open(c);
+    open_again(c);
 }
 
 bool defer_is_known(const struct server *s)

@@ -55,6 +55,12 @@ void defer_send(struct client *c, struct server *s);
 void defer_sent(struct server *s, const struct expect *e);
 /* It is to be begun anew, elsewhere: no server knows of it any more. */
 void defer_restore(struct client *c);
+/* BEGIN with its modes, for another server that takes part in it. */
+void defer_put_begin(const struct client *c, struct buf *sql);
+/* It was begun on servers in another way. */
+void defer_close(struct client *c);
+/* Another one begins with the same modes. */
+void defer_chain(struct client *c);
 /* The server knows of the transaction, or will when it reads what was sent. */
 bool defer_is_known(const struct server *s);
 /* The server has refused BEGIN: nothing that was behind it has run. The client is told, and the transaction has failed.

@@ -1,49 +1,47 @@
 /*
  * gather.c: see gather.h. Each arm is asked by the extended protocol, one after the other as they get their servers.
  * Where columns are hidden behind nobody knows how many of the client's own, the first arm is asked for these before,
- * since the hidden ones are wanted in binary format:
+ * since the hidden ones are wanted in binary format. Where transactions over several shards are about, all snapshots
+ * are taken while none of these is being committed (gate.h): PostgreSQL takes that of a query at its Bind.
  *
  *   [PREPARING: Parse, Describe, Sync] ──> RUNNING: Parse, Bind, Describe, Execute, Sync ──> OVER
+ *                                     └──> PARSING: Parse ──(all, gate)──> BINDING: Bind ──(all)──> RUNNING ...
  *
  * Rows are taken from an arm as merge.h wants them; what is not taken stays in its out-queue, and stops its server.
  * Thread: worker.
  */
 #include "proxy/gather.h"
 
-#include "parser/msgin.h"
 #include "parser/msgout.h"
-#include "proxy/cancel.h"
+#include "proxy/gate.h"
+#include "proxy/joint.h"
 #include "proxy/sending.h"
-#include "proxy/sharding.h"
 #include "shard/merge.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-enum arm_phase { ARM_PREPARING, ARM_RUNNING, ARM_OVER };
+enum part_phase { PART_PREPARING, PART_PARSING, PART_BINDING, PART_RUNNING, PART_OVER };
 
-struct arm {
-    struct client *client; /* without a socket; NULL: it is gone */
+#define GATE_USEC (5 * USEC_PER_SEC) /* how long snapshots may keep commits waiting */
+
+struct part {
+    struct arm *arm; /* owned, unless it is lent; NULL: it is gone */
     struct gather *gather;
-    uint32_t shard;
-    uint32_t number; /* among the arms */
+    uint32_t number; /* among the parts */
     bool asked;      /* it has been given something to run */
     bool parsed;     /* the server has taken the text */
-    enum arm_phase phase;
-};
-
-/* What the client has sent. */
-struct request {
-    struct sharding_run run;
-    struct msg_bind bind;
-    struct span parse; /* body; empty: there is none */
-    bool simple;
-    bool describes;
+    enum part_phase phase;
 };
 
 struct gather {
     struct client *c;
+    bool in_joint; /* the arms are those of its transaction (joint.h) */
+    bool together; /* all snapshots are taken at once */
+    bool reads;    /* it is in the gate */
+    usec_t reads_since;
+    uint32_t arrived; /* parts that have come as far as all must before the next step */
     struct scatter_plan *plan;
     struct merge *merge;
     struct buf text;   /* what each arm runs: Parse */
@@ -59,195 +57,170 @@ struct gather {
     bool pumping;
     uint32_t next; /* the arm that runs next, when the one before it has its server */
     uint32_t count;
-    struct arm arms[];
+    struct part parts[];
 };
-
-/* --- what the client has sent --- */
-
-struct reading_batch {
-    const uint8_t *at;
-    size_t left;
-};
-
-static bool next_message(struct reading_batch *b, uint8_t *type, struct span *body)
-{
-    struct frame f;
-    const char *why;
-
-    if (b->left == 0 || frame_next(FROM_CLIENT, b->at, b->left, &f, &why) != PARSE_OK || f.total > b->left)
-        return false;
-    *type = f.type;
-    *body = span_of(b->at + FRAME_HEADER, f.total - FRAME_HEADER);
-    b->at += f.total;
-    b->left -= f.total;
-    return true;
-}
-
-static bool is_unnamed_portal(struct span body, uint8_t type)
-{
-    struct reader r = reader_of(body.ptr, body.len);
-
-    if (type == 'D' && reader_u8(&r) != 'P')
-        return false;
-    const char *portal = reader_cstr(&r);
-    return !r.bad && portal[0] == '\0' && (type == 'D' || reader_u32(&r) == 0) && !r.bad;
-}
-
-/* [Parse] Bind [Describe] Execute Sync, all of the unnamed portal. */
-static bool take_extended(struct client *c, struct reading_batch *b, struct request *q)
-{
-    struct msg_parse parse = {.name = NULL};
-    struct span body;
-    uint8_t type;
-
-    if (!next_message(b, &type, &body))
-        return false;
-    if (type == 'P') {
-        if (msgin_parse(body, &parse) != PARSE_OK || !prepare_may_take(c, &parse))
-            return false;
-        q->parse = body;
-        if (!next_message(b, &type, &body))
-            return false;
-    }
-    if (type != 'B' || msgin_bind_head(body, true, &q->bind) != PARSE_OK || q->bind.portal[0] != '\0' ||
-        !sharding_run_of_bind(c, &parse, &q->bind, &q->run))
-        return false;
-    if (!next_message(b, &type, &body))
-        return false;
-    q->describes = type == 'D' && is_unnamed_portal(body, 'D');
-    if (q->describes && !next_message(b, &type, &body))
-        return false;
-    return type == 'E' && is_unnamed_portal(body, 'E') && next_message(b, &type, &body) && type == 'S' && b->left == 0;
-}
-
-static bool take_request(struct client *c, const uint8_t *batch, size_t extent, struct request *q)
-{
-    struct reading_batch b = {batch, extent};
-
-    memset(q, 0, sizeof *q);
-    q->simple = extent > 0 && batch[0] == 'Q';
-    if (!q->simple)
-        return take_extended(c, &b, q);
-    uint8_t type;
-    struct span body;
-    if (!next_message(&b, &type, &body) || b.left > 0 || body.len == 0 || body.ptr[body.len - 1] != '\0')
-        return false;
-    q->run.sql = (const char *)body.ptr;
-    q->run.shape = statement_read_ahead(c, q->run.sql, body.len - 1);
-    q->describes = true;
-    return true;
-}
 
 /* --- arms --- */
 
-static void arm_output(struct conn *conn);
-
-static size_t arm_input(struct conn *conn, const uint8_t *p, size_t len)
+static void put_bind(struct gather *g, struct buf *in)
 {
-    return session_input(CONTAINER_OF(conn, struct client, conn), p, len);
-}
-
-static void arm_drained(struct conn *conn)
-{
-    struct client *c = CONTAINER_OF(conn, struct client, conn);
-
-    if (c->server != NULL)
-        conn_resume(&c->server->conn);
-}
-
-static const struct conn_handler arm_handler = {.input = arm_input, .drained = arm_drained, .output = arm_output};
-
-uint32_t gather_shard(const struct client *arm)
-{
-    return arm->arm->shard;
-}
-
-static void arm_feed(struct arm *arm)
-{
-    struct gather *g = arm->gather;
-    struct buf *in = &arm->client->conn.in;
     struct buf formats = {0};
 
-    arm->asked = true;
-    buf_put(in, buf_head(&g->text), buf_used(&g->text));
-    if (arm->phase == ARM_PREPARING) {
-        msg_named(in, 'D', 'S', "");
-    } else {
-        merge_put_formats(g->plan, g->formats, g->format_count, (size_t)MAX(g->visible_count, 0), &formats);
-        size_t mark = msg_begin(in, 'B');
-        buf_put(in, buf_head(&g->bind), buf_used(&g->bind));
-        buf_put(in, buf_head(&formats), buf_used(&formats));
-        msg_end(in, mark);
-        buf_free(&formats);
-        msg_named(in, 'D', 'P', "");
-        msg_execute(in, "");
-    }
+    merge_put_formats(g->plan, g->formats, g->format_count, (size_t)MAX(g->visible_count, 0), &formats);
+    size_t mark = msg_begin(in, 'B');
+    buf_put(in, buf_head(&g->bind), buf_used(&g->bind));
+    buf_put(in, buf_head(&formats), buf_used(&formats));
+    msg_end(in, mark);
+    buf_free(&formats);
+}
+
+static void put_execute(struct buf *in)
+{
+    msg_named(in, 'D', 'P', "");
+    msg_execute(in, "");
     msg_empty(in, 'S');
-    client_wake(arm->client);
+}
+
+static void part_feed(struct part *part)
+{
+    struct gather *g = part->gather;
+    struct buf *in = arm_in(part->arm);
+
+    part->asked = true;
+    switch (part->phase) {
+    case PART_PREPARING:
+        buf_put(in, buf_head(&g->text), buf_used(&g->text));
+        msg_named(in, 'D', 'S', "");
+        msg_empty(in, 'S');
+        break;
+    case PART_PARSING:
+        buf_put(in, buf_head(&g->text), buf_used(&g->text));
+        msg_empty(in, 'H');
+        break;
+    case PART_BINDING:
+        put_bind(g, in);
+        msg_empty(in, 'H');
+        break;
+    case PART_RUNNING:
+        if (!g->together) {
+            buf_put(in, buf_head(&g->text), buf_used(&g->text));
+            put_bind(g, in);
+        }
+        put_execute(in);
+        break;
+    case PART_OVER:
+        break;
+    }
+    arm_go(part->arm);
+}
+
+static void feed_all(struct gather *g, enum part_phase phase)
+{
+    g->arrived = 0;
+    for (uint32_t i = 0; i < g->count; i++) {
+        if (g->parts[i].phase == PART_OVER || arm_is_gone(g->parts[i].arm))
+            continue;
+        g->parts[i].phase = phase;
+        part_feed(&g->parts[i]);
+    }
+}
+
+static void leave_gate(struct gather *g)
+{
+    if (g->reads)
+        gate_read_over(g->c->db);
+    g->reads = false;
+}
+
+void gather_admitted(struct client *c)
+{
+    struct gather *g = c->gather;
+
+    g->reads = true;
+    g->reads_since = c->worker->loop.now;
+    if (g->failed)
+        leave_gate(g);
+    else
+        feed_all(g, PART_BINDING);
+}
+
+/* A part has come to where all wait for each other. */
+static void arrive(struct gather *g)
+{
+    struct client *c = g->c;
+
+    if (g->failed || ++g->arrived < g->count)
+        return;
+    if (g->parts[0].phase == PART_PARSING) {
+        if (gate_read(c->db, c->worker, c->id))
+            gather_admitted(c);
+        return;
+    }
+    leave_gate(g);
+    feed_all(g, PART_RUNNING);
 }
 
 static void run_next(struct gather *g)
 {
     if (g->next < g->count)
-        arm_feed(&g->arms[g->next++]);
+        part_feed(&g->parts[g->next++]);
+}
+
+/* Those of a transaction have their servers. */
+static void run_all(struct gather *g)
+{
+    do
+        run_next(g);
+    while (g->in_joint && g->next < g->count);
 }
 
 /* Servers are taken in the order of shards, so that statements cannot wait for each other in a circle: a server is held
  * while its rows wait for another shard's. */
-void gather_attached(struct client *c)
+static void part_attached(struct arm *arm)
 {
-    struct arm *a = c->arm;
+    struct part *p = arm->owner;
 
-    if (UNLIKELY(a != NULL) && a->phase == ARM_RUNNING && a->number + 1 == a->gather->next)
-        run_next(a->gather);
+    if (p->phase != PART_PREPARING && p->number + 1 == p->gather->next)
+        run_next(p->gather);
 }
 
-static bool is_gone(const struct client *c)
+/* A batch whose rest will not come: its Sync is all that it needs. */
+static void end_batch(struct part *part)
 {
-    return c->state == CLIENT_LINGER || c->state == CLIENT_DEAD;
-}
-
-static void arm_cancel(struct arm *arm)
-{
-    struct client *c = arm->client;
-
-    if (arm->phase == ARM_OVER || c == NULL || is_gone(c))
+    if (part->phase != PART_PARSING && part->phase != PART_BINDING)
         return;
-    if (!arm->asked)
-        arm->phase = ARM_OVER;
-    else if (c->state == CLIENT_WAITING)
-        session_cancelled(c);
-    else if (c->server != NULL && !expect_empty(&c->server->expects))
-        cancel_server(c->worker, c->server);
+    part->phase = PART_RUNNING;
+    msg_empty(arm_in(part->arm), 'S');
+    arm_go(part->arm);
 }
 
-static void cancel_others(struct gather *g, const struct arm *but)
+static void part_cancel(struct part *part)
+{
+    if (part->phase == PART_OVER || part->arm == NULL || arm_is_gone(part->arm))
+        return;
+    if (!part->asked) {
+        part->phase = PART_OVER;
+        return;
+    }
+    end_batch(part);
+    arm_cancel(part->arm);
+}
+
+static void cancel_others(struct gather *g, const struct part *but)
 {
     for (uint32_t i = 0; i < g->count; i++)
-        if (&g->arms[i] != but)
-            arm_cancel(&g->arms[i]);
+        if (&g->parts[i] != but)
+            part_cancel(&g->parts[i]);
 }
 
 /* --- its end --- */
 
-static void arm_let_go(struct gather *g, struct arm *arm)
-{
-    struct client *a = arm->client;
-
-    if (a == NULL)
-        return;
-    arm->client = NULL;
-    g->c->horizon = MAX(g->c->horizon, a->horizon);
-    g->c->last_answer = MAX(g->c->last_answer, a->last_answer);
-    a->arm = NULL;
-    client_drop(a, NULL);
-}
-
 static void gather_free(struct gather *g)
 {
+    leave_gate(g);
     g->c->gather = NULL;
-    for (uint32_t i = 0; i < g->count; i++)
-        arm_let_go(g, &g->arms[i]);
+    for (uint32_t i = 0; i < g->count && !g->in_joint; i++)
+        arm_close(g->parts[i].arm);
     merge_free(g->merge);
     scatter_plan_free(g->plan);
     buf_free(&g->text);
@@ -265,24 +238,41 @@ static void end_if_over(struct gather *g)
     if (!g->failed && !g->done)
         return;
     for (uint32_t i = 0; i < g->count; i++)
-        if (g->arms[i].phase != ARM_OVER)
+        if (g->parts[i].phase != PART_OVER)
             return;
+    bool in_joint = g->in_joint, failed = g->failed;
     gather_free(g);
+    if (in_joint) {
+        joint_gathered(c, failed);
+        return;
+    }
     msg_ready(&c->conn.out, 'I');
     conn_touch(&c->conn);
     client_move(c, CLIENT_IDLE);
     client_wake(c);
 }
 
-static void fail(struct gather *g, const struct arm *arm, const void *message, size_t len)
+static void fail(struct gather *g, const struct part *part, const void *message, size_t len)
 {
     if (g->failed || g->done)
         return;
     g->failed = true;
-    if (g->parses != NULL && arm != NULL && !arm->parsed)
+    if (g->parses != NULL && part != NULL && !part->parsed)
         prepare_untake(g->c, g->parses); /* PostgreSQL would not have it, either */
     conn_send(&g->c->conn, message, len);
-    cancel_others(g, arm);
+    cancel_others(g, part);
+}
+
+/* It waits for what may itself wait for it: a lock of a transaction that is to be committed. */
+static void fail_late(struct gather *g)
+{
+    struct buf message = {0};
+
+    msg_error(&message, "ERROR", "40001", "could not take the snapshots of all shards in time", NULL,
+              "A transaction that is being committed may hold a lock that they need. Try again.");
+    fail(g, NULL, buf_head(&message), buf_used(&message));
+    buf_free(&message);
+    leave_gate(g);
 }
 
 static void fail_merge(struct gather *g)
@@ -296,7 +286,7 @@ static void fail_merge(struct gather *g)
 }
 
 /* An arm's end is not the client's. */
-static void fail_by(struct gather *g, const struct arm *arm, struct span message)
+static void fail_by(struct gather *g, const struct part *part, struct span message)
 {
     struct buf error = {0};
     struct msg_error e;
@@ -307,21 +297,22 @@ static void fail_by(struct gather *g, const struct arm *arm, struct span message
                   e.hint[0] == '\0' ? NULL : e.hint);
         message = span_of(buf_head(&error), buf_used(&error));
     }
-    fail(g, arm, message.ptr, message.len);
+    fail(g, part, message.ptr, message.len);
     buf_free(&error);
 }
 
-static void on_gone(struct gather *g, struct arm *arm)
+static void on_gone(struct gather *g, struct part *part)
 {
     struct buf message = {0};
-    bool was_over = arm->phase == ARM_OVER;
+    bool was_over = part->phase == PART_OVER;
 
-    arm->phase = ARM_OVER;
-    arm_let_go(g, arm);
+    part->phase = PART_OVER;
+    arm_close(part->arm);
+    part->arm = NULL;
     if (was_over)
         return;
     msg_error(&message, "ERROR", "08006", "a shard's connection was lost", NULL, NULL);
-    fail(g, arm, buf_head(&message), buf_used(&message));
+    fail(g, part, buf_head(&message), buf_used(&message));
     buf_free(&message);
 }
 
@@ -329,10 +320,10 @@ static void on_gone(struct gather *g, struct arm *arm)
 
 /* --- EXPLAIN: a line of our own ahead of each shard's --- */
 
-static void put_line(struct gather *g, const struct arm *arm, const char *format, ...)
+static void put_line(struct gather *g, const struct part *part, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void put_line(struct gather *g, const struct arm *arm, const char *format, ...)
+static void put_line(struct gather *g, const struct part *part, const char *format, ...)
 {
     struct buf row = {0};
     char line[400];
@@ -343,95 +334,104 @@ static void put_line(struct gather *g, const struct arm *arm, const char *format
     va_end(args);
     msg_row_begin(&row, 1);
     msg_row_text(&row, line);
-    merge_row(g->merge, arm->number, span_of(buf_head(&row) + FRAME_HEADER, buf_used(&row) - FRAME_HEADER));
+    merge_row(g->merge, part->number, span_of(buf_head(&row) + FRAME_HEADER, buf_used(&row) - FRAME_HEADER));
     buf_free(&row);
 }
 
-static void put_titles(struct gather *g, const struct arm *arm)
+static void put_titles(struct gather *g, const struct part *part)
 {
     const struct map *map = __atomic_load_n(&g->c->db->map, __ATOMIC_ACQUIRE);
 
-    if (arm->number == 0)
-        put_line(g, arm, "Way: all of %" PRIu32 " shards together: %s", g->count, g->plan->why);
-    if (map != NULL && arm->shard < map->shard_count)
-        put_line(g, arm, "Shard %s:", map->shard_names[arm->shard]);
+    if (part->number == 0)
+        put_line(g, part, "Way: all of %" PRIu32 " shards together: %s", g->count, g->plan->why);
+    if (map != NULL && part->arm->shard < map->shard_count)
+        put_line(g, part, "Shard %s:", map->shard_names[part->arm->shard]);
 }
 
 /* --- messages --- */
 
-static void on_description(struct gather *g, struct arm *arm, struct span body)
+static void on_description(struct gather *g, struct part *part, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
-    struct buf *out = g->describes && arm->number == 0 ? &g->c->conn.out : NULL; /* types' numbers are a shard's own */
+    struct buf *out = g->describes && part->number == 0 ? &g->c->conn.out : NULL; /* types' numbers are a shard's own */
 
-    if (arm->phase == ARM_PREPARING) {
+    if (part->phase == PART_PREPARING) {
         g->visible_count = (int)reader_u16(&r) - g->plan->hidden_count;
         return;
     }
-    if (!merge_describe(g->merge, arm->number, body, out)) {
+    if (!merge_describe(g->merge, part->number, body, out)) {
         fail_merge(g);
         return;
     }
-    g->described = g->described || arm->number == 0;
+    g->described = g->described || part->number == 0;
     if (g->plan->explains)
-        put_titles(g, arm);
+        put_titles(g, part);
 }
 
 /* ReadyForQuery. */
-static void on_ready(struct gather *g, struct arm *arm)
+static void on_ready(struct gather *g, struct part *part)
 {
-    if (arm->phase == ARM_PREPARING && !g->failed) {
-        arm->phase = ARM_RUNNING;
-        run_next(g);
+    if (part->phase == PART_PREPARING && !g->failed) {
+        part->phase = g->together ? PART_PARSING : PART_RUNNING;
+        run_all(g);
     } else {
-        arm->phase = ARM_OVER;
+        part->phase = PART_OVER;
     }
 }
 
+static void on_parsed(struct gather *g, struct part *part)
+{
+    part->parsed = true;
+    if (part->phase == PART_PARSING)
+        arrive(g);
+}
+
+static void on_error(struct gather *g, struct part *part, struct span message)
+{
+    if (!arm_is_gone(part->arm))
+        end_batch(part);
+    fail_by(g, part, message);
+}
+
 /* False: it is not wanted yet. */
-static bool on_message(struct gather *g, struct arm *arm, uint8_t type, struct span message)
+static bool on_message(struct gather *g, struct part *part, uint8_t type, struct span message)
 {
     struct span body = span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER);
     bool counts = !g->failed && !g->done;
 
-    if (type == 'D' && counts && !merge_wants(g->merge, arm->number))
+    if (type == 'D' && counts && !merge_wants(g->merge, part->number))
         return false;
     if (type == 'T' && counts)
-        on_description(g, arm, body);
-    else if (type == 'D' && counts && !merge_row(g->merge, arm->number, body))
+        on_description(g, part, body);
+    else if (type == 'D' && counts && !merge_row(g->merge, part->number, body))
         fail_merge(g);
-    else if (type == 'C' && counts && !merge_end(g->merge, arm->number))
+    else if (type == 'C' && counts && !merge_end(g->merge, part->number))
         fail_merge(g);
     else if (type == '1')
-        arm->parsed = true;
-    else if (type == 'N' && arm->number == 0 && counts)
+        on_parsed(g, part);
+    else if (type == '2' && part->phase == PART_BINDING)
+        arrive(g);
+    else if (type == 'N' && part->number == 0 && counts)
         conn_send(&g->c->conn, message.ptr, message.len);
     else if (type == 'E')
-        fail_by(g, arm, message);
+        on_error(g, part, message);
     else if (type == 'Z')
-        on_ready(g, arm);
+        on_ready(g, part);
     return true;
 }
 
 /* True if something was taken. */
-static bool arm_take(struct gather *g, struct arm *arm)
+static bool part_take(struct gather *g, struct part *part)
 {
-    struct conn *conn = &arm->client->conn;
     bool taken = false;
+    struct span message;
+    uint8_t type;
 
-    for (;;) {
-        struct span queued = conn_queued(conn);
-        struct frame f = {.total = 0};
-        const char *why;
-        bool whole = queued.len > 0 && frame_next(FROM_SERVER, queued.ptr, queued.len, &f, &why) == PARSE_OK &&
-                     f.total <= queued.len;
-        if (!whole && arm->client->server != NULL)
-            conn_resume(&arm->client->server->conn); /* also where one row is more than may be queued */
-        if (!whole || !on_message(g, arm, f.type, span_of(queued.ptr, f.total)))
-            return taken;
-        conn_taken(conn, f.total);
+    while (arm_next(part->arm, &type, &message) && on_message(g, part, type, message)) {
+        arm_taken(part->arm, message);
         taken = true;
     }
+    return taken;
 }
 
 /* Rows that are ready go on. True if there were any. */
@@ -452,7 +452,8 @@ static bool rows_go_on(struct gather *g)
         else
             merge_tag(g->merge, &conn->out);
         g->done = true;
-        cancel_others(g, NULL);
+        if (!g->in_joint) /* there, it would fail the transaction: what else comes is dropped */
+            cancel_others(g, NULL);
         break;
     case MERGE_WAIT:
     case MERGE_MORE:
@@ -473,26 +474,25 @@ void gather_pump(struct client *c)
     while (more) {
         more = false;
         for (uint32_t i = 0; i < g->count; i++) {
-            struct arm *arm = &g->arms[i];
-            more = (arm->client != NULL && arm_take(g, arm)) || more;
-            if (arm->client != NULL && is_gone(arm->client))
-                on_gone(g, arm);
+            struct part *part = &g->parts[i];
+            more = (part->arm != NULL && part_take(g, part)) || more;
+            if (part->arm != NULL && arm_is_gone(part->arm))
+                on_gone(g, part);
         }
         more = rows_go_on(g) || more;
     }
     g->pumping = false;
+    if (g->reads && gate_is_used(c->db) && c->worker->loop.now - g->reads_since > GATE_USEC)
+        fail_late(g);
     end_if_over(g);
 }
 
-static void arm_output(struct conn *conn)
+static void part_output(struct arm *arm)
 {
-    struct client *c = CONTAINER_OF(conn, struct client, conn);
-
-    if (c->arm != NULL)
-        gather_pump(c->arm->gather->c);
-    else
-        conn_taken(conn, conn_queued(conn).len);
+    gather_pump(((struct part *)arm->owner)->gather->c);
 }
+
+static const struct arm_user part_user = {.output = part_output, .attached = part_attached};
 
 void gather_cancel(struct client *c)
 {
@@ -531,32 +531,24 @@ static void take_bind(struct gather *g, const struct request *q)
         g->formats[i] = reader_u16(&r);
 }
 
-static struct client *arm_client(struct client *c, struct arm *arm)
-{
-    struct client *a = client_new_inside(c, &arm_handler);
-
-    a->arm = arm;
-    a->horizon = c->horizon;
-    a->last_answer = c->last_answer;
-    return a;
-}
-
-static void open_arms(struct gather *g, shardset shards)
+static void open_parts(struct gather *g, shardset shards, struct arm *const *arms)
 {
     bool prepares = g->plan->hidden_count > 0 && g->visible_count < 0;
 
     for (uint32_t k = 0, i = 0; i < g->count; k++) {
         if (!(shards >> k & 1))
             continue;
-        struct arm *arm = &g->arms[i];
-        *arm = (struct arm){.gather = g, .shard = k, .number = i++, .phase = ARM_RUNNING};
-        arm->client = arm_client(g->c, arm);
+        struct part *part = &g->parts[i];
+        *part = (struct part){.gather = g, .number = i++, .phase = g->together ? PART_PARSING : PART_RUNNING};
+        part->arm = arms == NULL ? arm_new(g->c, k, &part_user, part) : arms[k];
+        part->arm->user = &part_user;
+        part->arm->owner = part;
     }
     if (prepares) {
-        g->arms[0].phase = ARM_PREPARING;
-        arm_feed(&g->arms[0]);
+        g->parts[0].phase = PART_PREPARING;
+        part_feed(&g->parts[0]);
     } else {
-        run_next(g);
+        run_all(g);
     }
 }
 
@@ -573,55 +565,82 @@ static int visible_columns(const struct sharding_run *run, const struct scatter_
     return o == NULL ? -1 : (int)o->target_count;
 }
 
-/* Takes over the plan. */
-static void start(struct client *c, const struct request *q, struct scatter_plan *plan, shardset shards, int64_t limit,
-                  int64_t offset)
-{
-    int visible = visible_columns(&q->run, plan);
-    uint32_t count = (uint32_t)__builtin_popcountll(shards);
-    struct gather *g = mem_zalloc(sizeof *g + count * sizeof(struct arm));
+struct answerable {
+    struct scatter_plan *plan; /* owned */
+    shardset shards;
+    int64_t limit, offset;
+};
 
-    *g = (struct gather){.c = c, .plan = plan, .count = count, .describes = q->describes};
+/* Takes over the plan. arms: those of the client's transaction, by shard; NULL: it is in none. */
+static void start(struct client *c, const struct request *q, const struct answerable *a, struct arm *const *arms)
+{
+    uint32_t count = (uint32_t)__builtin_popcountll(a->shards);
+    struct gather *g = mem_zalloc(sizeof *g + count * sizeof(struct part));
+
+    *g = (struct gather){.c = c, .plan = a->plan, .count = count, .describes = q->describes, .in_joint = arms != NULL};
     g->described = !q->describes;
-    g->visible_count = visible;
+    g->reads = !gate_is_used(c->db) && gate_read_now(c->db);
+    g->reads_since = c->worker->loop.now;
+    g->together = !g->reads;
+    g->visible_count = visible_columns(&q->run, a->plan);
     take_bind(g, q);
-    msg_parse(&g->text, "", plan->sql, q->run.types);
+    msg_parse(&g->text, "", a->plan->sql, q->run.types);
     struct merge_options o = {.shard_count = count,
                               .cap_bytes = c->worker->config->opt.scatter_memory,
-                              .limit = limit,
-                              .offset = offset,
+                              .limit = a->limit,
+                              .offset = a->offset,
                               .formats = g->formats,
                               .format_count = g->format_count};
-    g->merge = merge_new(plan, &o);
+    g->merge = merge_new(a->plan, &o);
     c->gather = g;
-    client_move(c, CLIENT_GATHERING);
-    if (q->parse.len > 0) {
+    if (q->parse.len > 0)
         g->parses = mem_strdup((const char *)q->parse.ptr);
-        prepare_take(c, q->parse);
-        msg_empty(&c->conn.out, '1');
-    }
-    if (!q->simple)
-        msg_empty(&c->conn.out, '2');
-    conn_touch(&c->conn);
-    open_arms(g, shards);
+    request_begin(c, q);
+    open_parts(g, a->shards, arms);
+}
+
+static bool plan(struct client *c, const struct request *q, struct answerable *a)
+{
+    a->plan = sharding_plan(c, &q->run, &a->shards);
+    if (a->plan == NULL)
+        return false;
+    if (sharding_bound(&q->run, &a->plan->limit, -1, &a->limit) &&
+        sharding_bound(&q->run, &a->plan->offset, 0, &a->offset))
+        return true;
+    scatter_plan_free(a->plan);
+    return false;
 }
 
 bool gather_begin(struct client *c, const uint8_t *batch, size_t extent)
 {
+    struct answerable a;
     struct request q;
-    shardset shards;
 
     if (c->arm != NULL || defer_is_open(c) || c->failed_block || c->in_batch || c->pins != 0 ||
-        !take_request(c, batch, extent, &q))
+        !request_read(c, batch, extent, &q) || !plan(c, &q, &a))
         return false;
-    struct scatter_plan *plan = sharding_plan(c, &q.run, &shards);
-    if (plan == NULL)
+    client_move(c, CLIENT_GATHERING);
+    start(c, &q, &a, NULL);
+    return true;
+}
+
+bool gather_would(struct client *c, const struct request *q, shardset *shards)
+{
+    struct answerable a;
+
+    if (!plan(c, q, &a))
         return false;
-    int64_t limit, offset;
-    bool known = sharding_bound(&q.run, &plan->limit, -1, &limit) && sharding_bound(&q.run, &plan->offset, 0, &offset);
-    if (known)
-        start(c, &q, plan, shards, limit, offset);
-    else
-        scatter_plan_free(plan);
-    return known;
+    *shards = a.shards;
+    scatter_plan_free(a.plan);
+    return true;
+}
+
+bool gather_in_joint(struct client *c, const struct request *q, struct arm *const *arms)
+{
+    struct answerable a;
+
+    if (!plan(c, q, &a))
+        return false;
+    start(c, q, &a, arms);
+    return true;
 }

@@ -12,20 +12,22 @@
 #ifndef SLUICE_GATHER_H
 #define SLUICE_GATHER_H
 
-#include "proxy/client.h"
+#include "proxy/arm.h"
+#include "proxy/request.h"
 
 /* The batch at the head of a client that holds no server: begins to gather its answer. False: it is none for that. */
 bool gather_begin(struct client *c, const uint8_t *batch, size_t extent);
 /* What has come is looked at. Also once in a while, for arms that are gone. */
 void gather_pump(struct client *c);
-/* A client has its server; it may be an arm. */
-void gather_attached(struct client *c);
+/* Whether a SELECT is one for that, and which shards it asks. */
+bool gather_would(struct client *c, const struct request *r, shardset *shards);
+/* The same within a transaction, whose arms (by shard) have their servers: joint_gathered is called at its end. */
+bool gather_in_joint(struct client *c, const struct request *r, struct arm *const *arms);
+/* It may take its snapshots now (gate.h). */
+void gather_admitted(struct client *c);
 /* The client asks for its statement to end: PostgreSQL's 57014 follows. */
 void gather_cancel(struct client *c);
 /* The client is gone: so are its arms. */
 void gather_abandon(struct client *c);
-
-/* The shard that an arm speaks with, from 0. */
-uint32_t gather_shard(const struct client *arm);
 
 #endif

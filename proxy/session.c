@@ -19,6 +19,7 @@
 #include "proxy/fate.h"
 #include "proxy/gather.h"
 #include "proxy/guest.h"
+#include "proxy/joint.h"
 #include "proxy/placeholders.h"
 #include "proxy/routing.h"
 #include "proxy/sharding.h"
@@ -111,7 +112,7 @@ static enum step drop_message(struct client *c, struct work *k)
     if (ends) {
         c->drop_batch = false;
         c->in_batch = false;
-        msg_ready(&c->conn.out, session_block_status(c));
+        msg_ready(&c->conn.out, joint_is_on(c) ? c->server->tx : session_block_status(c));
         conn_touch(&c->conn);
     }
     consume(k, k->have);
@@ -278,13 +279,39 @@ static enum step understand(struct client *c, struct work *k)
 
 /* --- route --- */
 
+static bool begins_anew(const struct client *c, const struct work *k)
+{
+    return !c->in_batch && !server_takes_copy(c->server) && strchr("QPBDCEFS", k->f.type) != NULL;
+}
+
+/* Of a batch that the shards of a transaction answer together. */
+static enum step follow(struct work *k, enum joint_step step)
+{
+    if (step == JOINT_TAKEN)
+        consume(k, k->extent);
+    return step == JOINT_NOT ? GO_ON : WAIT;
+}
+
 /* A server that is held keeps its client; but a replica, or a shard, was chosen for one batch, and the next one waits
  * until that is over. */
+static enum step route_held(struct client *c, struct work *k)
+{
+    bool shards = sharding_is_on(c) && !c->inside;
+
+    if ((!routing_is_guest(c, c->server) && !shards) || !begins_anew(c, k))
+        return GO_ON;
+    if (!expect_empty(&c->server->expects))
+        return WAIT;
+    if (!shards || c->server->tx == 'I' || routing_is_guest(c, c->server))
+        return GO_ON;
+    size_t extent = batch_extent(c, k);
+    return extent == 0 ? WAIT : follow(k, joint_route(c, k->at, extent));
+}
+
 static enum step route(struct client *c, struct work *k)
 {
-    bool waits = c->server != NULL && (routing_is_guest(c, c->server) || sharding_is_on(c)) && !c->in_batch;
     if (c->server != NULL)
-        return waits && !expect_empty(&c->server->expects) ? WAIT : GO_ON;
+        return route_held(c, k);
     size_t extent = batch_extent(c, k);
     if (extent == 0)
         return WAIT;
@@ -292,11 +319,15 @@ static enum step route(struct client *c, struct work *k)
         return WAIT;
     c->worker->choices++;
     c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, k->last);
+    if (c->wanted == NULL)
+        return WAIT;
+    if (UNLIKELY(sharding_is_on(c)) && defer_is_open(c) && !c->inside)
+        return follow(k, joint_begin(c, k->at, extent));
     if (UNLIKELY(c->spread) && (k->last == 'Q' || k->last == 'S') && gather_begin(c, k->at, extent)) {
         consume(k, extent);
         return WAIT;
     }
-    return c->wanted == NULL ? WAIT : GO_ON;
+    return GO_ON;
 }
 
 /* --- attach --- */
@@ -495,7 +526,7 @@ void session_attached(struct client *c, struct server *s)
     stat_add(&st->wait_time, (uint64_t)c->waited_us);
     if (!c->conn.in_input)
         client_wake(c);
-    gather_attached(c);
+    arm_attached(c);
 }
 
 /* A client that sends no more has got all that it can get: nothing is under way, or only what waits for more from it.
@@ -565,9 +596,8 @@ static void rerun(struct client *c)
     buf_free(&batch);
 }
 
-/* What was answered is dropped: the primary gets the batch, ahead of what the client has sent since. Of a batch
- * that waited in the middle (the replica was asked something first) the rest is there still. */
-static void try_primary(struct client *c)
+/* Of a batch that waited in the middle (the replica was asked something first) the rest is there still. */
+void session_try_primary(struct client *c)
 {
     assert(!c->conn.in_input);
     if (c->conn.held)
@@ -590,7 +620,7 @@ static void leave_replica(struct client *c)
         session_detach(c);
         client_move(c, CLIENT_IDLE);
     }
-    try_primary(c);
+    session_try_primary(c);
 }
 
 /* Nothing is under way, and what its session has left on the server is known. */
@@ -641,6 +671,8 @@ void session_settled(struct client *c, struct server *s)
         end_of_transaction(c);
     if (c->state == CLIENT_DEAD)
         return;
+    if (UNLIKELY(c->journal.open) && s->tx == 'I' && expect_empty(&s->expects) && !defer_is_open(c))
+        journal_close(c);
     if (s->tx == 'I' && c->server == NULL)
         c->writes = false;
     if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused)
@@ -664,7 +696,7 @@ bool session_settings_dropped(struct client *c, struct server *s)
     c->server = NULL;
     s->owner = NULL;
     client_move(c, CLIENT_IDLE);
-    try_primary(c);
+    session_try_primary(c);
     server_close(s, "it does not take the settings of its client");
     return false;
 }
@@ -695,105 +727,4 @@ void session_detach(struct client *c)
     s->close_needed = s->close_needed || (c->pins & TRACE_FOR_GOOD);
     c->traces = c->asking = c->pins = 0;
     server_clean(s, reset);
-}
-
-/* --- ends that are not the client's doing --- */
-
-void session_refused(struct client *c, const struct refusal *why)
-{
-    client_move(c, CLIENT_IDLE);
-    if (c->wanted->target->host != NULL &&
-        !c->standby) { /* a replica's pool has no server for it: the primary's may have */
-        c->to_primary = true;
-        client_wake(c);
-        return;
-    }
-    fate_meet_as(c, FATE_NO_SERVER, why->sqlstate, why->message);
-    defer_fail(c);
-    c->drop_batch = true;
-    client_wake(c);
-}
-
-void session_cancelled(struct client *c)
-{
-    pool_abandon(&c->waiter);
-    client_move(c, CLIENT_IDLE);
-    fate_meet(c, FATE_CANCELLED_WAIT);
-    defer_fail(c);
-    c->drop_batch = true;
-    client_wake(c);
-}
-
-/* Every batch that was under way is answered: the first by the error, all by ReadyForQuery. What of the last one is
- * still to come is dropped. */
-static void answer_lost_batches(struct client *c, const struct server *s)
-{
-    bool told = false;
-
-    for (uint32_t i = 0; i < s->expects.count; i++) {
-        const struct expect *e = expect_at(&s->expects, i);
-        if (e->client_id != c->id || e->verdict == EXPECT_SKIP)
-            continue;
-        if (!told)
-            fate_meet_as(c, FATE_SERVER_LOST, s->sqlstate, s->why);
-        told = true;
-        if (expect_ends(e)) {
-            msg_ready(&c->conn.out, session_block_status(c));
-            told = false;
-        }
-    }
-    if (c->in_batch) {
-        if (!told)
-            fate_meet_as(c, FATE_SERVER_LOST, s->sqlstate, s->why);
-        c->drop_batch = true;
-    }
-    conn_touch(&c->conn);
-}
-
-static void lose_server(struct client *c, struct server *s, bool timed_out)
-{
-    routing_answered(c, s); /* what it was about to answer may be done */
-    c->server = NULL;
-    s->owner = NULL;
-    if (c->state == CLIENT_WELCOME) {
-        fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
-        return;
-    }
-    if (c->conn.held && c->cancelling.since == 0) {
-        statement_rerun(s);
-        client_move(c, CLIENT_IDLE);
-        try_primary(c);
-        return;
-    }
-    if (c->conn.held)
-        conn_take_back(&c->conn);
-    statement_lost(c, s, timed_out);
-    if (s->stream_left > 0 && s->stream_forward) {
-        client_drop(c, "server was lost in the middle of a message"); /* no error could be told apart from data */
-        return;
-    }
-    if ((defer_is_known(s) && !c->failed_block) || c->mode == POOL_SESSION || c->pins != 0 ||
-        (c->asking & TRACE_CERTAIN) || c->replication) {
-        fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
-        return;
-    }
-    if (c->stream_left > 0)
-        c->stream_drop = true;
-    client_move(c, CLIENT_IDLE);
-    c->query_at = c->xact_at = 0;
-    answer_lost_batches(c, s);
-    buf_free(&c->again);
-    buf_free(&c->replay);
-    c->replaying = false;
-    client_wake(c);
-}
-
-void session_server_lost(struct client *c, struct server *s)
-{
-    lose_server(c, s, false);
-}
-
-void session_server_late(struct client *c, struct server *s)
-{
-    lose_server(c, s, true);
 }

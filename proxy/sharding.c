@@ -10,8 +10,9 @@
 #include "proxy/sharding.h"
 
 #include "parser/functions.h"
+#include "proxy/arm.h"
 #include "proxy/catalog.h"
-#include "proxy/gather.h"
+#include "proxy/joint.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
 #include "proxy/writing.h"
@@ -601,6 +602,26 @@ static uint32_t shard_of_batch(struct client *c, const struct map *map, const ui
     return anywhere ? c->worker->choices % map->shard_count : 0;
 }
 
+void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look)
+{
+    struct walk w = {.name = NULL};
+    struct sharding_run run;
+    struct msg_bind bind;
+    struct frame f;
+    const char *why;
+
+    *look = (struct sharding_look){.shards = 0};
+    for (size_t at = 0; at < extent; at += f.total) {
+        if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || f.total > extent - at)
+            break;
+        if (!run_of(c, &w, &f, batch + at, &run, &bind))
+            continue;
+        struct finding found = find(c, &run);
+        look->shards |= found.shards;
+        look->refused = look->refused || found.sqlstate != NULL;
+    }
+}
+
 /* It would begin the transaction on the home shard, before it is known which one it needs. */
 static bool only_prepares(const uint8_t *batch, size_t extent)
 {
@@ -632,7 +653,7 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
 
     c->only_prepares = c->spread = false;
     if (c->arm != NULL && map != NULL)
-        return pool_of_part(c->pool, (int)gather_shard(c), map->shard_names[gather_shard(c)]);
+        return pool_of_part(c->pool, (int)c->arm->shard, map->shard_names[c->arm->shard]);
     if (map == NULL && is_awaited(c))
         return NULL;
     c->fresh_since = 0;
@@ -645,6 +666,29 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
 
 /* --- as it is sent --- */
 
+/* What concerns all servers of a transaction is not for one of them alone (joint.h takes what comes by itself). */
+static const char *splits_joint(struct client *c, const struct server *s, const struct stmt *stmt)
+{
+    if (!joint_is_on(c) || stmt == NULL || stmt->kind == STMT_BEGIN || stmt->kind == STMT_START)
+        return NULL;
+    if (stmt->effects & EFFECT_TRANSACTION)
+        return "in a transaction on several shards, its commands come one in a batch";
+    return s->tx == 'T' && (stmt->effects & (EFFECT_SETTING | EFFECT_DISCARD))
+               ? "in a transaction on several shards, settings are changed by SET, one in a batch"
+               : NULL;
+}
+
+/* What is sent is noted. */
+static void note(struct client *c, const struct sharding_run *run)
+{
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+
+    if (list == NULL)
+        journal_note(c, NULL, run);
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        journal_note(c, list->stmts[i], run);
+}
+
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
 {
     if (c->inside)
@@ -652,12 +696,20 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
     struct finding f = find(c, run);
     uint32_t here = (uint32_t)__atomic_load_n(&s->pool->target->db->part, __ATOMIC_RELAXED);
 
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+    for (size_t i = 0; list != NULL && i < list->count; i++) {
+        const char *splits = splits_joint(c, s, list->stmts[i]);
+        if (splits != NULL)
+            refuse(&f, "Send it by itself.", "%s", splits);
+    }
     if (is_many(&f))
         refuse_many(&f);
-    if (f.sqlstate == NULL && (f.shards == 0 || number_of(f.shards) == here))
+    if (f.sqlstate == NULL && (f.shards == 0 || number_of(f.shards) == here)) {
+        note(c, run);
         return NULL;
+    }
     if (f.sqlstate == NULL)
-        refuse(&f, "A transaction runs on one shard; end it first.",
+        refuse(&f, "A SERIALIZABLE transaction runs on one shard; others reach several by batches of one statement.",
                "its rows lie on shard %s, and the session is on %s", f.map->shard_names[number_of(f.shards)],
                f.map->shard_names[here]);
     struct refusal_text *text = refusal_new(f.sqlstate, f.message, f.hint != NULL ? f.hint : f.told_hint);

@@ -33,6 +33,14 @@ static inline bool sharding_is_on(const struct client *c)
 /* The pool of the shard's primary that the batch goes to. NULL: nobody knows yet where rows lie. */
 struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent);
 
+/* What of it is known before anything is sent: the shards of all that it runs; refused: something of it cannot be run
+ * on any. */
+struct sharding_look {
+    shardset shards;
+    bool refused;
+};
+void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look);
+
 /* Why s must not run it; NULL: it may. For refusal_send. */
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run);
 

@@ -7,6 +7,7 @@
 #include "conf/log.h"
 #include "proxy/catalog.h"
 #include "proxy/control.h"
+#include "proxy/gate.h"
 #include "proxy/shards_script.h"
 #include "proxy/twophase.h"
 
@@ -119,6 +120,8 @@ static void free_map_of(void *arg, struct database_state *db)
     (void)arg;
     map_unref(db->map);
     db->map = NULL;
+    gate_free(db->gate);
+    db->gate = NULL;
 }
 
 void shards_free(void)

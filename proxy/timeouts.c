@@ -6,6 +6,7 @@
 #include "proxy/active.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
+#include "proxy/joint.h"
 #include "proxy/routing.h"
 #include "proxy/statement_timeout.h"
 
@@ -82,10 +83,15 @@ static void tick_active(struct client *c, usec_t now)
 
     if (c->replication)
         return; /* a stream has no end that could be late */
+    if (c->inside && !running)
+        return; /* its client's limits count */
+    joint_pump(c);
+    if (c->state != CLIENT_ACTIVE)
+        return;
     if (running && is_over(LIMIT_OF(c, query_timeout), c->query_at, now)) {
         statement_lost(c, s, true);
         fate_meet(c, FATE_QUERY_TIMEOUT);
-    } else if (is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
+    } else if (!c->inside && is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
         fate_meet(c, FATE_TRANSACTION_TIMEOUT);
     else if (running)
         tick_running(c, now);
@@ -169,6 +175,7 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
             break;
         case CLIENT_GATHERING:
             gather_pump(c);
+            joint_pump(c);
             break;
         case CLIENT_IDLE:
         case CLIENT_CONSOLE:

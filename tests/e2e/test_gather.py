@@ -190,17 +190,6 @@ def test_several_in_a_pipeline_come_in_their_order(line):
     assert rows_of(got) == [["1"], [str(USERS)], ["3"], [str(USERS - 6)]] and errors_of(got) == ["42703"]
 
 
-def test_in_a_transaction_it_is_refused(shop):
-    with shop.connect() as client:
-        client.execute("BEGIN")
-        with pytest.raises(errors.FeatureNotSupported) as error:
-            client.execute("SELECT count(*) FROM users")
-        assert "outside of a transaction" in error.value.diag.message_hint
-        with pytest.raises(errors.InFailedSqlTransaction):
-            client.execute("SELECT 1")
-        client.execute("ROLLBACK")
-
-
 def test_an_error_of_one_shard_ends_it_all(shop):
     with shop.connect() as client:
         for _ in range(5):

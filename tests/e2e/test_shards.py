@@ -181,10 +181,11 @@ def test_a_table_that_nobody_has_seen_yet_is_not_taken_for_the_home_shards(shop)
     assert client.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'late'").fetchone() == (1,)
 
 
-def test_transactions_stay_on_their_shard(shop):
+def test_serializable_transactions_stay_on_their_shard(shop):
     client = shop.connect()
     fill(client, 8)
     with client.transaction():
+        client.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
         client.execute("UPDATE users SET name = 'a' WHERE id = 1")
         client.execute("UPDATE users SET name = 'b' WHERE id = 5")
         client.execute("SAVEPOINT s")

@@ -1,0 +1,135 @@
+/*
+ * arm.c: see arm.h.
+ * Thread: worker.
+ */
+#include "proxy/arm.h"
+
+#include "proxy/cancel.h"
+
+static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
+{
+    return session_input(CONTAINER_OF(conn, struct client, conn), p, len);
+}
+
+static void on_drained(struct conn *conn)
+{
+    struct client *c = CONTAINER_OF(conn, struct client, conn);
+
+    if (c->server != NULL)
+        conn_resume(&c->server->conn);
+}
+
+static void on_output(struct conn *conn)
+{
+    struct client *c = CONTAINER_OF(conn, struct client, conn);
+
+    if (c->arm != NULL)
+        c->arm->user->output(c->arm);
+    else
+        conn_taken(conn, conn_queued(conn).len);
+}
+
+static const struct conn_handler handler = {.input = on_input, .drained = on_drained, .output = on_output};
+
+struct arm *arm_new(struct client *of, uint32_t shard, const struct arm_user *user, void *owner)
+{
+    struct arm *a = mem_zalloc(sizeof *a);
+
+    *a = (struct arm){.of = of, .shard = shard, .user = user, .owner = owner};
+    a->client = client_new_inside(of, &handler);
+    a->client->arm = a;
+    a->client->horizon = of->horizon;
+    a->client->last_answer = of->last_answer;
+    return a;
+}
+
+void arm_close(struct arm *a)
+{
+    if (a == NULL)
+        return;
+    if (a->client != NULL) {
+        if (a->of != NULL) {
+            a->of->horizon = MAX(a->of->horizon, a->client->horizon);
+            a->of->last_answer = MAX(a->of->last_answer, a->client->last_answer);
+        }
+        a->client->arm = NULL;
+        client_drop(a->client, NULL);
+    }
+    free(a);
+}
+
+struct buf *arm_in(struct arm *a)
+{
+    return &a->client->conn.in;
+}
+
+void arm_go(struct arm *a)
+{
+    client_wake(a->client);
+}
+
+bool arm_next(struct arm *a, uint8_t *type, struct span *message)
+{
+    struct frame f = {.total = 0};
+    const char *why;
+
+    if (a->client == NULL)
+        return false;
+    struct span queued = conn_queued(&a->client->conn);
+    bool whole = queued.len > 0 && frame_next(FROM_SERVER, queued.ptr, queued.len, &f, &why) == PARSE_OK &&
+                 f.total <= queued.len;
+
+    if (!whole && a->client->server != NULL)
+        conn_resume(&a->client->server->conn); /* also where one row is more than may be queued */
+    *type = f.type;
+    *message = span_of(queued.ptr, f.total);
+    return whole;
+}
+
+void arm_taken(struct arm *a, struct span message)
+{
+    conn_taken(&a->client->conn, message.len);
+}
+
+bool arm_is_gone(const struct arm *a)
+{
+    return a->client == NULL || a->client->state == CLIENT_LINGER || a->client->state == CLIENT_DEAD;
+}
+
+void arm_cancel(struct arm *a)
+{
+    struct client *c = a->client;
+
+    if (c->state == CLIENT_WAITING)
+        session_cancelled(c);
+    else if (c->server != NULL && !expect_empty(&c->server->expects))
+        cancel_server(c->worker, c->server);
+}
+
+static void hand_on(struct client *from, struct client *to)
+{
+    struct server *s = from->server;
+
+    assert(s != NULL && to->server == NULL && expect_empty(&s->expects));
+    from->server = NULL;
+    client_move(from, from->inside ? CLIENT_IDLE : CLIENT_GATHERING);
+    to->server = s;
+    s->owner = &to->waiter;
+    client_move(to, CLIENT_ACTIVE);
+}
+
+void arm_lend(struct arm *a)
+{
+    hand_on(a->client, a->of);
+}
+
+void arm_take_back(struct arm *a)
+{
+    hand_on(a->of, a->client);
+}
+
+void arm_attached(struct client *c)
+{
+    if (UNLIKELY(c->arm != NULL) && c->arm->user->attached != NULL)
+        c->arm->user->attached(c->arm);
+}

@@ -1,0 +1,639 @@
+/*
+ * joint.c: see joint.h.
+ *
+ *   OPEN ──> JOINING ──> OPEN             arms begin the transaction; then the batch is looked at once more
+ *   OPEN ──> GATHERING ──> OPEN
+ *   OPEN ──> TELLING ──> OPEN             one text for all
+ *   OPEN ──> FAILING ──> OPEN             a server is made to fail, for an error that none of them has said
+ *   OPEN ──> ENDING ──> (freed)           commit.h
+ *
+ * Thread: worker.
+ */
+#include "proxy/joint.h"
+
+#include "proxy/commit.h"
+#include "proxy/fate.h"
+#include "proxy/gather.h"
+#include "proxy/round.h"
+#include "proxy/sending.h"
+
+#include <stdio.h>
+
+enum joint_phase { JOINT_OPEN, JOINT_JOINING, JOINT_GATHERING, JOINT_TELLING, JOINT_FAILING, JOINT_ENDING };
+
+struct joint {
+    struct client *c;
+    enum joint_phase phase;
+    uint32_t count;   /* of shards */
+    uint32_t current; /* the one whose server the client holds, or gets back */
+    bool drops;       /* FAILING: the batch at the client's head is dropped after it */
+    bool chains;      /* ENDING: AND CHAIN */
+    char *sql;        /* owned: what is told; NULL: nothing */
+    char *tag;        /* owned: what the client is told then */
+    struct round round;
+    struct commit *commit; /* ENDING; goes on by itself when the client leaves */
+    struct arm **arms;     /* owned, by shard, NULL: it takes no part; ENDING: NULL, the commit has them */
+};
+
+/* --- who takes part --- */
+
+static void on_output(struct arm *a)
+{
+    struct joint *j = a->owner;
+
+    if (!arm_is_gone(a))
+        conn_taken(&a->client->conn, conn_queued(&a->client->conn).len); /* nobody has asked */
+    else
+        joint_pump(j->c);
+}
+
+static const struct arm_user idle_user = {.output = on_output};
+
+static void rest(struct joint *j)
+{
+    for (uint32_t k = 0; k < j->count; k++) {
+        if (j->arms[k] == NULL)
+            continue;
+        j->arms[k]->user = &idle_user;
+        j->arms[k]->owner = j;
+    }
+}
+
+static void on_round(struct round *r);
+
+static struct joint *joint_new(struct client *c)
+{
+    const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
+    struct joint *j = mem_zalloc(sizeof *j);
+
+    j->c = c;
+    j->count = map->shard_count;
+    j->arms = mem_zalloc(j->count * sizeof(struct arm *));
+    round_init(&j->round, j->count, on_round, j);
+    j->round.hears = c;
+    c->joint = j;
+    return j;
+}
+
+static void joint_free(struct joint *j)
+{
+    j->c->joint = NULL;
+    for (uint32_t k = 0; k < j->count && j->arms != NULL; k++)
+        if (j->arms[k] != NULL)
+            joint_release(j->arms[k]);
+    round_free(&j->round);
+    free(j->arms);
+    free(j->sql);
+    free(j->tag);
+    free(j);
+}
+
+/* An arm holds its server until it is told otherwise, and is asked for nothing of its session. */
+static void add_arm(struct joint *j, uint32_t shard)
+{
+    j->arms[shard] = joint_arm(j->c, shard);
+}
+
+/* The client's server is its arm's again. */
+static void take_back(struct joint *j)
+{
+    struct arm *a = j->arms[j->current];
+
+    if (j->c->server == NULL)
+        return;
+    a->client->writes = a->client->writes || j->c->writes;
+    arm_take_back(a);
+}
+
+/* The client goes on with the server of the current arm. */
+static void hand_over(struct joint *j)
+{
+    struct client *c = j->c;
+
+    rest(j);
+    j->phase = JOINT_OPEN;
+    arm_lend(j->arms[j->current]);
+    c->query_at = 0;
+    c->idle_at = c->worker->loop.now;
+    client_wake(c);
+}
+
+static void lost(struct joint *j)
+{
+    fate_meet_as(j->c, FATE_SERVER_LOST_FOR_GOOD, "08006", "a shard's connection was lost in the transaction");
+}
+
+static struct arm *gone_arm(const struct joint *j)
+{
+    for (uint32_t k = 0; k < j->count && j->arms != NULL; k++)
+        if (j->arms[k] != NULL && arm_is_gone(j->arms[k]))
+            return j->arms[k];
+    return NULL;
+}
+
+/* --- a failure that no server has had --- */
+
+static void after_failing(struct joint *j)
+{
+    struct client *c = j->c;
+
+    if (j->drops)
+        c->drop_batch = true;
+    hand_over(j);
+    if (!j->drops) {
+        msg_ready(&c->conn.out, 'E');
+        conn_touch(&c->conn);
+    }
+}
+
+/* A server is in a failed transaction, so that all goes on as after any error. */
+static void make_fail(struct joint *j, bool drops)
+{
+    j->phase = JOINT_FAILING;
+    j->drops = drops;
+    round_begin(&j->round);
+    round_ask(&j->round, j->arms[j->current], "ROLLBACK TO SAVEPOINT \"sluice: the transaction has failed\"");
+}
+
+/* --- joining --- */
+
+static bool is_repeatable(struct client *c)
+{
+    const char *usual = vars_get(c->vars, "default_transaction_isolation");
+
+    if (c->deferred.modes.isolation != ISOLATION_UNSAID)
+        return c->deferred.modes.isolation == ISOLATION_REPEATABLE_READ;
+    return usual != NULL && strcmp(usual, "repeatable read") == 0;
+}
+
+static bool is_serializable(struct client *c)
+{
+    return c->deferred.modes.isolation == ISOLATION_UNSAID ? rules_of(c)->serializable
+                                                           : c->deferred.modes.isolation == ISOLATION_SERIALIZABLE;
+}
+
+/* Servers are taken in the order of shards, as by a scatter. */
+static void join_next(struct joint *j)
+{
+    struct buf sql = {0};
+
+    round_begin(&j->round);
+    journal_put(j->c, &sql);
+    if (is_repeatable(j->c))
+        buf_put(&sql, ";\nSELECT 1", 10); /* its snapshot is of now */
+    buf_put_u8(&sql, 0);
+    for (uint32_t k = 0; k < j->count; k++)
+        if (j->arms[k] != NULL && j->arms[k]->client->server == NULL)
+            round_ask(&j->round, j->arms[k], (const char *)sql.data);
+    buf_free(&sql);
+}
+
+static void begin_joining(struct joint *j, shardset who)
+{
+    j->phase = JOINT_JOINING;
+    for (uint32_t k = 0; k < j->count; k++)
+        if (who >> k & 1 && j->arms[k] == NULL)
+            add_arm(j, k);
+    join_next(j);
+}
+
+/* Those that could not begin take no part. False: nobody is left. */
+static bool drop_strangers(struct joint *j)
+{
+    bool any = false;
+
+    for (uint32_t k = 0; k < j->count; k++) {
+        struct round_part *p = &j->round.parts[k];
+        if (j->arms[k] == NULL)
+            continue;
+        if (p->asked && (p->lost || p->tx != 'T')) {
+            joint_release(j->arms[k]);
+            j->arms[k] = NULL;
+        } else if (!any || (k == j->current)) {
+            j->current = k;
+            any = true;
+        }
+    }
+    return any;
+}
+
+static void send_error(struct client *c, const struct round_part *p)
+{
+    struct msg_error e;
+    struct span m = span_of(buf_head(&p->error), buf_used(&p->error));
+
+    if (m.len > 0 && msgin_error(span_of(m.ptr + FRAME_HEADER, m.len - FRAME_HEADER), &e) == PARSE_OK) {
+        if (strcmp(e.severity, "ERROR") == 0)
+            conn_send(&c->conn, m.ptr, m.len);
+        else
+            msg_error(&c->conn.out, "ERROR", e.sqlstate, e.message, NULL, NULL); /* an arm's end is not the client's */
+    } else {
+        msg_error(&c->conn.out, "ERROR", "08006", "a shard's connection was lost", NULL, NULL);
+    }
+    conn_touch(&c->conn);
+}
+
+static void after_joining(struct joint *j)
+{
+    struct client *c = j->c;
+    struct round_part *failed = round_failed(&j->round);
+
+    if (failed != NULL)
+        send_error(c, failed);
+    if (!drop_strangers(j)) {
+        joint_free(j);
+        c->failed_block = true;
+        c->drop_batch = true;
+        client_move(c, CLIENT_IDLE);
+        client_wake(c);
+    } else if (failed != NULL) {
+        rest(j);
+        make_fail(j, true);
+    } else {
+        hand_over(j);
+    }
+}
+
+/* --- one text for all --- */
+
+static void tell(struct joint *j, const struct request *q, const char *tag)
+{
+    request_begin(j->c, q);
+    if (q->describes && !q->simple)
+        msg_empty(&j->c->conn.out, 'n');
+    take_back(j);
+    j->phase = JOINT_TELLING;
+    j->sql = mem_strdup(q->run.sql);
+    j->tag = mem_strdup(tag);
+    round_begin(&j->round);
+    for (uint32_t k = 0; k < j->count; k++)
+        if (j->arms[k] != NULL)
+            round_ask(&j->round, j->arms[k], j->sql);
+}
+
+/* An error leaves the client with the server that has said it. */
+static void after_telling(struct joint *j)
+{
+    struct client *c = j->c;
+    struct round_part *failed = round_failed(&j->round);
+
+    if (failed != NULL) {
+        send_error(c, failed);
+        j->current = failed->arm->shard;
+    } else {
+        journal_add(c, j->sql);
+        msg_command_complete(&c->conn.out, j->tag);
+    }
+    free(j->sql);
+    free(j->tag);
+    j->sql = j->tag = NULL;
+    hand_over(j);
+    msg_ready(&c->conn.out, c->server->tx);
+    conn_touch(&c->conn);
+}
+
+static void on_round(struct round *r)
+{
+    struct joint *j = r->owner;
+
+    if (j->phase == JOINT_JOINING) {
+        after_joining(j);
+    } else if (gone_arm(j) != NULL) {
+        lost(j);
+    } else if (j->phase == JOINT_TELLING) {
+        after_telling(j);
+    } else {
+        after_failing(j);
+    }
+}
+
+/* --- several shards answer one statement --- */
+
+void joint_gathered(struct client *c, bool failed)
+{
+    struct joint *j = c->joint;
+    bool told = false;
+
+    rest(j);
+    if (gone_arm(j) != NULL) {
+        lost(j);
+        return;
+    }
+    for (uint32_t k = 0; failed && k < j->count; k++) {
+        if (j->arms[k] == NULL || j->arms[k]->client->server->tx != 'E')
+            continue;
+        j->current = k;
+        told = true;
+    }
+    if (failed && !told) {
+        make_fail(j, false);
+        return;
+    }
+    hand_over(j);
+    msg_ready(&c->conn.out, c->server->tx);
+    conn_touch(&c->conn);
+}
+
+static enum joint_step gather(struct joint *j, const struct request *q)
+{
+    take_back(j);
+    j->phase = JOINT_GATHERING;
+    if (gather_in_joint(j->c, q, j->arms))
+        return JOINT_TAKEN;
+    hand_over(j);
+    return JOINT_NOT;
+}
+
+/* --- its end --- */
+
+static void end_by(struct joint *j, const struct request *q, bool commits)
+{
+    struct client *c = j->c;
+    struct arm **arms = j->arms;
+
+    request_begin(c, q);
+    if (q->describes && !q->simple)
+        msg_empty(&c->conn.out, 'n');
+    take_back(j);
+    j->phase = JOINT_ENDING;
+    j->chains = (request_stmt(q)->flags & FACT_CHAIN) != 0;
+    j->arms = NULL;
+    j->commit = commits ? commit_new(c, arms, j->count) : commit_new_rollback(c, arms, j->count);
+}
+
+/* What its session may have left is asked for as ever; that lies on the first shard, if any of it is one shard's. */
+static struct server *keep_server(struct client *c, struct arm **arms, uint32_t current)
+{
+    uint32_t k = arms[0] != NULL ? 0 : current;
+    struct arm *a = arms[k];
+
+    if ((c->traces | c->pins | c->asking) == 0 || a == NULL || arm_is_gone(a) || a->client->server == NULL ||
+        a->client->server->tx != 'I')
+        return NULL;
+    a->client->mode = POOL_TRANSACTION;
+    arm_lend(a);
+    return c->server;
+}
+
+void joint_ended(struct client *c, struct arm **arms, bool failed, const char *sqlstate, const char *fatal)
+{
+    struct joint *j = c->joint;
+    uint32_t current = j->current;
+    bool chains = j->chains && !failed;
+
+    j->commit = NULL;
+    joint_free(j);
+    if (fatal[0] != '\0') {
+        fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, sqlstate, fatal);
+        return;
+    }
+    struct server *s = keep_server(c, arms, current);
+    journal_close(c);
+    c->writes = false;
+    c->xact_at = c->query_at = 0;
+    c->idle_at = c->worker->loop.now;
+    if (s == NULL)
+        client_move(c, CLIENT_IDLE);
+    if (chains)
+        defer_chain(c);
+    msg_ready(&c->conn.out, session_block_status(c));
+    conn_touch(&c->conn);
+    if (s != NULL)
+        session_settled(c, s);
+    client_wake(c);
+}
+
+void joint_resolved(struct client *c, const char *gid, enum twophase_outcome outcome)
+{
+    if (c->joint != NULL && c->joint->commit != NULL)
+        commit_resolved(c->joint->commit, gid, outcome);
+}
+
+/* --- the batch at the head --- */
+
+enum control { CONTROL_NONE, CONTROL_COMMIT, CONTROL_ROLLBACK, CONTROL_TELL };
+
+static enum control control_of(const struct stmt *s)
+{
+    switch (s->kind) {
+    case STMT_COMMIT:
+        return CONTROL_COMMIT;
+    case STMT_ROLLBACK:
+        return CONTROL_ROLLBACK;
+    case STMT_SAVEPOINT:
+    case STMT_RELEASE:
+    case STMT_ROLLBACK_TO:
+    case STMT_SET:
+    case STMT_RESET:
+    case STMT_RESET_ALL:
+    case STMT_SET_CONSTRAINTS:
+    case STMT_SET_TRANSACTION:
+        return CONTROL_TELL;
+    default:
+        return CONTROL_NONE;
+    }
+}
+
+static const char *tag_of(const struct stmt *s)
+{
+    switch (s->kind) {
+    case STMT_ROLLBACK_TO:
+        return "ROLLBACK";
+    case STMT_RESET_ALL:
+        return "RESET";
+    case STMT_SET_TRANSACTION:
+        return "SET";
+    default:
+        return stmt_kind_name(s->kind);
+    }
+}
+
+static bool has_failed(const struct joint *j)
+{
+    return j->c->server->tx == 'E';
+}
+
+/* What PostgreSQL would do with it in a failed transaction, the server that has failed does. */
+static enum joint_step run_control(struct joint *j, const struct request *q, const struct stmt *s)
+{
+    struct client *c = j->c;
+    bool keeps = (c->traces | c->pins) != 0;
+
+    switch (control_of(s)) {
+    case CONTROL_COMMIT:
+    case CONTROL_ROLLBACK:
+        if ((s->flags & FACT_CHAIN) && keeps)
+            return JOINT_NOT; /* refused there */
+        end_by(j, q, s->kind == STMT_COMMIT && !has_failed(j));
+        return JOINT_TAKEN;
+    case CONTROL_TELL:
+        if (has_failed(j) && s->kind != STMT_ROLLBACK_TO)
+            return JOINT_NOT;
+        tell(j, q, tag_of(s));
+        return JOINT_TAKEN;
+    case CONTROL_NONE:
+        break;
+    }
+    return JOINT_NOT;
+}
+
+static bool is_bare(const struct stmt *s)
+{
+    return s != NULL && s->params == 0;
+}
+
+/* All of it is one shard's: that one's server becomes the client's. */
+static enum joint_step move_to(struct joint *j, uint32_t shard)
+{
+    if (shard != j->current) {
+        take_back(j);
+        j->current = shard;
+        arm_lend(j->arms[shard]);
+    }
+    return JOINT_NOT;
+}
+
+static shardset missing(const struct joint *j, shardset wanted)
+{
+    for (uint32_t k = 0; k < j->count; k++)
+        if (j->arms[k] != NULL)
+            wanted &= ~((shardset)1 << k);
+    return wanted;
+}
+
+/* The server that the client holds is the first one that takes part. */
+static struct joint *take_part(struct client *c)
+{
+    struct joint *j = joint_new(c);
+
+    j->current = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
+    add_arm(j, j->current);
+    return j;
+}
+
+static uint32_t first_of(shardset s)
+{
+    return (uint32_t)__builtin_ctzll(s);
+}
+
+static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look)
+{
+    uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
+    bool many = (look->shards & (look->shards - 1)) != 0;
+    shardset shards = look->shards;
+
+    if (look->refused || shards == 0 || shards == (shardset)1 << here)
+        return JOINT_NOT;
+    if (many && (q == NULL || !gather_would(c, q, &shards)))
+        return JOINT_NOT;
+    if (c->joint == NULL && (is_serializable(c) || !journal_is_whole(c)))
+        return JOINT_NOT;
+    struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
+    shardset joining = missing(j, shards);
+    if (joining != 0 && !journal_is_whole(c))
+        return JOINT_NOT;
+    if (joining != 0) {
+        take_back(j);
+        begin_joining(j, joining);
+        return JOINT_WAIT;
+    }
+    return many ? gather(j, q) : move_to(j, first_of(shards));
+}
+
+enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t extent)
+{
+    struct sharding_look look;
+    struct request q;
+    bool alone = request_read(c, batch, extent, &q);
+    const struct stmt *s = alone ? request_stmt(&q) : NULL;
+
+    journal_settle(c, c->server->tx == 'E');
+    if (c->joint != NULL && is_bare(s) && control_of(s) != CONTROL_NONE)
+        return run_control(c->joint, &q, s);
+    if (c->server->tx != 'T')
+        return JOINT_NOT;
+    sharding_look(c, batch, extent, &look);
+    return run_on(c, alone ? &q : NULL, &look);
+}
+
+/* All that a REPEATABLE READ transaction may ever see is seen from its first statement on. */
+enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t extent)
+{
+    struct request q;
+    shardset shards = 0;
+
+    if (is_serializable(c) || c->only_prepares)
+        return JOINT_NOT;
+    if (is_repeatable(c))
+        shards = map_all(__atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE));
+    else if (!c->spread || !request_read(c, batch, extent, &q) || !gather_would(c, &q, &shards))
+        return JOINT_NOT;
+    struct joint *j = joint_new(c);
+    j->current = first_of(shards);
+    client_move(c, CLIENT_GATHERING);
+    begin_joining(j, shards);
+    defer_close(c);
+    return JOINT_WAIT;
+}
+
+/* --- from outside --- */
+
+void joint_cancel(struct client *c)
+{
+    struct joint *j = c->joint;
+
+    if (j->phase == JOINT_ENDING)
+        commit_cancel(j->commit);
+    else if (j->phase == JOINT_JOINING || j->phase == JOINT_TELLING)
+        round_cancel(&j->round);
+}
+
+void joint_pump(struct client *c)
+{
+    struct joint *j = c->joint;
+
+    if (j == NULL)
+        return;
+    switch (j->phase) {
+    case JOINT_ENDING:
+        commit_pump(j->commit);
+        break;
+    case JOINT_OPEN:
+        if (gone_arm(j) != NULL)
+            lost(j);
+        break;
+    case JOINT_GATHERING:
+        break;
+    case JOINT_JOINING:
+    case JOINT_TELLING:
+    case JOINT_FAILING:
+        round_pump(&j->round);
+        break;
+    }
+}
+
+void joint_abandon(struct client *c)
+{
+    struct joint *j = c->joint;
+
+    if (j == NULL)
+        return;
+    if (j->commit != NULL)
+        commit_orphan(j->commit);
+    joint_free(j);
+}
+
+struct arm *joint_arm(struct client *c, uint32_t shard)
+{
+    struct arm *a = arm_new(c, shard, &idle_user, c->joint);
+
+    a->client->mode = POOL_SESSION;
+    return a;
+}
+
+void joint_release(struct arm *a)
+{
+    if (a->client != NULL && !arm_is_gone(a))
+        a->client->mode = POOL_TRANSACTION;
+    arm_close(a);
+}

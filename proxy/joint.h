@@ -1,0 +1,57 @@
+/*
+ * joint.h: the transaction of a client on several shards. Each shard that takes part has an arm, whose server is in
+ * the transaction. While the client runs statements of one shard, that arm's server is its own, and everything is as
+ * ever; what concerns several shards is run by the arms.
+ *
+ *   a statement's rows lie on ──> the shard that it is on ──> as ever
+ *                             ──> another one ──joins, where it is new──> that one's server becomes its own
+ *                             ──> several ──join──> gather.h
+ *   SAVEPOINT, SET ...        ──> all that take part (who joins later is told: journal.h)
+ *   COMMIT, ROLLBACK          ──> commit.h
+ *
+ * Invariant: while it has a joint transaction, a client holds the server of one arm, or is GATHERING.
+ * Source: SHARDS 2, 3 (README.md, "Shards").
+ * Thread: worker.
+ */
+#ifndef SLUICE_JOINT_H
+#define SLUICE_JOINT_H
+
+#include "proxy/arm.h"
+#include "proxy/twophase.h"
+
+enum joint_step {
+    JOINT_NOT,  /* it goes on with the server that it holds */
+    JOINT_WAIT, /* it comes back when others have joined: nothing of the batch was consumed */
+    JOINT_TAKEN /* the batch is being answered */
+};
+
+/* The batch at the head of a client that is in a transaction and holds its server, with nothing under way. */
+enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t extent);
+/* The same of one whose transaction no server knows yet; spread: a statement's rows lie on several shards. */
+enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t extent);
+/* Its statement over several shards is answered, but for ReadyForQuery. */
+void joint_gathered(struct client *c, bool failed);
+/* It asks for its statement to end. */
+void joint_cancel(struct client *c);
+/* Once in a while: arms may be gone. */
+void joint_pump(struct client *c);
+/* The client is gone. What has come to the point of committing goes on without it. */
+void joint_abandon(struct client *c);
+/* Several shards take part. */
+static inline bool joint_is_on(const struct client *c)
+{
+    return c->joint != NULL;
+}
+
+/* --- for commit.h --- */
+
+/* It has ended, and the client was told all but ReadyForQuery. What is taken of the arms is NULL then. fatal: with
+ * which its connection ends; "": it does not. */
+void joint_ended(struct client *c, struct arm **arms, bool failed, const char *sqlstate, const char *fatal);
+/* For twophase_ask. */
+void joint_resolved(struct client *c, const char *gid, enum twophase_outcome outcome);
+/* An arm that keeps its server until it is released. */
+struct arm *joint_arm(struct client *c, uint32_t shard);
+void joint_release(struct arm *a);
+
+#endif

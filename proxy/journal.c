@@ -1,0 +1,79 @@
+/*
+ * journal.c: see journal.h.
+ * Thread: worker.
+ */
+#include "proxy/journal.h"
+
+#include "proxy/sharding.h"
+
+#define ENTRIES_MAX ((size_t)64 * 1024) /* bytes; who says more has but one shard */
+
+void journal_open(struct client *c)
+{
+    journal_close(c);
+    c->journal.open = true;
+}
+
+void journal_close(struct client *c)
+{
+    buf_free(&c->journal.entries);
+    c->journal = (struct journal){.open = false};
+}
+
+void journal_chain(struct client *c)
+{
+    buf_free(&c->journal.entries);
+    c->journal.unsure = false;
+}
+
+void journal_add(struct client *c, const char *sql)
+{
+    struct journal *j = &c->journal;
+
+    buf_put(&j->entries, ";\n", 2); /* behind a comment, too */
+    buf_put(&j->entries, sql, strlen(sql));
+    j->lost = j->lost || buf_used(&j->entries) > ENTRIES_MAX;
+}
+
+/* What it leaves in the transaction is not its shard's alone. */
+static bool is_of_transaction(const struct stmt *s)
+{
+    return s->kind == STMT_SAVEPOINT || s->kind == STMT_RELEASE || s->kind == STMT_ROLLBACK_TO ||
+           s->kind == STMT_SET_TRANSACTION || s->kind == STMT_SET_CONSTRAINTS ||
+           (s->effects & (EFFECT_SETTING | EFFECT_DISCARD)) != 0;
+}
+
+void journal_note(struct client *c, const struct stmt *s, const struct sharding_run *run)
+{
+    struct journal *j = &c->journal;
+    bool alone = s != NULL && reading_of(run->shape)->list->count == 1;
+
+    if (!j->open || (s != NULL && !is_of_transaction(s) && !(s->flags & FACT_CHAIN)))
+        return;
+    if (alone && (s->flags & FACT_CHAIN)) {
+        journal_chain(c);
+        return;
+    }
+    /* Values that travel by themselves would have to be written out. */
+    j->lost = j->lost || !alone || s->params > 0;
+    j->unsure = true;
+    if (!j->lost)
+        journal_add(c, run->sql);
+}
+
+void journal_settle(struct client *c, bool failed)
+{
+    c->journal.lost = c->journal.lost || (failed && c->journal.unsure);
+    c->journal.unsure = false;
+}
+
+bool journal_is_whole(const struct client *c)
+{
+    return c->journal.open && !c->journal.lost;
+}
+
+void journal_put(const struct client *c, struct buf *sql)
+{
+    defer_put_begin(c, sql);
+    buf_put(sql, buf_head(&c->journal.entries), buf_used(&c->journal.entries));
+}

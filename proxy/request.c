@@ -1,0 +1,98 @@
+/*
+ * request.c: see request.h.
+ * Thread: worker.
+ */
+#include "proxy/request.h"
+
+#include "proxy/sending.h"
+
+struct reading_batch {
+    const uint8_t *at;
+    size_t left;
+};
+
+static bool next_message(struct reading_batch *b, uint8_t *type, struct span *body)
+{
+    struct frame f;
+    const char *why;
+
+    if (b->left == 0 || frame_next(FROM_CLIENT, b->at, b->left, &f, &why) != PARSE_OK || f.total > b->left)
+        return false;
+    *type = f.type;
+    *body = span_of(b->at + FRAME_HEADER, f.total - FRAME_HEADER);
+    b->at += f.total;
+    b->left -= f.total;
+    return true;
+}
+
+static bool is_unnamed_portal(struct span body, uint8_t type)
+{
+    struct reader r = reader_of(body.ptr, body.len);
+
+    if (type == 'D' && reader_u8(&r) != 'P')
+        return false;
+    const char *portal = reader_cstr(&r);
+    return !r.bad && portal[0] == '\0' && (type == 'D' || reader_u32(&r) == 0) && !r.bad;
+}
+
+static bool read_extended(struct client *c, struct reading_batch *b, struct request *q)
+{
+    struct msg_parse parse = {.name = NULL};
+    struct span body;
+    uint8_t type;
+
+    if (!next_message(b, &type, &body))
+        return false;
+    if (type == 'P') {
+        if (msgin_parse(body, &parse) != PARSE_OK || !prepare_may_take(c, &parse))
+            return false;
+        q->parse = body;
+        if (!next_message(b, &type, &body))
+            return false;
+    }
+    if (type != 'B' || msgin_bind_head(body, true, &q->bind) != PARSE_OK || q->bind.portal[0] != '\0' ||
+        !sharding_run_of_bind(c, &parse, &q->bind, &q->run))
+        return false;
+    if (!next_message(b, &type, &body))
+        return false;
+    q->describes = type == 'D' && is_unnamed_portal(body, 'D');
+    if (q->describes && !next_message(b, &type, &body))
+        return false;
+    return type == 'E' && is_unnamed_portal(body, 'E') && next_message(b, &type, &body) && type == 'S' && b->left == 0;
+}
+
+bool request_read(struct client *c, const uint8_t *batch, size_t extent, struct request *q)
+{
+    struct reading_batch b = {batch, extent};
+
+    memset(q, 0, sizeof *q);
+    q->simple = extent > 0 && batch[0] == 'Q';
+    if (!q->simple)
+        return read_extended(c, &b, q);
+    uint8_t type;
+    struct span body;
+    if (!next_message(&b, &type, &body) || b.left > 0 || body.len == 0 || body.ptr[body.len - 1] != '\0')
+        return false;
+    q->run.sql = (const char *)body.ptr;
+    q->run.shape = statement_read_ahead(c, q->run.sql, body.len - 1);
+    q->describes = true;
+    return true;
+}
+
+const struct stmt *request_stmt(const struct request *q)
+{
+    const struct stmt_list *list = q->run.shape == NULL ? NULL : reading_of(q->run.shape)->list;
+
+    return list == NULL || list->count != 1 ? NULL : list->stmts[0];
+}
+
+void request_begin(struct client *c, const struct request *q)
+{
+    if (q->parse.len > 0) {
+        prepare_take(c, q->parse);
+        msg_empty(&c->conn.out, '1');
+    }
+    if (!q->simple)
+        msg_empty(&c->conn.out, '2');
+    conn_touch(&c->conn);
+}

@@ -1,0 +1,30 @@
+/*
+ * request.h: a batch that runs one statement and no more, as its client sent it: what is answered by several shards, or
+ * by Sluice in the place of several servers, is read by this.
+ *
+ *   Query      [Parse] Bind [Describe] Execute Sync, all of the unnamed portal
+ *
+ * Thread: worker.
+ */
+#ifndef SLUICE_REQUEST_H
+#define SLUICE_REQUEST_H
+
+#include "proxy/sharding.h"
+
+/* Spans lie in the batch. */
+struct request {
+    struct sharding_run run;
+    struct msg_bind bind; /* of the extended protocol; run.bind points to it */
+    struct span parse;    /* body; empty: there is none */
+    bool simple;
+    bool describes;
+};
+
+/* False: it is another batch. r must not move. */
+bool request_read(struct client *c, const uint8_t *batch, size_t extent, struct request *r);
+/* Its statement; NULL: it is not one, or not read. */
+const struct stmt *request_stmt(const struct request *r);
+/* What PostgreSQL answers to Parse and Bind; what Parse names is the client's from now on. */
+void request_begin(struct client *c, const struct request *r);
+
+#endif

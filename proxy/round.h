@@ -1,0 +1,54 @@
+/*
+ * round.h: one text for each of several arms, and the end of all of them.
+ *
+ *   round_ask, round_ask, ... ──> each arm's Query ──> its ReadyForQuery, or its end ──(all)──> over()
+ *
+ * Thread: worker.
+ */
+#ifndef SLUICE_ROUND_H
+#define SLUICE_ROUND_H
+
+#include "proxy/arm.h"
+
+struct round;
+
+struct round_part {
+    struct round *round;
+    struct arm *arm;
+    bool asked, over;
+    bool lost;        /* its connection ended before it had answered */
+    char tx;          /* 'I', 'T', 'E' */
+    struct buf error; /* its first ErrorResponse, whole; empty: none */
+    char sqlstate[6]; /* ... of that */
+    char tag[64];     /* of its last CommandComplete */
+    bool is_null;     /* the first column of its last row; true: none came, too */
+    char value[64];
+};
+
+/* Zeroed, then round_init. It must not move. */
+struct round {
+    struct client *hears; /* borrowed; notices go to it; NULL: to nobody */
+    void (*over)(struct round *r);
+    void *owner;
+    uint32_t count;
+    uint32_t pending;
+    struct round_part *parts; /* owned, by shard */
+};
+
+void round_init(struct round *r, uint32_t shard_count, void (*over)(struct round *r), void *owner);
+void round_free(struct round *r);
+/* Forgets the answers of the one before. */
+void round_begin(struct round *r);
+/* The arm has nothing to do. over() is called later, never from here. */
+void round_ask(struct round *r, struct arm *a, const char *sql);
+/* Of the round that asked this arm last; NULL: none did, or it is lent since. */
+void *round_owner(const struct arm *a);
+/* Those that still run are to end by an error. */
+void round_cancel(struct round *r);
+/* Arms may be gone without a word. */
+void round_pump(struct round *r);
+bool round_part_failed(const struct round_part *p);
+/* Of the parts that were asked, the first that has failed or is lost; NULL: all went well. */
+struct round_part *round_failed(const struct round *r);
+
+#endif

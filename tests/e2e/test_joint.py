@@ -1,0 +1,200 @@
+"""Transactions of a client on several shards: late shards, savepoints, settings, two-phase commit, one snapshot."""
+
+import psycopg
+import pytest
+
+from lib.shards import Shop
+from lib.util import wait_for
+
+SQLSTATE = psycopg.errors.lookup
+
+
+@pytest.fixture(scope="module")
+def shop(pg, kept_sluice):
+    made = Shop(pg, kept_sluice, "joint")
+    with made.connect() as client:
+        for n in range(1, 41):
+            client.execute("INSERT INTO users VALUES (%s, %s)", (n, f"user {n}"))
+    yield made
+
+
+@pytest.fixture
+def client(shop):
+    with shop.connect() as connection:
+        yield connection
+
+
+def names(shop, *users):
+    """As the shards themselves have them."""
+    return [shop.rows(n % 4, f"SELECT name FROM users WHERE id = {n}")[0][0] for n in users]
+
+
+def rename(client, user, name):
+    client.execute("UPDATE users SET name = %s WHERE id = %s", (name, user))
+
+
+def left(shop):
+    """Prepared transactions, and decisions, that are still there."""
+    prepared = shop.rows(0, "SELECT gid FROM pg_prepared_xacts WHERE database LIKE 'joint%'")
+    return prepared + [row for k in range(4) for row in shop.rows(k, "SELECT gid FROM sluice.decision")]
+
+
+def test_two_shards_are_committed_together(shop, client):
+    with client.transaction():
+        rename(client, 1, "one")
+        rename(client, 2, "two")
+        assert client.execute("SELECT name FROM users WHERE id = 1").fetchone() == ("one",)
+        assert names(shop, 1, 2) == ["user 1", "user 2"]
+    assert names(shop, 1, 2) == ["one", "two"]
+    wait_for(lambda: left(shop) == [], 20, "the decision to be deleted")
+
+
+def test_four_shards_are_rolled_back_together(shop, client):
+    with pytest.raises(SQLSTATE("23505")):
+        with client.transaction():
+            for n in (4, 5, 6, 7):
+                rename(client, n, "changed")
+            client.execute("INSERT INTO users VALUES (8, 'twice')")
+    assert names(shop, 4, 5, 6, 7) == ["user 4", "user 5", "user 6", "user 7"]
+    assert client.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_after_an_error_nothing_runs_on_any_shard(shop, client):
+    client.execute("BEGIN")
+    rename(client, 9, "nine")
+    with pytest.raises(SQLSTATE("22012")):
+        client.execute("SELECT 1/0 FROM users WHERE id = 10")
+    for user in (9, 10, 11):
+        with pytest.raises(SQLSTATE("25P02")):
+            rename(client, user, "never")
+    assert client.execute("COMMIT").statusmessage == "ROLLBACK"
+    assert names(shop, 9, 10, 11) == ["user 9", "user 10", "user 11"]
+
+
+def test_savepoints_are_those_of_all_shards(shop, client):
+    client.execute("BEGIN")
+    rename(client, 12, "kept")
+    client.execute("SAVEPOINT a")
+    rename(client, 13, "undone")
+    client.execute("SAVEPOINT b")
+    rename(client, 14, "undone")
+    with pytest.raises(SQLSTATE("22P02")):
+        client.execute("SELECT 'x'::int FROM users WHERE id = 15")
+    client.execute("ROLLBACK TO a")
+    rename(client, 15, "kept")
+    client.execute("RELEASE a")
+    with pytest.raises(SQLSTATE("3B001")):
+        client.execute("ROLLBACK TO b")
+    assert client.execute("COMMIT").statusmessage == "ROLLBACK"
+    client.execute("BEGIN")
+    rename(client, 12, "kept")
+    client.execute("SAVEPOINT a")
+    rename(client, 13, "undone")
+    client.execute("ROLLBACK TO SAVEPOINT a")
+    rename(client, 14, "kept")
+    client.execute("COMMIT")
+    assert names(shop, 12, 13, 14, 15) == ["kept", "user 13", "kept", "user 15"]
+
+
+def test_settings_are_told_to_late_shards(shop, client):
+    client.execute("BEGIN")
+    client.execute("SET LOCAL work_mem = '5MB'")
+    rename(client, 16, "sixteen")
+    client.execute("SET LOCAL enable_seqscan = off")
+    assert client.execute("SELECT current_setting('work_mem') FROM users WHERE id = 17").fetchone() == ("5MB",)
+    client.execute("SET LOCAL work_mem = '6MB'")
+    for user in (16, 17, 18):
+        row = client.execute("SELECT current_setting('work_mem'), current_setting('enable_seqscan') FROM users "
+                             f"WHERE id = {user}").fetchone()
+        assert row == ("6MB", "off")
+    client.execute("COMMIT")
+    assert client.execute("SHOW work_mem").fetchone() == ("4MB",)
+
+
+def test_a_scatter_sees_what_its_transaction_has_written(shop, client):
+    client.execute("BEGIN")
+    rename(client, 20, "mine")
+    rename(client, 21, "mine")
+    assert client.execute("SELECT count(*) FROM users WHERE name = 'mine'").fetchone() == (2,)
+    assert client.execute("SELECT id FROM users WHERE name = 'mine' ORDER BY id LIMIT 1").fetchone() == (20,)
+    rename(client, 22, "mine")
+    with pytest.raises(SQLSTATE("22012")):
+        client.execute("SELECT count(*) FROM users WHERE 1 / (id - 21) > 0")
+    with pytest.raises(SQLSTATE("25P02")):
+        client.execute("SELECT 1")
+    client.execute("ROLLBACK")
+    assert client.execute("SELECT count(*) FROM users WHERE name = 'mine'").fetchone() == (0,)
+
+
+def test_the_first_statement_may_be_a_scatter(client):
+    with client.transaction():
+        before = client.execute("SELECT count(*) FROM users").fetchone()
+        assert client.execute("SELECT count(*) FROM users").fetchone() == before
+
+
+def test_repeatable_read_sees_all_shards_as_they_were(shop, client):
+    client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    client.execute("SELECT name FROM users WHERE id = 24")
+    with shop.connect() as other, other.transaction():
+        rename(other, 24, "later")
+        rename(other, 25, "later")
+    assert client.execute("SELECT name FROM users WHERE id = 25").fetchone() == ("user 25",)
+    assert client.execute("SELECT count(*) FROM users WHERE name = 'later'").fetchone() == (0,)
+    client.execute("COMMIT")
+    assert client.execute("SELECT count(*) FROM users WHERE name = 'later'").fetchone() == (2,)
+
+
+def test_serializable_stays_on_one_shard(client):
+    client.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+    client.execute("SELECT name FROM users WHERE id = 1")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        client.execute("SELECT name FROM users WHERE id = 2")
+    client.execute("ROLLBACK")
+
+
+def test_a_deferred_constraint_fails_the_commit_of_all(shop, client):
+    for database in shop.databases:
+        with shop.server(database) as server:
+            server.execute("CREATE TABLE IF NOT EXISTS pairs (user_id int, other int, UNIQUE (other) DEFERRABLE "
+                           "INITIALLY DEFERRED)")
+    client.execute("BEGIN")
+    rename(client, 26, "never")
+    rename(client, 27, "never")
+    client.execute("SET CONSTRAINTS ALL DEFERRED")
+    client.execute("ROLLBACK")
+    assert names(shop, 26, 27) == ["user 26", "user 27"]
+
+
+def test_commit_and_chain(shop, client):
+    client.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+    rename(client, 28, "chained")
+    rename(client, 29, "chained")
+    client.execute("COMMIT AND CHAIN")
+    assert names(shop, 28, 29) == ["chained", "chained"]
+    rename(client, 30, "chained")
+    rename(client, 31, "chained")
+    client.execute("ROLLBACK AND CHAIN")
+    rename(client, 30, "again")
+    client.execute("COMMIT")
+    assert names(shop, 30, 31) == ["again", "user 31"]
+
+
+def test_commands_of_the_transaction_come_by_themselves(shop, client):
+    client.execute("BEGIN")
+    rename(client, 32, "never")
+    rename(client, 33, "never")
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        client.execute("COMMIT; SELECT 1")
+    assert client.execute("COMMIT").statusmessage == "ROLLBACK"
+    assert names(shop, 32, 33) == ["user 32", "user 33"]
+
+
+def test_a_client_that_leaves_is_rolled_back(shop):
+    with shop.connect() as client:
+        client.execute("BEGIN")
+        rename(client, 34, "never")
+        rename(client, 35, "never")
+        client.close()
+    wait_for(lambda: shop.rows(0, "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'joint%' AND "
+                                  "state LIKE 'idle in transaction%'") == [(0,)], 20, "the transactions to end")
+    assert names(shop, 34, 35) == ["user 34", "user 35"]
