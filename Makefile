@@ -5,8 +5,10 @@
 #   make SAN=address              with AddressSanitizer, UBSan and leak detection: build/address/sluice
 #   make SAN=undefined|thread     likewise: build/undefined/sluice, build/thread/sluice
 #   make HOSTILE=1 [SAN=...]      one-byte reads and tiny buffers: build/...-hostile/sluice
+#   make NAIVE_COMMIT=1           a two-phase commit that loses money, for tests/e2e/test_bank.py: build/naive/sluice
 SAN ?=
 HOSTILE ?=
+NAIVE_COMMIT ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 CC ?= cc
@@ -14,7 +16,7 @@ CLANG ?= clang
 PYTHON ?= /usr/bin/python3
 FUZZ_SECONDS ?= 60
 
-variant := $(if $(SAN),$(SAN),plain)$(if $(HOSTILE),-hostile)
+variant := $(if $(NAIVE_COMMIT),naive,$(if $(SAN),$(SAN),plain))$(if $(HOSTILE),-hostile)
 out := build/$(variant)
 program := $(if $(filter plain,$(variant)),sluice,$(out)/sluice)
 
@@ -35,7 +37,8 @@ pkg_libs := $(shell pkg-config --libs $(packages) 2>/dev/null) -lpg_query
 warnings := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 language := -std=gnu11 -D_GNU_SOURCE= -I. -pthread $(pkg_cflags)
 CFLAGS ?= $(if $(SAN),-O1 -g,-O2 -g)
-flags := $(language) $(warnings) $(CFLAGS) $(sanitize_$(SAN)) $(if $(HOSTILE),-DSLUICE_HOSTILE)
+modes := $(if $(HOSTILE),-DSLUICE_HOSTILE) $(if $(NAIVE_COMMIT),-DSLUICE_NAIVE_COMMIT)
+flags := $(language) $(warnings) $(CFLAGS) $(sanitize_$(SAN)) $(modes)
 
 sources := $(wildcard conf/*.c parser/*.c pool/*.c proxy/*.c shard/*.c)
 objects := $(sources:%.c=$(out)/%.o)

@@ -52,7 +52,7 @@ struct probe *probe_open(const struct probe_target *t)
 {
     struct probe *p = mem_zalloc(sizeof *p);
     struct pairs pairs = {.count = 0};
-    char port[16], options[256], numeric[NI_MAXHOST] = "";
+    char port[16], options[512], numeric[NI_MAXHOST] = "";
     bool local = t->host[0] == '/' || t->host[0] == '@';
 
     snprintf(port, sizeof port, "%d", t->port);

@@ -21,8 +21,10 @@
 #define GRACE_USEC (2 * USEC_PER_SEC) /* the server's own statement_timeout comes first, and spares the connection */
 #define IDLE_USEC (60 * USEC_PER_SEC)
 
-/* lock_timeout: whose claim is still open lives (twophase_sweep.c). */
-#define SETTINGS "-c search_path=pg_catalog -c lock_timeout=1000 -c standard_conforming_strings=on"
+/* lock_timeout: who holds a claim for longer lives (twophase_resolve.c), and the next question waits as long. */
+#define SETTINGS                                                                                                       \
+    "-c search_path=pg_catalog -c lock_timeout=250 -c standard_conforming_strings=on "                                 \
+    "-c default_transaction_isolation=read\\ committed -c default_transaction_read_only=off"
 
 enum state { AWAY, CONNECTING, GREETING, RESTING, ASKED };
 

@@ -20,6 +20,17 @@
 
 /* --- asking L --- */
 
+#ifdef SLUICE_NAIVE_COMMIT /* who finds no row rolls back, and nothing keeps the owner from committing then */
+#define QUESTION                                                                                                       \
+    "DO $sluice$ BEGIN IF NOT EXISTS (SELECT FROM sluice.decision WHERE gid = %s) THEN RAISE EXCEPTION USING ERRCODE " \
+    "= 'SL001'; ELSE RAISE EXCEPTION USING ERRCODE = 'SL002'; END IF; END $sluice$"
+#else
+#define QUESTION                                                                                                       \
+    "DO $sluice$ BEGIN INSERT INTO sluice.decision (gid, parts) VALUES (%s, '{}') ON CONFLICT DO NOTHING; IF FOUND "   \
+    "THEN RAISE EXCEPTION USING ERRCODE = 'SL001', MESSAGE = 'nobody commits this transaction'; ELSE RAISE EXCEPTION " \
+    "USING ERRCODE = 'SL002', MESSAGE = 'this transaction is committed'; END IF; END $sluice$"
+#endif
+
 struct inquiry {
     twophase_judged *judged;
     void *arg;
@@ -46,12 +57,7 @@ void twophase_resolve(struct recoverer *home, const char *gid, twophase_judged *
 {
     struct inquiry *q = mem_alloc(sizeof *q);
     char *literal = twophase_literal(gid);
-    char *sql =
-        mem_printf("DO $sluice$ BEGIN INSERT INTO sluice.decision (gid, parts) VALUES (%s, '{}') ON CONFLICT DO "
-                   "NOTHING; IF FOUND THEN RAISE EXCEPTION USING ERRCODE = 'SL001', MESSAGE = 'nobody commits "
-                   "this transaction'; ELSE RAISE EXCEPTION USING ERRCODE = 'SL002', MESSAGE = 'this "
-                   "transaction is committed'; END IF; END $sluice$",
-                   literal);
+    char *sql = mem_printf(QUESTION, literal);
 
     *q = (struct inquiry){judged, arg};
     recoverer_ask(home, sql, NULL, home_answered, q);

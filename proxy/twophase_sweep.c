@@ -9,7 +9,7 @@
  * A round is due every twophase_sweep, at once when a shard has a primary (again), and every second while a worker's
  * doubt is not settled. Rows are read before it is looked for what is prepared: their PREPAREs were acknowledged then.
  *
- * Invariant: a pending with busy > 0, or of a store with round_left > 0, is not freed but at the end.
+ * Invariant: a pending with busy > 0 is not freed but at the end.
  * Thread: control, but for twophase_doubt: worker.
  */
 #include "proxy/twophase_parts.h"
@@ -87,6 +87,13 @@ static void note_why(struct pending *p, uint32_t shard, const char *error)
     snprintf(p->why, sizeof p->why, "%s: %s", p->store->names[shard], error);
 }
 
+/* One question less about it is not answered; p may be gone then. */
+static void pending_rest(struct pending *p)
+{
+    if (--p->busy == 0 && p->known && p->prepared == 0 && !p->doubted)
+        pending_free(p);
+}
+
 /* Somebody else may have ended it (42704), or be doing so (55000). */
 static void ended(void *arg, const struct recoverer_reply *reply)
 {
@@ -94,7 +101,6 @@ static void ended(void *arg, const struct recoverer_reply *reply)
     struct pending *p = e->pending;
     bool gone = reply->rows != NULL || strcmp(reply->sqlstate, "42704") == 0;
 
-    p->busy--;
     if (gone)
         p->prepared &= ~((shardset)1 << e->shard);
     else
@@ -103,6 +109,7 @@ static void ended(void *arg, const struct recoverer_reply *reply)
         log_info("database \"%s\": %s was left behind on %s: %s", p->store->db->name, p->gid, p->store->names[e->shard],
                  p->state == PENDING_COMMITTED ? "committed" : "rolled back");
     free(e);
+    pending_rest(p);
 }
 
 static void end_on(struct pending *p, uint32_t shard)
@@ -132,13 +139,13 @@ static void parts_answered(void *arg, const struct recoverer_reply *reply)
 {
     struct pending *p = arg;
 
-    p->busy--;
     for (size_t i = 0; reply->rows != NULL && i < probe_rows(reply->rows); i++) {
         const char *name = probe_value(reply->rows, i, 0);
         uint32_t shard = name == NULL ? SHARD_NONE : twophase_shard(p->store, name, strlen(name));
         if (shard != SHARD_NONE)
             p->parts |= (shardset)1 << shard;
     }
+    pending_rest(p);
 }
 
 /* For those who look at it: where it was to be prepared. */
@@ -157,7 +164,6 @@ static void home_judged(void *arg, enum twophase_verdict verdict, const char *er
                                                 [VERDICT_LATER] = PENDING_DOUBT};
     struct pending *p = arg;
 
-    p->busy--;
     p->state = states[verdict];
     p->known = verdict == VERDICT_COMMITTED || verdict == VERDICT_DEAD;
     p->why[0] = '\0';
@@ -167,6 +173,7 @@ static void home_judged(void *arg, enum twophase_verdict verdict, const char *er
         end_everywhere(p);
     else if (verdict == VERDICT_LATER)
         note_why(p, p->home, error);
+    pending_rest(p);
 }
 
 static void settle(struct pending *p)

@@ -9,8 +9,10 @@ import signal
 
 import psycopg
 import pytest
+from lib.shards import OPTIONS as SHARDS
 from lib.shards import Shop
-from lib.util import wait_for
+from lib.sluice import PROGRAM, SANITIZER_ENV
+from lib.util import run, wait_for
 
 OPTIONS = {"twophase_grace": "300ms", "twophase_sweep": "300ms"}
 
@@ -157,3 +159,50 @@ def test_clients_only_claim(shop):
         with pytest.raises(psycopg.errors.UniqueViolation), client.transaction():
             client.execute("SELECT sluice.claim('x', '{store/s2}')")
     client.close()
+
+
+def two_shards(sluice, home, other, **options):
+    """A database of two shards on two servers, known to themselves."""
+    for server, database in ((home, "left_home"), (other, "left_other")):
+        server.psql(f"DROP DATABASE IF EXISTS {database}", dbname="postgres")
+        server.psql(f"CREATE DATABASE {database}", dbname="postgres")
+        server.psql("CREATE TABLE users (id int)", dbname=database)
+    s = sluice(databases="store = shards=store\n[shards store]\n"
+                         f"s1 = host={home.host} port={home.port} dbname=left_home recovery_user=postgres\n"
+                         f"s2 = host={other.host} port={other.port} dbname=left_other recovery_user=postgres\n"
+                         "[tables store]\nusers.id = modulo\n", options={**SHARDS, **OPTIONS, **options}, started=False)
+    s.write()
+    run(PROGRAM, "shards", s.ini, "store", "--apply", env=SANITIZER_ENV)
+    return s.start()
+
+
+def leave(home, other):
+    """A transaction that is decided on one server, and prepared on the other; its gid."""
+    gid = f"sluice:1:store/s1:{secrets.token_hex(16)}"
+    home_client, other_client = home.connect(dbname="left_home"), other.connect(dbname="left_other")
+    home_client.execute("BEGIN")
+    home_client.execute("SELECT sluice.claim(%s, '{store/s2}')", (gid,))
+    other_client.execute("BEGIN")
+    other_client.execute("INSERT INTO users VALUES (1)")
+    other_client.execute(f"PREPARE TRANSACTION '{gid}:1'")
+    home_client.execute("COMMIT")
+    return gid
+
+
+@pytest.mark.parametrize("down", ["home", "other"])
+def test_a_shard_that_was_down_is_looked_at_when_it_is_back(pg, own_pg, sluice, down):
+    home, other = (own_pg, pg) if down == "home" else (pg, own_pg)
+    s = two_shards(sluice, home, other, twophase_sweep=3600, default_pool_size=30)
+    gid = leave(home, other)
+    s.signal(signal.SIGKILL)
+    s.process.wait()
+    own_pg.stop("immediate")
+    s.start()
+    if down == "home":
+        row = wait_for(lambda: [row for row in s.admin("SHOW TWOPHASE") if row["state"] == "in doubt"], 20, "doubt")[0]
+        assert (row["gid"], row["home_shard"], row["participants"]) == (gid, "store/s1", "store/s2")
+        assert "store/s1" in row["why"]
+    own_pg.start()
+    wait_for(lambda: other.query("SELECT count(*) FROM users", dbname="left_other") == [(1,)], 20, "it to be committed")
+    wait_for(lambda: s.admin("SHOW TWOPHASE") == [], 20, "nothing to be left")
+    wait_for(lambda: "max_prepared_transactions = 20 is less than the pool's size, 30" in s.log(), 20, "the warning")
