@@ -220,6 +220,31 @@ static int other_mention(const struct reading_of_keys *g, const struct stmt_plac
                : -1;
 }
 
+/* A place holds the keys of both to be equal, and that counts for the rows of the first. */
+static bool holds_tie(const struct reading_of_keys *g, const struct stmt_place *p, size_t mention, size_t to)
+{
+    return other_mention(g, p, mention) == (int)to || (p->mutual && other_mention(g, p, to) == (int)mention);
+}
+
+bool keyset_is_tied(const struct keyset *k, const struct stmt *s, size_t mention, size_t to)
+{
+    const struct reading_of_keys g = {.k = (struct keyset *)k, .s = s};
+    shardset known = 0, tied = 0; /* of mentions: few statements have more than there are bits */
+
+    if (s->table_count > SHARDS_MAX)
+        return false;
+    tied = BIT(to);
+    while (tied != known) {
+        known = tied;
+        for (size_t m = 0; m < s->table_count; m++)
+            for (size_t i = 0; i < s->place_count && !(tied & BIT(m)); i++)
+                for (size_t other = 0; other < s->table_count; other++)
+                    if ((known & BIT(other)) && holds_tie(&g, &s->places[i], m, other))
+                        tied |= BIT(m);
+    }
+    return (tied & BIT(mention)) != 0;
+}
+
 static bool narrow(shardset *set, shardset by)
 {
     shardset before = *set;

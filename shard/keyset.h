@@ -64,6 +64,10 @@ void keyset_free(struct keyset *k);
 /* True if it is proved that the statement is right on one shard. *shard: which; SHARD_NONE: any of them. */
 bool keyset_is_one(const struct keyset *k, uint32_t *shard);
 
+/* Of a statement that k was read of: true if no other rows of a mention count than those that lie with one of another
+ * mention's, for their keys are held to be equal. */
+bool keyset_is_tied(const struct keyset *k, const struct stmt *s, size_t mention, size_t to);
+
 /* A row of the INSERT that a statement is: its number from 0 and its key. CERTAIN, NULL or (an expression, a default)
  * DOUBTFUL. */
 typedef void keyset_row_fn(void *arg, uint32_t row, const struct key_value *key);

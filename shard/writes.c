@@ -1,0 +1,255 @@
+/*
+ * writes.c: see writes.h.
+ * Thread: any (no state).
+ */
+#include "shard/writes.h"
+
+#include "shard/clauses.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char help_keys[] = "Give the key of each table, or run it for one key after the other.";
+static const char help_apart[] = "Run it on each shard by itself.";
+
+static enum write_way refuse(struct scatter_refusal *r, const char *help, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static enum write_way refuse(struct scatter_refusal *r, const char *help, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(r->why, sizeof r->why, fmt, args);
+    va_end(args);
+    r->help = help;
+    return WRITE_NOT;
+}
+
+/* --- rows --- */
+
+static bool is_word(const struct keyset_text *text, const struct token *t, const char *word)
+{
+    return t->len == strlen(word) && memcmp(text->sql + t->start, word, t->len) == 0;
+}
+
+/* A row's place in its shard means nothing elsewhere. */
+static bool has_system_column(const struct keyset_text *text)
+{
+    static const char *const names[] = {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"};
+    struct lexer lex;
+    struct token t;
+
+    lex_init(&lex, text->sql, strlen(text->sql), text->lex_flags);
+    while (lex_next_plain(&lex, &t) != TOKEN_END && t.kind != TOKEN_ERROR) {
+        struct token inside = t;
+        if (t.kind == TOKEN_QUOTED) {
+            inside.start++;
+            inside.len -= 2;
+        } else if (t.kind != TOKEN_WORD) {
+            continue;
+        }
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+            if (is_word(text, &inside, names[i]))
+                return true;
+    }
+    return false;
+}
+
+/* The mention whose rows it writes; -1: there are several. */
+static int target_of(const struct stmt *s)
+{
+    int target = -1;
+
+    for (size_t i = 0; i < s->table_count; i++) {
+        if (!(s->tables[i].flags & TABLE_WRITTEN))
+            continue;
+        if (target >= 0 || s->tables[i].query != s->query)
+            return -1;
+        target = (int)i;
+    }
+    return target;
+}
+
+/* What else it reads is alike on every shard, or lies with the rows that are written. */
+static enum write_way check_others(const struct stmt *s, const struct keyset *k, int target, struct scatter_refusal *r)
+{
+    for (size_t i = 0; i < s->table_count; i++) {
+        const struct map_table *t = k->tables[i];
+        if ((int)i == target || t == NULL || t->way == MAP_EVERYWHERE)
+            continue;
+        if (t->way == MAP_ON_SHARD)
+            return refuse(r, help_keys, "it reads \"%s\", which lies on one shard", s->tables[i].name);
+        if (!(s->tables[target].flags & TABLE_FILLED) && keyset_is_tied(k, s, (size_t)i, (size_t)target))
+            continue;
+        return refuse(r, help_keys, "it reads \"%s\", whose rows may lie on other shards than those that it writes",
+                      s->tables[i].name);
+    }
+    return WRITE_SAME;
+}
+
+enum write_way writes_of_rows(const struct stmt *s, const struct keyset *k, const struct keyset_text *text,
+                              struct scatter_refusal *r)
+{
+    int target = target_of(s);
+
+    if (s->kind != STMT_INSERT && s->kind != STMT_UPDATE && s->kind != STMT_DELETE)
+        return refuse(r, help_keys, "its rows may lie on more than one shard");
+    if (target < 0)
+        return refuse(r, help_keys, "it writes more than one table");
+    if (k->tables[target]->way != MAP_BY_KEY)
+        return refuse(r, help_keys, "what it writes to one shard is read on others");
+    if (s->kind != STMT_INSERT && has_system_column(text))
+        return refuse(r, help_keys, "a system column means something on one shard only");
+    if (check_others(s, k, target, r) == WRITE_NOT)
+        return WRITE_NOT;
+    return s->kind == STMT_INSERT ? WRITE_ROWS : WRITE_SAME;
+}
+
+/* --- commands --- */
+
+struct command {
+    const struct stmt *s;
+    struct clauses c;
+    writes_table *table;
+    void *arg;
+    struct scatter_refusal *r;
+};
+
+static bool has_word(const struct command *m, const char *word)
+{
+    for (uint32_t i = 0; i < m->c.token_count; i++)
+        if (clauses_word(&m->c, i, word))
+            return true;
+    return false;
+}
+
+static bool is_name(const struct command *m, uint32_t i, const char *name)
+{
+    const struct token *t = &m->c.tokens[i];
+
+    if (i >= m->c.token_count)
+        return false;
+    if (t->kind == TOKEN_QUOTED)
+        return t->len == strlen(name) + 2 && memcmp(m->c.sql + t->start + 1, name, t->len - 2) == 0;
+    return clauses_word(&m->c, i, name);
+}
+
+/* Behind COLUMN, IF EXISTS. */
+static uint32_t after_column(const struct command *m, uint32_t i)
+{
+    if (clauses_word(&m->c, i, "column"))
+        i++;
+    return clauses_word(&m->c, i, "if") && clauses_word(&m->c, i + 1, "exists") ? i + 2 : i;
+}
+
+/* DROP, RENAME, ALTER ... TYPE of that column. */
+static const char *harm_to_column(const struct command *m, const char *column)
+{
+    for (uint32_t i = 0; i < m->c.token_count; i++) {
+        uint32_t name = after_column(m, i + 1);
+        if (!is_name(m, name, column))
+            continue;
+        if (clauses_word(&m->c, i, "drop"))
+            return "drops";
+        if (clauses_word(&m->c, i, "rename"))
+            return "renames";
+        if (clauses_word(&m->c, i, "alter") &&
+            (clauses_word(&m->c, name + 1, "type") || clauses_word(&m->c, name + 1, "set")) && has_word(m, "type"))
+            return "changes the type of";
+    }
+    return NULL;
+}
+
+/* RENAME TO, SET SCHEMA: the map knows the table by its name. */
+static bool renames_table(const struct command *m)
+{
+    for (uint32_t i = 0; i < m->c.token_count; i++)
+        if ((clauses_word(&m->c, i, "rename") && clauses_word(&m->c, i + 1, "to")) ||
+            (clauses_word(&m->c, i, "set") && clauses_word(&m->c, i + 1, "schema")))
+            return true;
+    return false;
+}
+
+static bool check_table(const struct command *m, const struct stmt_table *mention)
+{
+    const struct map_table *t = m->table(m->arg, mention);
+    const char *harm;
+
+    if (t == NULL || t->name[0] == '\0' || !clauses_word(&m->c, 0, "alter") || !clauses_word(&m->c, 1, "table"))
+        return true;
+    harm = t->way == MAP_BY_KEY ? harm_to_column(m, t->column) : NULL;
+    if (harm != NULL)
+        refuse(m->r, "Take the table's line out of [tables] first.", "it %s the key of \"%s\"", harm, t->name);
+    else if (renames_table(m))
+        refuse(m->r, "Take the table's line out of [tables] first.", "it renames \"%s\", which the map names", t->name);
+    return m->r->why[0] == '\0';
+}
+
+static bool is_of(const struct command *m, const char *object)
+{
+    return clauses_word(&m->c, 1, object);
+}
+
+static bool is_step(const struct command *m, uint32_t i)
+{
+    return clauses_word(&m->c, i, "increment") || clauses_word(&m->c, i, "start") || clauses_word(&m->c, i, "minvalue");
+}
+
+/* Its sequences' steps keep shards apart. */
+static bool changes_steps(const struct command *m)
+{
+    bool sequence = is_of(m, "sequence");
+
+    if (!clauses_word(&m->c, 0, "alter") || !(sequence || is_of(m, "table")))
+        return false;
+    for (uint32_t i = 2; i < m->c.token_count; i++)
+        if (clauses_word(&m->c, i, "restart") || (sequence && is_step(m, i)) ||
+            (clauses_word(&m->c, i, "set") && is_step(m, i + 1)))
+            return true;
+    return false;
+}
+
+static bool is_whole_servers(const struct command *m)
+{
+    return is_of(m, "database") || is_of(m, "tablespace") || is_of(m, "subscription") || is_of(m, "system");
+}
+
+static enum write_way way_of(const struct command *m)
+{
+    const struct stmt *s = m->s;
+
+    if ((s->reasons & REASON_MAINTENANCE) || has_word(m, "concurrently"))
+        return WRITE_APART;
+    if (s->kind == STMT_CREATE_TABLE_AS || s->kind == STMT_SELECT_INTO)
+        return refuse(m->r, help_apart, "the rows of a new table would be made of each shard's own");
+    if (s->kind == STMT_DDL && is_whole_servers(m))
+        return refuse(m->r, help_apart, "it is about a server as a whole");
+    if (changes_steps(m))
+        return refuse(m->r, help_apart, "each shard's sequences have steps of their own");
+    for (size_t i = 0; i < s->table_count; i++)
+        if (!check_table(m, &s->tables[i]))
+            return WRITE_NOT;
+    return WRITE_COMMAND;
+}
+
+static bool is_command(const struct stmt *s)
+{
+    if (s->reasons & (REASON_TEMP | REASON_CODE | REASON_FILE | REASON_ACTION))
+        return false;
+    return (s->reasons & (REASON_DDL | REASON_MAINTENANCE)) || s->kind == STMT_TRUNCATE || s->kind == STMT_LOCK;
+}
+
+enum write_way writes_of_command(const struct stmt *s, const char *sql, size_t len, unsigned lex_flags,
+                                 writes_table *table, void *arg, struct scatter_refusal *r)
+{
+    struct command m = {.s = s, .table = table, .arg = arg, .r = r};
+    struct arena arena = {.chunks = NULL};
+    enum write_way way = WRITE_NOT;
+
+    r->why[0] = '\0';
+    r->help = NULL;
+    if (is_command(s) && clauses_tokens(&m.c, sql, len, lex_flags, &arena))
+        way = way_of(&m);
+    arena_free(&arena);
+    return way;
+}

@@ -1,0 +1,229 @@
+/*
+ * test_writes.c: how statements are carried out that write on several shards, and in which words others are refused.
+ * Thread: main.
+ */
+#include "tests/unit/conf_files.h"
+
+#include "parser/pgtree.h"
+#include "parser/slots.h"
+#include "shard/writes.h"
+
+/* Numbers n lie on shard s(n % 4 + 1). */
+static const char file[] = "[databases]\nshop = shards=store\n"
+                           "[shards store]\ns1 = host=a\ns2 = host=b\ns3 = host=c\ns4 = host=d\n"
+                           "[tables store]\n"
+                           "users.id = modulo\n"
+                           "orders.user_id = modulo\n"
+                           "orders.id = lookup\n"
+                           "tickets.id = string_hash\n"
+                           "tags.name = list s1:a,b s2:c s3:*\n"
+                           "devices.id = hash\n"
+                           "events.day = range s1:..2024-01-01 s2:2024-01-01..2025-01-01 s4:2025-01-01..\n"
+                           "countries = everywhere\n"
+                           "log = shard s3\n";
+
+static struct map *map;
+static struct keyset keys;
+
+static bool catalog(void *arg, const char *schema, const char *table, const char *column, struct map_column *out)
+{
+    (void)arg;
+    (void)schema;
+    (void)column;
+    out->position = strcmp(table, "orders") == 0 ? 2 : 1;
+    out->type = strcmp(table, "tickets") == 0 || strcmp(table, "tags") == 0 ? "text"
+                : strcmp(table, "devices") == 0                             ? "uuid"
+                : strcmp(table, "events") == 0                              ? "date"
+                                                                            : "bigint";
+    return true;
+}
+
+static const struct map_table *find(void *arg, const struct stmt_table *t)
+{
+    (void)arg;
+    return map_table_find(map, t->schema == NULL ? "public" : t->schema, t->name);
+}
+
+/* --- one text --- */
+
+static const char *way_name(enum write_way way)
+{
+    static const char *const names[] = {
+        [WRITE_ROWS] = "rows", [WRITE_SAME] = "same", [WRITE_COMMAND] = "command", [WRITE_APART] = "apart"};
+
+    return names[way];
+}
+
+static const struct map_table *table_of(void *arg, const struct stmt_table *t)
+{
+    return find(arg, t);
+}
+
+static void ask(char *out, size_t size, const struct stmt *s, const struct keyset_text *text)
+{
+    struct keyset_places places = {.map = map, .find = find};
+    struct scatter_refusal r = {.why = ""};
+    enum write_way way = writes_of_command(s, text->sql, strlen(text->sql), text->lex_flags, table_of, NULL, &r);
+
+    if (way == WRITE_NOT && r.why[0] == '\0') {
+        keyset_read(&keys, s, &places, text);
+        if (keys.why == NULL)
+            way = writes_of_rows(s, &keys, text, &r);
+        else
+            snprintf(r.why, sizeof r.why, "keys: it %s", keys.why);
+    }
+    snprintf(out, size, "%s", way == WRITE_NOT ? r.why : way_name(way));
+}
+
+static const char *answer(const char *sql)
+{
+    static char out[256];
+    struct fingerprint f = {.slots = NULL};
+    struct pgtree_error err;
+    struct stmt_list *list = pgtree_parse(sql, strlen(sql), &err);
+
+    if (list == NULL)
+        fail_msg("%s: %s", sql, err.message);
+    fingerprint_read(&f, sql, strlen(sql), LEX_STANDARD_STRINGS, 1);
+    slots_bind(list, &f, sql);
+    struct keyset_text text = {
+        .sql = sql, .slots = f.slots, .slot_count = f.slot_count, .lex_flags = LEX_STANDARD_STRINGS, .utf8 = true};
+    ask(out, sizeof out, list->stmts[0], &text);
+    stmt_list_free(list);
+    fingerprint_free(&f);
+    return out;
+}
+
+struct row {
+    const char *sql;
+    const char *expected;
+};
+
+static void check(const struct row *rows, size_t count)
+{
+    size_t wrong = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const char *said = answer(rows[i].sql);
+        if (strcmp(said, rows[i].expected) != 0) {
+            print_error("%s\n  %s, not %s\n", rows[i].sql, said, rows[i].expected);
+            wrong++;
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+#define OTHERS(name) "it reads \"" name "\", whose rows may lie on other shards than those that it writes"
+
+static void writes_of_rows_of_several_shards(void **state)
+{
+    static const struct row rows[] = {
+        {"insert into users values (1, 'a'), (2, 'b')", "rows"},
+        {"insert into users (id, n) values (1, (select count(*) from countries)), (2, 3)", "rows"},
+        {"insert into users (id, n) values (1, (select count(*) from orders where user_id = 1)), (2, 3)",
+         OTHERS("orders")},
+        {"insert into users (id, n) values (1, 1), (2, 2) returning (select count(*) from log)",
+         "it reads \"log\", which lies on one shard"},
+        {"update users set name = 'x'", "same"},
+        {"update users set name = 'x' where id in (1, 2) returning *", "same"},
+        {"update users set name = 'x' where ctid = '(0,1)'", "a system column means something on one shard only"},
+        {"delete from users where \"xmin\" = '5'", "a system column means something on one shard only"},
+        {"delete from users where name = 'xmin'", "same"},
+        {"delete from users", "same"},
+        {"delete from orders o using users u where o.user_id = u.id and u.name = 'x'", "same"},
+        {"delete from orders o using users u where o.id = u.id", OTHERS("users")},
+        {"delete from orders o using users u, countries c where u.id = o.user_id and c.name = u.country", "same"},
+        {"update users u set n = (select count(*) from orders o where o.user_id = u.id)", "same"},
+        {"update users u set n = (select count(*) from orders o where o.user_id > u.id)", OTHERS("orders")},
+        {"update users set name = 'x' where id in (select user_id from orders)", "same"},
+        {"update users set name = 'x' where id not in (select user_id from orders)", OTHERS("orders")},
+        {"update users set name = 'x' where exists (select from orders where user_id = users.id) or n = 1", "same"},
+        {"update users u set n = 1 where exists (select from orders o where o.user_id = u.id or o.n = 1)",
+         OTHERS("orders")},
+        {"update users u set n = 1 from orders a, orders b where a.user_id = u.id and b.user_id = a.user_id", "same"},
+        {"update users set n = 1 where id = (select max(user_id) from orders)", OTHERS("orders")},
+        {"with x as (delete from orders returning user_id) update users set n = 1", "it writes more than one table"},
+        {"with x as (select name from countries) update users set n = 1 from x where x.name = users.name", "same"},
+        {"with x as (select max(n) as n from users) update users set n = 1 from x where x.n = users.n",
+         OTHERS("users")},
+        {"insert into log select * from users", "what it writes to one shard is read on others"},
+        {"select * from users", "its rows may lie on more than one shard"},
+        {"update users set id = id + 1", "keys: it sets a key, which may move a row to another shard"},
+    };
+
+    (void)state;
+    check(rows, ARRAY_LEN(rows));
+}
+
+static void commands(void **state)
+{
+    static const struct row rows[] = {
+        {"truncate users, countries", "command"},
+        {"truncate users restart identity cascade", "command"},
+        {"lock table users in share mode", "command"},
+        {"create table fresh (id int)", "command"},
+        {"create table fresh as select * from users", "the rows of a new table would be made of each shard's own"},
+        {"select * into fresh from users", "the rows of a new table would be made of each shard's own"},
+        {"create index on users (name)", "command"},
+        {"create index concurrently on users (name)", "apart"},
+        {"drop index concurrently users_name", "apart"},
+        {"reindex table concurrently users", "apart"},
+        {"vacuum", "apart"},
+        {"analyze users", "apart"},
+        {"alter table users add column n int", "command"},
+        {"alter table users add column n int, drop column name", "command"},
+        {"alter table users drop id", "it drops the key of \"users\""},
+        {"alter table users add n int, drop column if exists \"id\" cascade", "it drops the key of \"users\""},
+        {"alter table users rename column id to key", "it renames the key of \"users\""},
+        {"alter table users rename id to key", "it renames the key of \"users\""},
+        {"alter table users rename name to label", "command"},
+        {"alter table users alter column id type text", "it changes the type of the key of \"users\""},
+        {"alter table users alter id set data type text", "it changes the type of the key of \"users\""},
+        {"alter table users alter id set default 5", "command"},
+        {"alter table users add constraint u unique (id)", "command"},
+        {"alter table users rename to people", "it renames \"users\", which the map names"},
+        {"alter table users set schema other", "it renames \"users\", which the map names"},
+        {"alter table unknown rename to people", "command"},
+        {"alter sequence users_id_seq restart", "each shard's sequences have steps of their own"},
+        {"alter sequence users_id_seq owner to demo", "command"},
+        {"alter table users alter column n restart with 5", "each shard's sequences have steps of their own"},
+        {"drop table users", "command"},
+        {"grant select on users to public", "command"},
+        {"comment on table users is 'x'", "command"},
+        {"create database x", "it is about a server as a whole"},
+        {"create schema s", "command"},
+        {"create function f() returns int language sql as 'select 1'", "command"},
+    };
+
+    (void)state;
+    check(rows, ARRAY_LEN(rows));
+}
+
+static int make_map(void **state)
+{
+    struct config_errors errors = {NULL, 0};
+
+    if (folder_make(state) != 0)
+        return -1;
+    struct config *c = load_text(file);
+    map = map_new(c->shardings[0], catalog, NULL, &errors);
+    config_unref(c);
+    return map == NULL ? -1 : 0;
+}
+
+static int free_map(void **state)
+{
+    keyset_free(&keys);
+    map_unref(map);
+    return folder_remove(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_of_rows_of_several_shards),
+        cmocka_unit_test(commands),
+    };
+
+    return cmocka_run_group_tests(tests, make_map, free_map);
+}
