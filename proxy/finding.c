@@ -1,0 +1,429 @@
+/*
+ * finding.c: see finding.h.
+ * Thread: worker.
+ */
+#include "proxy/finding.h"
+
+#include "parser/functions.h"
+#include "proxy/catalog.h"
+#include "proxy/place.h"
+#include "proxy/routing.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define HOME ((shardset)1)
+#define PARENTS_MAX 8 /* of parts of parts */
+
+/* What only the home shard has, or what only means something among those who are on one server. */
+#define HOME_REASONS                                                                                                   \
+    (REASON_SEQUENCE | REASON_NOTIFY | REASON_LARGE_OBJECT | REASON_ADVISORY | REASON_SNAPSHOT | REASON_FILE |         \
+     REASON_ACTION | REASON_TEMP | REASON_TRANSACTION_ID)
+
+void finding_refuse(struct finding *f, const char *hint, const char *format, ...)
+{
+    va_list args;
+
+    if (f->sqlstate != NULL)
+        return;
+    va_start(args, format);
+    vsnprintf(f->message, sizeof f->message, format, args);
+    va_end(args);
+    f->sqlstate = "0A000";
+    f->hint = hint;
+}
+
+const struct stmt *finding_stmt(const struct finding *f)
+{
+    const struct stmt_list *list = f->run->shape == NULL ? NULL : reading_of(f->run->shape)->list;
+
+    return list == NULL || list->count != 1 ? NULL : list->stmts[0];
+}
+
+/* --- tables --- */
+
+static const struct map_table on_home = {.name = "", .way = MAP_ON_SHARD, .shard = 0};
+
+static bool is_system(const struct stmt_table *t)
+{
+    return t->schema != NULL && (strcmp(t->schema, "pg_catalog") == 0 || strcmp(t->schema, "information_schema") == 0);
+}
+
+static void text_of(struct span from, char to[NAME_MAX_BYTES + 1])
+{
+    snprintf(to, NAME_MAX_BYTES + 1, "%.*s", (int)from.len, (const char *)from.ptr);
+}
+
+/* A part lies where its parent does. */
+static const struct map_table *placement_of(const struct finding *f, struct catalog_table *t)
+{
+    char schema[NAME_MAX_BYTES + 1], name[NAME_MAX_BYTES + 1];
+
+    for (int i = 0; i < PARENTS_MAX && t->parent.len > 0; i++) {
+        text_of(t->parent_schema, schema);
+        text_of(t->parent, name);
+        if (catalog_table(f->c->db, schema, name, t) != CATALOG_ONE)
+            return NULL;
+    }
+    text_of(t->schema, schema);
+    text_of(t->name, name);
+    return t->parent.len > 0 ? NULL : map_table_find(f->map, schema, name);
+}
+
+static const struct map_table *find_relation(struct finding *f, const struct stmt_table *t, struct catalog_table *found)
+{
+    const struct map_table *placed = found->kind == 'S' ? &on_home : placement_of(f, found);
+
+    if (found->kind == 'v')
+        finding_refuse(f, "Write out what the view selects.", "a view is not looked into: \"%s\"", t->name);
+    else if (placed == NULL)
+        finding_refuse(f, "Give it a line in [tables].", "nobody has said on which shards the rows of \"%s\" lie",
+                       t->name);
+    else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_EVERYWHERE)
+        finding_refuse(f, "Write to each shard by itself.", "a table that lies on all shards is not written: \"%s\"",
+                       t->name);
+    else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_BY_KEY && found->has_triggers)
+        finding_refuse(f, NULL, "a table with triggers or rules of its own is not written: \"%s\"", t->name);
+    return f->sqlstate == NULL ? placed : NULL;
+}
+
+static bool may_be_temporary(const struct finding *f, const struct stmt_table *t)
+{
+    const struct client *c = f->c;
+
+    return f->makes_temporary || ((c->pins | c->traces | c->asking) & TRACE_TEMP) != 0 ||
+           (t->schema != NULL && strncmp(t->schema, "pg_temp", 7) == 0);
+}
+
+/* What the catalog does not have is the system's or the session's own, and these are the home shard's. Else PostgreSQL
+ * says that there is none; or it is newer than what is known, and its rows may be anywhere. */
+static const struct map_table *find_unknown(struct finding *f, const struct stmt_table *t)
+{
+    if ((t->schema == NULL && strncmp(t->name, "pg_", 3) == 0) || may_be_temporary(f, t))
+        return &on_home;
+    f->unread = f->unread || f->sqlstate == NULL;
+    finding_refuse(f, "If it is new, try again in a minute.", "nobody knows yet where the rows of \"%s\" lie", t->name);
+    return NULL;
+}
+
+/* For keyset_places. */
+static const struct map_table *find_table(void *arg, const struct stmt_table *t)
+{
+    struct finding *f = arg;
+    struct catalog_table found = {.kind = 0};
+
+    if (is_system(t))
+        return &on_home;
+    switch (catalog_table(f->c->db, t->schema, t->name, &found)) {
+    case CATALOG_UNREAD:
+        finding_refuse(f, "Try again.", "the schema has changed, and is being read");
+        f->sqlstate = "57P03";
+        break;
+    case CATALOG_NONE:
+        return find_unknown(f, t);
+    case CATALOG_SEVERAL:
+        finding_refuse(f, "Write the schema, too.", "there is a \"%s\" in more than one schema", t->name);
+        break;
+    case CATALOG_ONE:
+        return find_relation(f, t, &found);
+    }
+    return NULL;
+}
+
+/* A table in a command that has no conditions on its rows. */
+static void find_whole_table(struct finding *f, const struct stmt_table *t)
+{
+    const struct map_table *placed = find_table(f, t);
+
+    if (placed != NULL && placed->way == MAP_ON_SHARD)
+        f->shards |= (shardset)1 << placed->shard;
+    else if (placed != NULL)
+        f->shards |= map_all(f->map);
+}
+
+/* --- rows by their keys --- */
+
+size_t finding_params(const struct sharding_run *run, struct key_param **params)
+{
+    struct reader r = reader_of(run->bind->rest.ptr, run->bind->rest.len);
+    uint16_t format_count = reader_u16(&r);
+    struct span formats = reader_bytes(&r, 2u * format_count);
+    uint16_t count = reader_u16(&r);
+
+    *params = mem_zalloc((count + 1u) * sizeof **params);
+    for (uint16_t i = 0; i < count; i++) {
+        struct key_param *p = &(*params)[i];
+        const uint8_t *format = format_count == 0 ? NULL : formats.ptr + 2 * (format_count == 1 ? 0 : i);
+        uint32_t len = reader_u32(&r);
+        p->oid = run->types.len >= 4u * (i + 1u) ? be32_at(run->types.ptr + 4u * i) : 0;
+        p->binary = format != NULL && format[1] != 0;
+        p->null = len == UINT32_MAX;
+        p->bytes = p->null ? span_of(NULL, 0) : reader_bytes(&r, len);
+    }
+    return count;
+}
+
+static unsigned lex_flags(const struct finding *f)
+{
+    return f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+}
+
+struct keyset_text finding_text(const struct finding *f, struct key_param **params)
+{
+    const struct fingerprint *read = statement_slots(f->c, f->run->sql);
+    struct keyset_text text = {.sql = f->run->sql,
+                               .slots = read->slots,
+                               .slot_count = read->slot_count,
+                               .lex_flags = lex_flags(f),
+                               .utf8 = place_is_utf8(f->c)};
+
+    *params = NULL;
+    if (f->run->bind != NULL)
+        text.param_count = finding_params(f->run, params);
+    text.params = *params;
+    return text;
+}
+
+/* Each shard draws keys that lie there: `sluice shards --apply` has made its sequence do so. */
+static bool draws_on_shard(const struct finding *f, const struct map_table *t)
+{
+    struct catalog_table found;
+
+    return t->function == MAP_MODULO && catalog_table(f->c->db, t->schema, t->name, &found) == CATALOG_ONE &&
+           catalog_column_step(f->c->db, &found, t->column) == (int)f->map->shard_count;
+}
+
+static size_t filled_table(const struct stmt *s)
+{
+    size_t i = 0;
+
+    while (i + 1 < s->table_count && !(s->tables[i].flags & TABLE_FILLED))
+        i++;
+    return i;
+}
+
+struct insert_split *finding_split(const struct finding *f, const struct stmt *s, const struct keyset_text *text,
+                                   struct insert_refusal *r)
+{
+    const struct map_table *t = f->c->worker->keyset.tables[filled_table(s)];
+    struct insert_facts facts = {.map = f->map, .table = t, .draw = draws_on_shard(f, t) ? DRAW_SHARD : DRAW_NONE};
+
+    return insert_split_new(s, text, strlen(text->sql), &facts, r);
+}
+
+/* Rows without their keys, or whose keys the shape does not tell. */
+static void read_rows(struct finding *f, const struct stmt *s, struct keyset *k, const struct keyset_text *text)
+{
+    struct insert_refusal r;
+    struct insert_split *split = finding_split(f, s, text, &r);
+
+    if (split == NULL) {
+        finding_refuse(f, r.refusal.help, "%s", r.refusal.why);
+        f->unread = f->unread || r.is_servers;
+        return;
+    }
+    k->why = NULL;
+    k->shards = 0;
+    f->anywhere = split->drawn;
+    for (size_t i = 0; i < s->table_count; i++)
+        k->shards |= i == filled_table(s) ? 0 : k->sets[i];
+    for (size_t i = 0; i < split->part_count && !split->drawn; i++)
+        k->shards |= (shardset)1 << split->parts[i].shard;
+    insert_split_free(split);
+}
+
+/* Returns the worker's keyset, read of s. */
+static struct keyset *read_keys(struct finding *f, const struct stmt *s)
+{
+    struct keyset *k = &f->c->worker->keyset;
+    struct keyset_places places = {.map = f->map, .find = find_table, .arg = f};
+    struct key_param *params;
+    struct keyset_text text = finding_text(f, &params);
+
+    keyset_read(k, s, &places, &text);
+    if (k->of_rows && f->sqlstate == NULL)
+        read_rows(f, s, k, &text);
+    free(params);
+    return k;
+}
+
+static void find_rows(struct finding *f, const struct stmt *s)
+{
+    const struct keyset *k = read_keys(f, s);
+
+    f->shards |= k->shards;
+    if (k->why != NULL)
+        finding_refuse(f, NULL, "%s", k->why);
+}
+
+/* --- functions --- */
+
+static bool hits_a_backend(const char *name)
+{
+    return strcmp(name, "pg_terminate_backend") == 0 || strcmp(name, "pg_cancel_backend") == 0;
+}
+
+static void find_function(struct finding *f, const struct stmt_function *call)
+{
+    const struct map_call *known = map_call_find(f->map, call->schema, call->name);
+
+    if (hits_a_backend(call->name))
+        finding_refuse(f, "Use KILL_QUERY on the console.", "%s could hit another shard's backend", call->name);
+    else if (catalog_is_users(f->c->db, call->schema, call->name) && (known == NULL || known->argument != 0))
+        finding_refuse(
+            f, "If it reads and writes nothing, or only what lies where it runs, list it in [functions] as local.",
+            "a function may read rows of any shard: %s", call->name);
+}
+
+/* --- statements --- */
+
+/* What has to be done on all shards, or what nobody can see into. */
+static const char *why_not(const struct stmt *s)
+{
+    switch (s->kind) {
+    case STMT_MERGE:
+        return "MERGE is not split by shards";
+    case STMT_CALL:
+    case STMT_DO:
+        return "code that cannot be seen may read rows of any shard";
+    case STMT_PREPARE_TRANSACTION:
+    case STMT_COMMIT_PREPARED:
+    case STMT_ROLLBACK_PREPARED:
+        return "prepared transactions are each shard's own";
+    default:
+        break;
+    }
+    if (s->reasons & REASON_CODE)
+        return "code that cannot be seen may read rows of any shard";
+    if ((s->reasons & (REASON_DDL | REASON_MAINTENANCE)) && !(s->reasons & REASON_TEMP))
+        return "commands about tables and other objects are not sent to all shards";
+    return NULL;
+}
+
+/* Its tables are spoken of row by row. */
+static bool has_rows(const struct stmt *s)
+{
+    return s->kind == STMT_SELECT || s->kind == STMT_VALUES || s->kind == STMT_INSERT || s->kind == STMT_UPDATE ||
+           s->kind == STMT_DELETE;
+}
+
+static void find_stmt(struct finding *f, const struct stmt *s)
+{
+    const char *barred = why_not(s);
+
+    f->makes_temporary = f->makes_temporary || (s->reasons & REASON_TEMP);
+    if (barred != NULL)
+        finding_refuse(f, "Run it on each shard by itself.", "%s", barred);
+    if (s->reasons & HOME_REASONS)
+        f->shards |= HOME;
+    if (has_rows(s))
+        find_rows(f, s);
+    for (size_t i = 0; i < s->table_count && !has_rows(s); i++)
+        find_whole_table(f, &s->tables[i]);
+    for (size_t i = 0; i < s->function_count; i++)
+        find_function(f, &s->functions[i]);
+    if (s->body != NULL)
+        find_stmt(f, s->body);
+    if (s->kind == STMT_PREPARE && f->shards != 0)
+        finding_refuse(f, "Prepare it by the protocol, as drivers do.",
+                       "PREPARE does not tell the shard of each EXECUTE");
+}
+
+/* --- the user's word --- */
+
+#define TOLD_TABLES_MAX 16 /* that are compared: more have not one function in common, or a name tells it */
+
+struct told_tables {
+    const struct map_table *tables[TOLD_TABLES_MAX];
+    size_t count;
+};
+
+static void collect_tables(struct finding *f, const struct stmt *s, struct told_tables *to)
+{
+    for (size_t i = 0; i < s->table_count; i++) {
+        const struct map_table *t = find_table(f, &s->tables[i]);
+        f->sqlstate = NULL;
+        if (t != NULL && t->way == MAP_BY_KEY && to->count < TOLD_TABLES_MAX)
+            to->tables[to->count++] = t;
+    }
+    if (s->body != NULL)
+        collect_tables(f, s->body, to);
+}
+
+/* Written rows must be of that shard all the same. */
+static void check_told(struct finding *f, const struct stmt *s, uint32_t shard)
+{
+    struct finding quiet = *f;
+    const char *why = told_bars(s, read_keys(&quiet, s), shard);
+
+    if (why != NULL && quiet.sqlstate != NULL && f->sqlstate == NULL)
+        *f = quiet; /* says it better */
+    else if (why != NULL)
+        finding_refuse(
+            f, "Without sluice.shard, sluice.key and a comment that names a shard, its keys tell where it runs.", "%s",
+            why);
+    if (s->body != NULL)
+        check_told(f, s->body, shard);
+}
+
+static bool find_told(struct finding *f, const struct stmt_list *list, const struct told *told, uint32_t *shard)
+{
+    struct finding quiet = *f;
+    struct told_tables tables = {.count = 0};
+    struct told_error error;
+
+    for (size_t i = 0; told->key != NULL && i < list->count; i++)
+        collect_tables(&quiet, list->stmts[i], &tables);
+    if (told_shard(told, f->map, tables.tables, tables.count, place_is_utf8(f->c), shard, &error))
+        return *shard != SHARD_NONE;
+    f->sqlstate = NULL;
+    snprintf(f->told_hint, sizeof f->told_hint, "%s", error.hint);
+    finding_refuse(f, NULL, "%s", error.message);
+    f->sqlstate = "22023";
+    return false;
+}
+
+/* It runs there, whatever speaks against it, but for what would put rows on a wrong shard. */
+static void heed(struct finding *f, const struct stmt_list *list)
+{
+    struct told told;
+    uint32_t shard;
+
+    if (LIKELY(!place_told(f->c, f->run->shape, &told)) || (f->sqlstate != NULL && strcmp(f->sqlstate, "57P03") == 0))
+        return;
+    bool heeds = false;
+    for (size_t i = 0; i < list->count; i++) {
+        heeds = heeds || told_heeds(list->stmts[i]);
+        if (list->stmts[i]->kind == STMT_PREPARE || list->stmts[i]->kind == STMT_PREPARE_TRANSACTION)
+            return;
+    }
+    if (!heeds || !find_told(f, list, &told, &shard))
+        return;
+    f->told = true;
+    f->sqlstate = NULL;
+    f->unread = false;
+    f->shards = (shardset)1 << shard;
+    for (size_t i = 0; i < list->count; i++)
+        check_told(f, list->stmts[i], shard);
+}
+
+struct finding finding_of(struct client *c, const struct sharding_run *run)
+{
+    struct finding f = {.c = c, .map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE), .run = run};
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+
+    if (f.map == NULL) {
+        finding_refuse(&f, "Look into Sluice's log.", "it is not known where the rows of database \"%s\" lie",
+                       c->db->name);
+        f.sqlstate = "57P03";
+        return f;
+    }
+    f.unread = list == NULL;
+    if (list == NULL)
+        finding_refuse(&f, NULL, "a statement that cannot be read, so that nobody knows its shard");
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        find_stmt(&f, list->stmts[i]);
+    if (list != NULL)
+        heed(&f, list);
+    return f;
+}

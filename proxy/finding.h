@@ -1,0 +1,58 @@
+/*
+ * finding.h: what a statement speaks of: its tables (in the home shard's catalog, then in the map), its functions, and
+ * what only the home shard has. The shards on which any of it lies are added up; what lies on each of them alike adds
+ * none. What the files of sharding.h share, and nobody else includes.
+ *
+ *   none  any server may run it        one  that shard        more, or not to be said  see sharding.h
+ *
+ * Thread: worker.
+ */
+#ifndef SLUICE_FINDING_H
+#define SLUICE_FINDING_H
+
+#include "proxy/sharding.h"
+#include "shard/insert_split.h"
+#include "shard/writes.h"
+
+/* What is found of a text. */
+struct finding {
+    struct client *c;
+    const struct map *map;
+    const struct sharding_run *run;
+    shardset shards;
+    enum write_way way;   /* of a command; else NOT */
+    bool makes_temporary; /* one of the statements before, or this one, may have made a table of the session's own */
+    bool told;            /* the user has named the shard */
+    bool anywhere;        /* it inserts rows that may lie on any shard: one is to be chosen */
+    bool unread;          /* the server may find more wrong with it than can be seen here */
+    const char *sqlstate; /* NULL: not refused */
+    const char *hint;
+    char message[200];
+    char told_hint[200]; /* where hint is NULL; "": none */
+};
+
+struct finding finding_of(struct client *c, const struct sharding_run *run);
+
+/* The first reason counts. */
+void finding_refuse(struct finding *f, const char *hint, const char *format, ...) PRINTF_LIKE(3, 4);
+
+static inline bool finding_is_many(const struct finding *f)
+{
+    return f->sqlstate == NULL && (f->shards & (f->shards - 1)) != 0;
+}
+
+/* The one statement of the text; NULL: there are none or several, or nobody has read it. */
+const struct stmt *finding_stmt(const struct finding *f);
+
+/* The parameters of a Bind, which was checked when it came. Returns how many there are; owned by the caller. */
+size_t finding_params(const struct sharding_run *run, struct key_param **params);
+
+/* This execution's text. *params: for free(). */
+struct keyset_text finding_text(const struct finding *f, struct key_param **params);
+
+/* An INSERT into a table by key, taken apart; the worker's keyset was read of it. NULL: *r says why not. For
+ * insert_split_free. */
+struct insert_split *finding_split(const struct finding *f, const struct stmt *s, const struct keyset_text *text,
+                                   struct insert_refusal *r);
+
+#endif
