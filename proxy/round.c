@@ -32,7 +32,8 @@ void round_begin(struct round *r)
 {
     assert(r->pending == 0);
     forget(r);
-    memset(r->parts, 0, r->count * sizeof *r->parts);
+    for (uint32_t k = 0; k < r->count; k++)
+        r->parts[k] = (struct round_part){.round = r, .arm = r->parts[k].arm}; /* which is still this one's */
 }
 
 static void end_part(struct round_part *p)
