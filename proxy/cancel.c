@@ -17,6 +17,7 @@
 #include "conf/log.h"
 #include "proxy/active.h"
 #include "proxy/control.h"
+#include "proxy/coordinated.h"
 #include "proxy/gather.h"
 #include "proxy/joint.h"
 
@@ -304,6 +305,8 @@ static void cancel_here(void *receiver, struct message *m)
         session_cancelled(c);
     else if (c->gather != NULL)
         gather_cancel(c);
+    else if (c->coordinated != NULL)
+        coordinated_cancel(c);
     else if (c->joint != NULL)
         joint_cancel(c);
     else if (c->state == CLIENT_CONSOLE)

@@ -10,6 +10,7 @@
 #include "proxy/cancel.h"
 #include "proxy/carry.h"
 #include "proxy/control.h"
+#include "proxy/coordinated.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
 #include "proxy/joint.h"
@@ -138,6 +139,7 @@ void client_wake(struct client *c)
 static void let_go(struct client *c)
 {
     gather_abandon(c);
+    coordinated_abandon(c);
     joint_abandon(c);
     pool_abandon(&c->waiter);
     list_del(&c->fresh_node);
@@ -317,6 +319,7 @@ static void on_drained(struct conn *conn)
     if (c->server != NULL)
         conn_resume(&c->server->conn);
     gather_pump(c);
+    coordinated_pump(c);
 }
 
 /* A peer that reset the connection, or died: what it started is stopped, unless it was asked to be left running. */

@@ -95,10 +95,11 @@ struct client {
     int last_node;          /* the replica that it read from last; -1: the primary */
     const struct cluster *last_cluster; /* ... of these nodes; compared only */
 
-    struct gather *gather; /* owned: how its batch is answered by several shards; or NULL */
-    struct joint *joint;   /* owned: its transaction on several shards; or NULL */
-    struct arm *arm;       /* what it is of such another client; or NULL */
-    bool inside;           /* it has no socket, and nobody counts it */
+    struct gather *gather;           /* owned: how its batch is answered by several shards; or NULL */
+    struct coordinated *coordinated; /* owned: how it is answered by the coordinator; or NULL */
+    struct joint *joint;             /* owned: its transaction on several shards; or NULL */
+    struct arm *arm;                 /* what it is of such another client; or NULL */
+    bool inside;                     /* it has no socket, and nobody counts it */
 
     struct journal journal;   /* what its transaction is, for servers that join it */
     struct deferred deferred; /* its transaction, while no server knows of it */

@@ -74,6 +74,7 @@ static const struct map_table *find_relation(struct finding *f, const struct stm
 {
     const struct map_table *placed = found->kind == 'S' ? &on_home : placement_of(f, found);
 
+    f->viewed = f->viewed || (found->kind == 'v' && f->sqlstate == NULL);
     if (found->kind == 'v')
         finding_refuse(f, "Write out what the view selects.", "a view is not looked into: \"%s\"", t->name);
     else if (placed == NULL)
@@ -84,7 +85,7 @@ static const struct map_table *find_relation(struct finding *f, const struct stm
                        t->name);
     else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_BY_KEY && found->has_triggers)
         finding_refuse(f, NULL, "a table with triggers or rules of its own is not written: \"%s\"", t->name);
-    return f->sqlstate == NULL ? placed : NULL;
+    return f->sqlstate == NULL || f->viewed ? placed : NULL;
 }
 
 static bool may_be_temporary(const struct finding *f, const struct stmt_table *t)

@@ -24,10 +24,11 @@ struct finding {
     bool makes_temporary; /* one of the statements before, or this one, may have made a table of the session's own */
     bool told;            /* the user has named the shard */
     bool anywhere;        /* it inserts rows that may lie on any shard: one is to be chosen */
+    bool viewed;          /* it has a view, which speaks against it first */
     bool unread;          /* the server may find more wrong with it than can be seen here */
     const char *sqlstate; /* NULL: not refused */
     const char *hint;
-    char message[200];
+    char message[400];
     char told_hint[200]; /* where hint is NULL; "": none */
 };
 

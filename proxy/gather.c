@@ -13,6 +13,7 @@
 #include "proxy/gather.h"
 
 #include "parser/msgout.h"
+#include "proxy/coordinated.h"
 #include "proxy/gate.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
@@ -611,14 +612,28 @@ static bool plan(struct client *c, const struct request *q, struct answerable *a
     return false;
 }
 
+static bool begin_coordinated(struct client *c, const struct request *q)
+{
+    struct coordinated *k = coordinated_new(c, q);
+
+    if (k == NULL)
+        return false;
+    client_move(c, CLIENT_GATHERING);
+    request_begin(c, q);
+    coordinated_start(k, q->parse.len > 0 ? (const char *)q->parse.ptr : NULL);
+    return true;
+}
+
 bool gather_begin(struct client *c, const uint8_t *batch, size_t extent)
 {
     struct answerable a;
     struct request q;
 
     if (c->arm != NULL || defer_is_open(c) || c->failed_block || c->in_batch || c->pins != 0 ||
-        !request_read(c, batch, extent, &q) || !plan(c, &q, &a))
+        !request_read(c, batch, extent, &q))
         return false;
+    if (!plan(c, &q, &a))
+        return begin_coordinated(c, &q);
     client_move(c, CLIENT_GATHERING);
     start(c, &q, &a, NULL);
     return true;

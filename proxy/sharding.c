@@ -5,6 +5,7 @@
 #include "proxy/finding.h"
 
 #include "proxy/catalog.h"
+#include "proxy/coordinator.h"
 #include "proxy/joint.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
@@ -75,15 +76,35 @@ struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *
     return finding_is_many(&f) ? plan_of(&f, &r) : NULL;
 }
 
+/* NULL: the coordinator can answer it. */
+static const char *coordinator_why_not(struct finding *f)
+{
+    if (!finding_is_many(f) && !f->viewed)
+        return "is not for it";
+    return coordinator_is_there(f->c) ? coordinator_bars(f->c, f->run) : "has none";
+}
+
+bool sharding_is_coordinators(struct client *c, const struct sharding_run *run)
+{
+    if (!coordinator_is_there(c))
+        return false;
+    struct finding f = finding_of(c, run);
+    return coordinator_why_not(&f) == NULL;
+}
+
 /* Where it is sent to one of them all the same, it is no batch of its own, or within a transaction. */
 static void refuse_many(struct finding *f)
 {
     struct scatter_refusal r;
     struct scatter_plan *plan = plan_of(f, &r);
+    const char *why = plan == NULL ? coordinator_why_not(f) : NULL;
 
-    if (plan != NULL)
+    if (why == NULL)
         finding_refuse(f, "Run it outside of a transaction, in a batch of its own.",
                        "its rows lie on more than one shard");
+    else if (coordinator_is_there(f->c) && r.why[0] != '\0')
+        finding_refuse(f, "Give the key of each table, or run it for one key after the other.",
+                       "its rows may lie on more than one shard: %s; nor is it the coordinator's: it %s", r.why, why);
     else if (r.why[0] != '\0')
         finding_refuse(f, r.help, "its rows may lie on more than one shard: %s", r.why);
     else
@@ -190,7 +211,7 @@ static uint32_t shard_of_batch(struct client *c, const struct map *map, const ui
             break;
         if (run_of(c, &w, &f, batch + at, &run, &bind)) {
             struct finding found = finding_of(c, &run);
-            c->spread = c->spread || finding_is_many(&found);
+            c->spread = c->spread || finding_is_many(&found) || found.viewed;
             anywhere = anywhere || (found.anywhere && found.sqlstate == NULL);
             if (found.sqlstate == NULL && found.shards != 0 && !finding_is_many(&found))
                 return number_of(found.shards);
@@ -248,13 +269,18 @@ static bool is_awaited(struct client *c)
     return true;
 }
 
+static const char *name_of_part(const struct map *m, uint32_t number)
+{
+    return number == m->shard_count ? COORDINATOR_NAME : m->shard_names[number];
+}
+
 struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent)
 {
     const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
 
     c->only_prepares = c->spread = false;
     if (c->arm != NULL && map != NULL)
-        return pool_of_part(c->pool, (int)c->arm->shard, map->shard_names[c->arm->shard]);
+        return pool_of_part(c->pool, (int)c->arm->shard, name_of_part(map, c->arm->shard));
     if (map == NULL && is_awaited(c))
         return NULL;
     c->fresh_since = 0;
@@ -379,11 +405,13 @@ void sharding_tell(struct client *c, const struct sharding_run *run, struct shar
     put_shards(&f, told->shards, sizeof told->shards);
     if (plan != NULL)
         snprintf(told->way, sizeof told->way, "all of them together: %s", plan->why);
+    else if (coordinator_why_not(&f) == NULL)
+        snprintf(told->way, sizeof told->way, "coordinator: %s", f.viewed ? "it has a view" : r.why);
     else if (finding_is_many(&f))
         refuse_many(&f);
     else
         snprintf(told->way, sizeof told->way, f.told ? "one shard, which its user names" : "one shard");
-    if (f.sqlstate != NULL)
+    if (f.sqlstate != NULL && strncmp(told->way, "coordinator", 11) != 0)
         snprintf(told->way, sizeof told->way, "refused: %s", f.message);
     scatter_plan_free(plan);
 }

@@ -52,6 +52,8 @@ const char *sharding_bars(const struct sending *m);
 /* Of a SELECT whose rows may lie on several shards (*shards): how all of them together answer it. NULL: they do not, or
  * it is none. For scatter_plan_free. */
 struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *run, shardset *shards);
+/* A SELECT that is not one shard's, and that the coordinator can answer. */
+bool sharding_is_coordinators(struct client *c, const struct sharding_run *run);
 /* What a Bind runs: the text of the Parse before it in its batch (name NULL: there was none), or of the name that it
  * has. False: nobody knows. */
 bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const struct msg_bind *bind,
@@ -63,7 +65,7 @@ bool sharding_bound(const struct sharding_run *run, const struct scatter_limit *
 struct sharding_told {
     shardset set;
     char shards[500]; /* "s1, s3"; "any" */
-    char way[300];    /* "one shard", "all of them together: ...", "refused: ..." */
+    char way[420];    /* "one shard", "all of them together: ...", "refused: ..." */
 };
 void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told);
 /* The same for a client of that database that has done nothing yet. */

@@ -1,7 +1,9 @@
 """The coordinator: a database in which the shards are foreign partitions, for what neither one shard nor all can."""
 
+import random
 import re
 
+import psycopg
 import pytest
 from lib.shards import COUNT, SCHEMA, Shop
 
@@ -34,6 +36,12 @@ audit_log = shard s3
 def shop(pg, kept_sluice):
     return Shop(pg, kept_sluice, "coordinated", tables=TABLES, schema=SCHEMA + MORE, coordinator=True,
                 functions="thrice = local\n", auth_type="trust")
+
+
+@pytest.fixture(scope="module")
+def filled(shop):
+    fill(shop)
+    return shop
 
 
 def scanned(shop, sql, *values):
@@ -97,3 +105,118 @@ def test_its_functions_are_the_maps(shop):
         for number in (*range(-9, 9), 2**31 - 1, -2**31):
             assert server.execute("SELECT satisfies_hash_partition('users'::regclass, 4, %s, %s::int)",
                                   (number % COUNT, number)).fetchone() == (True,)
+
+
+
+def fill(shop):
+    """The same rows in the shards, through Sluice, and in the whole."""
+    chance = random.Random(3)
+    with shop.connect() as client, shop.server(shop.whole) as whole:
+        def both(sql, *values):
+            client.execute(sql, values)
+            whole.execute(sql, values)
+        for i in range(-4, 36):
+            both("INSERT INTO users VALUES (%s, %s, %s, %s)", i, f"user {i % 7}",
+                 chance.choice(("de", "fr", "Ü", None)), chance.choice(("1990-05-01", "2007-01-31", None)))
+        for i in range(90):
+            both("INSERT INTO orders VALUES (%s, %s, %s, %s)", i, chance.randrange(-4, 36),
+                 chance.choice(("0.10", "12.00", "-3.25", None)), chance.choice(("new", "sent", None)))
+        for i in range(40):
+            both("INSERT INTO notes VALUES (%s, %s, %s, %s, %s, %s, %s)", chance.choice((i, i, None)),
+                 chance.randrange(36), chance.choice(("sad", "happy", None)), chance.choice(("1.50", "20.00", None)),
+                 chance.choice(([], ["a", "b,c"], None)), "2024-03-05 06:07:08.9+00", chance.choice(("a", "B", "ä")))
+        for i in range(20):
+            both("INSERT INTO tickets VALUES (%s, %s)", f"ticket {i}", f"note {i % 3}")
+            both("INSERT INTO visits VALUES (%s, %s)", i, f"page {i % 4}")
+            year = chance.choice((2022, 2024, 2026))
+            both("INSERT INTO events VALUES (%s, %s)", f"{year}-01-{i + 1:02}", f"e {i % 5}")
+            both("INSERT INTO tenants VALUES (%s, %s)", chance.choice(("eu", "us", "jp", None)), f"user {i % 7}")
+    for database in (*shop.databases, shop.whole):
+        with shop.server(database) as server:
+            for code in ("de", "fr"):
+                server.execute("INSERT INTO countries VALUES (%s, %s)", (code, code.upper()))
+            if database in (shop.databases[2], shop.whole):
+                server.execute("INSERT INTO audit_log SELECT i, 'user ' || i % 9 FROM generate_series(1, 12) i")
+
+
+class Generator:
+    """Random SELECTs that no scatter answers, each with the parameters that it has."""
+
+    def __init__(self, seed):
+        self.chance = random.Random(seed)
+
+    def one(self, *of):
+        return self.chance.choice(of)
+
+    def condition(self, alias):
+        n = self.chance.randrange(-5, 36)
+        return self.one(f"{alias}.id = {n}", f"{alias}.id > {n}", f"{alias}.id IN ({n}, {n + 1}, {n + 7})",
+                        f"{alias}.id % 3 = 1", f"NOT ({alias}.id < {n})", "true", f"{alias}.id IS NULL",
+                        f"{alias}.id BETWEEN {n} AND {n + 12}")
+
+    def source(self):
+        """With columns u.id, u.name and x.id, x.v."""
+        join = self.one("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN")
+        other = self.one("(SELECT id, total::text AS v FROM orders)", "(SELECT id, mood::text AS v FROM notes)",
+                         "(SELECT at AS id, what AS v FROM audit_log)", "(SELECT user_id AS id, page AS v FROM visits)",
+                         "(SELECT length(id) AS id, note AS v FROM tickets)",
+                         "(SELECT extract(day FROM day)::int AS id, what AS v FROM events)",
+                         "(SELECT 7 AS id, name AS v FROM tenants WHERE region = 'eu')",
+                         "(SELECT user_id AS id, count(*)::text AS v FROM orders GROUP BY user_id)")
+        return f"users u {join} {other} x ON " + ("x.id = u.id" if join == "FULL JOIN" else
+                                                 self.one("x.id = u.id", "x.id = u.id + 1", "x.v = u.name"))
+
+    def statement(self):
+        where = self.one("u", "x")
+        source, where = self.source(), " AND ".join(self.condition(where) for _ in range(self.chance.randrange(3)))
+        u, o, r = self.condition("u"), self.condition("o"), self.condition("r")
+        rows = f"FROM {source} WHERE {where or 'true'}"
+        return self.one(
+            f"SELECT u.*, x.* {rows}", f"SELECT count(*), sum(x.id), avg(u.id), min(u.name), max(x.v) {rows}",
+            f"SELECT u.name, string_agg(x.v, ',' ORDER BY x.v), array_agg(u.id ORDER BY u.id, x.id) {rows} "
+            "GROUP BY u.name",
+            f"SELECT u.id, x.id, row_number() OVER (PARTITION BY u.name ORDER BY u.id, x.id, x.v) {rows}",
+            f"WITH w AS (SELECT u.id AS a, x.v AS b {rows}) SELECT b, count(DISTINCT a), stddev(a) FROM w GROUP BY b",
+            f"SELECT u.id {rows} {self.one('UNION', 'UNION ALL', 'INTERSECT', 'EXCEPT')} SELECT user_id FROM orders",
+            f"SELECT u.name, u.id {rows} ORDER BY u.name, u.id, x.id LIMIT {self.chance.randrange(9)}",
+            f"SELECT name FROM users u WHERE EXISTS (SELECT 1 FROM orders o WHERE o.id = u.id + 3 AND {o})",
+            f"SELECT name, (SELECT max(total) FROM orders o WHERE o.id < u.id) FROM users u WHERE {u}",
+            f"SELECT id FROM users u WHERE id NOT IN (SELECT id FROM orders o WHERE {o})",
+            f"SELECT c.name, count(u.id) FROM countries c LEFT JOIN users u ON u.country = c.code AND {u}"
+            " GROUP BY c.name",
+            f"SELECT u.name, 1 / (x.id - 3) {rows}",
+            "SELECT mood, sum(cost), max(name), max(at) FROM notes GROUP BY mood",
+            f"SELECT * FROM rich r JOIN adults a ON a.id = r.id WHERE {r}",
+            f"SELECT id, tags, mood, cost, at FROM notes u WHERE {u} UNION ALL "
+            f"SELECT id, tags, mood, cost, at FROM notes o WHERE {o}",
+            "SELECT thrice(count(*)::int) FROM users, countries",
+            "SELECT u FROM users u, audit_log a WHERE a.at = u.id")
+
+
+def answer(client, sql, binary):
+    try:
+        cursor = client.execute(sql, binary=binary)
+        return [(column.name, column.type_code if column.type_code < 16384 else "user's")
+                for column in cursor.description], cursor.statusmessage, sorted(map(repr, cursor.fetchall()))
+    except psycopg.Error as error:
+        return error.sqlstate
+
+
+@pytest.mark.limit(300)
+@pytest.mark.parametrize("seed", range(2))
+def test_random_statements_give_what_one_database_gives(filled, seed):
+    make, counts = Generator(seed), {"same": 0, "refused": 0, "errors": 0}
+    with filled.connect() as client, filled.server(filled.whole) as whole:
+        for _ in range(150):
+            sql = make.statement()
+            client.prepare_threshold = make.one(0, None)
+            binary = make.one(False, True)
+            got, wanted = answer(client, sql, binary), answer(whole, sql, binary)
+            if got == "0A000":
+                print(sql, binary)
+                counts["refused"] += 1
+                continue
+            assert got == wanted, sql
+            counts["errors" if isinstance(wanted, str) else "same"] += 1
+    print(counts)
+    assert counts["refused"] < 30
