@@ -51,8 +51,9 @@ enum expect_effect {
                              one; malloc'ed */
     EFFECT_FORGETS,       /* the client's statements may go away: what names one waits */
     EFFECT_REFUSAL,       /* arg: struct refusal_text: what an error that was provoked says to the client; malloc'ed */
+    EFFECT_CLOSED,        /* a name that SQL's PREPARE may have given. arg: struct carry_closed; owned */
     EFFECT_CARRIED,      /* ahead of a Query that names a statement of SQL's PREPARE: its error is nobody's. arg: struct
-                            prepare: what the server still has if it does not run; owned */
+                            prepare: what the server does not have if it does not run; owned */
     EFFECT_CARRIED_IN,   /* the same within the client's own batch, whose error it is */
     EFFECT_CARRIED_TOLD, /* how the rows look of what PREPARE has just made. arg: struct prepare; owned */
     EFFECT_CARRIED_CHECK, /* ahead of such a Query: are the rows of the statement that it names what they were? arg: the

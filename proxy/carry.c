@@ -35,56 +35,119 @@ static void put_extended(const struct sending *m, const char *sql)
     msg_named(out, 'C', 'S', CARRIED);
 }
 
-static void put_query(const struct sending *m, const char *sql, enum expect_effect effect, struct prepare *had)
+/* The same where it may be refused. */
+static enum how how_apart(const struct sending *m, bool extended)
+{
+    enum how how = how_of(m, extended);
+
+    return how == AHEAD && m->s->tx == 'T' ? AHEAD_APART : how;
+}
+
+static void put_query(const struct sending *m, const char *sql, enum expect_effect effect, struct prepare *arg)
 {
     msg_query(&m->s->conn.out, sql);
     m->s->unnamed_asked = 0; /* every Query takes it away */
-    sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, effect, had);
+    sending_expect(m, EXPECT_QUERY, EXPECT_SKIP, effect, arg);
 }
 
-/* had: what the server still has of that name if it does not run; taken over. */
-static void put_command(const struct sending *m, const char *sql, struct prepare *had, enum how how)
+static void begin_apart(const struct sending *m, enum how how)
+{
+    if (how == AHEAD_APART)
+        put_query(m, SAVEPOINT, EFFECT_LENT, NULL);
+}
+
+static void end_apart(const struct sending *m, enum how how)
+{
+    if (how == AHEAD_APART)
+        put_query(m, "ROLLBACK TO " SAVEPOINT ";RELEASE " SAVEPOINT, EFFECT_LENT, NULL);
+}
+
+/* carried: what the server does not have if it does not run; taken over. */
+static void put_command(const struct sending *m, const char *sql, struct prepare *carried, enum how how)
 {
     if (how == WITHIN) {
         put_extended(m, sql);
         sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, NULL);
         sending_expect(m, EXPECT_BIND, EXPECT_SKIP, EFFECT_NONE, NULL);
-        sending_expect(m, EXPECT_EXECUTE, EXPECT_SKIP, EFFECT_CARRIED_IN, had);
+        sending_expect(m, EXPECT_EXECUTE, EXPECT_SKIP, EFFECT_CARRIED_IN, carried);
         sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
         sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
     } else {
-        if (how == AHEAD_APART)
-            put_query(m, SAVEPOINT, EFFECT_LENT, NULL);
-        put_query(m, sql, EFFECT_CARRIED, had);
-        if (how == AHEAD_APART)
-            put_query(m, "ROLLBACK TO " SAVEPOINT ";RELEASE " SAVEPOINT, EFFECT_LENT, NULL);
+        begin_apart(m, how);
+        put_query(m, sql, EFFECT_CARRIED, carried);
+        end_apart(m, how);
     }
     conn_touch(&m->s->conn);
 }
 
-/* One that was taken away is there, with its owner; one that was carried is not, unless it is that other one. */
-void carry_failed(struct server *s, const struct prepare *had)
+/* It is not there, unless that is what was to be taken away for it. */
+void carry_failed(struct server *s, const struct prepare *carried)
 {
-    const struct prepare *there = prepares_find(&s->prepares, had->name);
+    const struct prepare *there = prepares_find(&s->prepares, carried->name);
 
-    if (had->text != NULL)
-        prepares_put(&s->prepares, had->name, had->text, had->owner);
-    else if (there != NULL && there->owner == had->owner)
-        prepares_drop(&s->prepares, had->name);
+    if (there != NULL && there->owner == carried->owner && strcmp(there->text, carried->text) == 0)
+        prepares_drop(&s->prepares, carried->name);
 }
 
-static void take_away(const struct sending *m, const char *name, enum how how)
-{
-    const struct prepare *there = prepares_find(&m->s->prepares, name);
-    struct prepare *had = prepare_new(name, there->text, there->owner);
-    struct buf sql = {0};
+/* What a name meant before it was closed. */
+struct carry_closed {
+    struct prepare *mine;  /* owned: to the session; or NULL */
+    struct prepare *there; /* owned: on the server; or NULL */
+    bool ours;             /* to make room for what was carried behind it */
+};
 
-    buf_put(&sql, "DEALLOCATE ", strlen("DEALLOCATE "));
-    vars_put_name(&sql, name, '\0');
-    buf_put_u8(&sql, 0);
-    prepares_drop(&m->s->prepares, had->name);
-    put_command(m, (const char *)buf_head(&sql), had, how);
-    buf_free(&sql);
+static struct prepare *taken_out(struct prepares *from, const char *name)
+{
+    const struct prepare *found = prepares_find(from, name);
+    struct prepare *out = found == NULL ? NULL : prepare_new(name, found->text, found->owner);
+
+    if (out != NULL)
+        out->shape = found->shape;
+    prepares_drop(from, name);
+    return out;
+}
+
+static void put_back(struct prepares *to, struct prepare *p, bool replaces)
+{
+    if (p == NULL)
+        return;
+    if (to != NULL && (replaces || prepares_find(to, p->name) == NULL)) {
+        prepares_put(to, p->name, p->text, p->owner);
+        prepares_describe(to, p->name, p->shape, false);
+    }
+    prepare_free(p);
+}
+
+/* By the protocol, which does so in a failed transaction, too. */
+static void close_name(const struct sending *m, const char *name, struct prepares *mine, enum expect_verdict verdict)
+{
+    struct carry_closed *op = mem_zalloc(sizeof *op);
+    char *copy = mem_strdup(name); /* it may be that very one's */
+
+    op->mine = mine == NULL ? NULL : taken_out(mine, copy);
+    op->there = taken_out(&m->s->prepares, copy);
+    op->ours = verdict == EXPECT_SKIP;
+    msg_named(&m->s->conn.out, 'C', 'S', copy);
+    sending_expect(m, EXPECT_CLOSE, verdict, EFFECT_CLOSED, op);
+    conn_touch(&m->s->conn);
+    free(copy);
+}
+
+void carry_close(const struct sending *m, const char *name)
+{
+    close_name(m, name, &m->c->prepares, EXPECT_FORWARD);
+}
+
+void carry_closed(struct server *s, struct client *c, struct carry_closed *op, bool done)
+{
+    put_back(done || c == NULL ? NULL : &c->prepares, op->mine, false);
+    put_back(done ? NULL : &s->prepares, op->there, op->ours);
+    free(op);
+}
+
+static void take_away(const struct sending *m, const char *name)
+{
+    close_name(m, name, NULL, EXPECT_SKIP);
 }
 
 /* The protocol's statement, for SQL to find. Ahead of a Query in a batch of its own: an error must not make the server
@@ -134,13 +197,13 @@ static bool carry_one(const struct sending *m, const char *name, enum how how)
     const struct prepare *there = prepares_find(&m->s->prepares, name);
     bool strange = there != NULL && !is_same(there, mine, m->c->id);
 
-    if (m->s->tx == 'E' || error_of(m->c, name) != NULL)
+    if (error_of(m->c, name) != NULL)
         return mine != NULL;
     if (strange)
-        take_away(m, name, how);
-    if (mine != NULL && (there == NULL || strange)) {
+        take_away(m, name);
+    if (mine != NULL && (there == NULL || strange) && m->s->tx != 'E') {
         prepares_put(&m->s->prepares, name, mine->text, m->c->id);
-        put_command(m, mine->text, prepare_new(name, NULL, m->c->id), how);
+        put_command(m, mine->text, prepare_new(name, mine->text, m->c->id), how);
         m->c->traces |= TRACE_STATEMENT; /* to hear whether it went well */
     }
     return mine != NULL;
@@ -151,20 +214,31 @@ bool carry_name(const struct sending *m, const char *name, bool extended)
     return carry_one(m, name, how_of(m, extended));
 }
 
+bool carry_is_out_of_reach(const struct sending *m, const char *name)
+{
+    return m->s->tx == 'E' && prepares_find(&m->c->prepares, name) != NULL &&
+           prepares_find(&m->s->prepares, name) == NULL;
+}
+
+enum send_result carry_fail_for(const struct sending *m)
+{
+    msg_parse(&m->s->conn.out, CARRIED, "SELECT", span_of(NULL, 0));
+    sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
+    conn_touch(&m->s->conn);
+    return SEND_OK;
+}
+
 /* All that the session has, and nothing else: the statement can see them. */
 static void carry_all(const struct sending *m, bool extended)
 {
     struct prepares *there = &m->s->prepares;
-    enum how how = how_of(m, extended);
-
-    if (how == AHEAD && m->s->tx == 'T')
-        how = AHEAD_APART;
+    enum how how = how_apart(m, extended);
 
     if (m->s->tx == 'E')
         return;
     for (size_t i = there->count; i-- > 0;)
         if (!is_same(&there->v[i], prepares_find(&m->c->prepares, there->v[i].name), m->c->id))
-            take_away(m, there->v[i].name, how);
+            take_away(m, there->v[i].name);
     for (size_t i = 0; i < m->c->prepares.count; i++)
         carry_one(m, m->c->prepares.v[i].name, how);
 }
@@ -180,14 +254,17 @@ static const char *name_executed(const struct stmt *s)
 
 static void ask_shape(const struct sending *m, const char *name, bool extended)
 {
-    bool alone = how_of(m, extended) == AHEAD;
+    enum how how = how_apart(m, extended); /* it may have been deallocated in this transaction */
+    bool alone = how != WITHIN;
 
+    begin_apart(m, how);
     msg_named(&m->s->conn.out, 'D', 'S', name);
     sending_expect(m, EXPECT_DESCRIBE, EXPECT_SKIP, alone ? EFFECT_CARRIED_CHECK : EFFECT_CARRIED_CHECK_IN,
                    prepare_new(name, NULL, m->c->id));
     msg_empty(&m->s->conn.out, alone ? 'S' : 'H');
     if (alone)
         sending_expect(m, EXPECT_SYNC, EXPECT_SKIP, EFFECT_LENT, NULL);
+    end_apart(m, how);
     m->c->readying = m->c->readying || alone;
     conn_touch(&m->s->conn);
 }
@@ -267,16 +344,14 @@ void carry_describe_prepared(struct client *c, struct server *s)
 
 /* --- what was refused --- */
 
-void carry_note_error(struct client *c, const struct prepare *had, struct span body)
+void carry_note_error(struct client *c, const struct prepare *carried, struct span body)
 {
     struct carry_error **last = &c->carry_errors;
 
-    if (had->text != NULL)
-        return; /* it was to be taken away */
     while (*last != NULL)
         last = &(*last)->next;
     *last = mem_zalloc(sizeof **last);
-    (*last)->name = mem_strdup(had->name);
+    (*last)->name = mem_strdup(carried->name);
     buf_put(&(*last)->body, body.ptr, body.len);
 }
 

@@ -33,10 +33,19 @@ static inline bool carry_is_early(const struct sending *m)
 {
     return UNLIKELY(m->s->tx == 'E') && sending_after_others(m->s);
 }
-/* What was put ahead did not run: s still has what it had. */
-void carry_failed(struct server *s, const struct prepare *had);
+/* The session has a statement of SQL by this name, which can no longer be brought to its failed transaction. */
+bool carry_is_out_of_reach(const struct sending *m, const char *name);
+/* In a failed transaction: the server says that of the client's message, which is not sent. */
+enum send_result carry_fail_for(const struct sending *m);
+/* The client's Close of a name that may be one of SQL's, here or in the session. */
+void carry_close(const struct sending *m, const char *name);
+struct carry_closed;
+/* The server has done so, or passed over it. Takes op over; c: NULL if it has left. */
+void carry_closed(struct server *s, struct client *c, struct carry_closed *op, bool done);
+/* What was put ahead did not run: s does not have it. */
+void carry_failed(struct server *s, const struct prepare *carried);
 /* The server's error for such a PREPARE: kept for what the client sends behind it. */
-void carry_note_error(struct client *c, const struct prepare *had, struct span body);
+void carry_note_error(struct client *c, const struct prepare *carried, struct span body);
 void carry_forget_errors(struct client *c);
 /* An error for the client that only comes of such a one: that one is sent in its place. False: it is another. */
 bool carry_reword(struct client *c, struct server *s, const struct msg_error *error);

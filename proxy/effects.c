@@ -156,13 +156,14 @@ static void settle_unnamed(struct server *s, const struct expect *e, struct clie
     unnamed_stmt_set(&u, NULL);
 }
 
-/* What was put ahead, for a statement of SQL's PREPARE, has failed. */
-static void not_carried(struct server *s, struct client *c, const struct expect *e)
+/* Something that was put ahead, for a statement of SQL's PREPARE. */
+static void settle_carried(struct server *s, struct client *c, const struct expect *e, bool done)
 {
-    if (e->effect == EFFECT_CARRIED || e->effect == EFFECT_CARRIED_IN)
+    if (!done && (e->effect == EFFECT_CARRIED || e->effect == EFFECT_CARRIED_IN))
         carry_failed(s, e->arg);
-    else if (e->effect != EFFECT_CARRIED_TOLD)
+    else if (!done && e->effect != EFFECT_CARRIED_TOLD)
         carry_checked(s, c, e->arg, 0);
+    prepare_free(e->arg);
 }
 
 void effect_apply(struct server *s, const struct expect *e, bool done)
@@ -187,9 +188,10 @@ void effect_apply(struct server *s, const struct expect *e, bool done)
     case EFFECT_CARRIED_TOLD:
     case EFFECT_CARRIED_CHECK:
     case EFFECT_CARRIED_CHECK_IN:
-        if (!done)
-            not_carried(s, c, e);
-        prepare_free(e->arg);
+        settle_carried(s, c, e, done);
+        break;
+    case EFFECT_CLOSED:
+        carry_closed(s, c, e->arg, done);
         break;
     case EFFECT_BEGIN:
         if (done)

@@ -290,17 +290,23 @@ static enum send_result make_ready(const struct sending *m, struct client_stmt *
 
 /* --- Parse --- */
 
-/* A name that the client has already: PostgreSQL's own 42P05, provoked with that very name, which is closed afterwards.
- */
-static enum send_result parse_duplicate(const struct sending *m, const char *name)
+/* An empty statement of that very name, which is closed afterwards: any transaction takes it. */
+static void put_stand_in(const struct sending *m, const char *name)
 {
     msg_named(&m->s->conn.out, 'C', 'S', name);
     sending_expect(m, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, NULL);
     msg_parse(&m->s->conn.out, name, "", span_of(NULL, 0));
     sending_expect(m, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, NULL);
+    buf_put_cstr(&m->s->close_names, name);
+}
+
+/* A name that the client has already: PostgreSQL's own 42P05, provoked. */
+static enum send_result parse_duplicate(const struct sending *m, const char *name)
+{
+    carry_name(m, name, true); /* another session's makes room */
+    put_stand_in(m, name);
     sending_raw(m);
     sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_NONE, NULL);
-    buf_put_cstr(&m->s->close_names, name);
     return SEND_OK;
 }
 
@@ -313,6 +319,8 @@ static enum send_result parse_in_doubt(const struct sending *m, const struct msg
 
     forget_replay(c);
     carry_name(m, parse->name, true);
+    if (carry_is_out_of_reach(m, parse->name))
+        put_stand_in(m, parse->name);
     put_parse(m, parse->name, parse->text, parse->types);
     sending_expect(m, EXPECT_PARSE, EXPECT_FORWARD, EFFECT_CLIENT_STMT,
                    client_op(client_stmts_add(&c->stmts, parse->name), text, m->s->batch));
@@ -569,6 +577,8 @@ enum send_result prepare_bind(const struct sending *m)
     if (msgin_bind_head(sending_body(m), whole, &bind) == PARSE_OK) {
         if (resolve_name(m, bind.name, &st) == SEND_WAIT)
             return SEND_WAIT;
+        if (UNLIKELY(st == NULL && whole && carry_is_out_of_reach(m, bind.name)))
+            return carry_fail_for(m);
         struct refusal_text *refused = UNLIKELY(sharding_is_on(m->c)) ? sharding_refuses_bind(m, &bind) : NULL;
         if (refused != NULL) {
             refusal_send(m, refused, true);
@@ -615,6 +625,8 @@ enum send_result prepare_describe(const struct sending *m)
             st = bound_to(m->c, named.name);
         else if (resolve_name(m, named.name, &st) == SEND_WAIT)
             return SEND_WAIT;
+        else if (UNLIKELY(st == NULL && carry_is_out_of_reach(m, named.name)))
+            return carry_fail_for(m);
     }
     if (st != NULL && named.kind == 'S' && st->about.outdated)
         return refuse_outdated(m);
@@ -713,7 +725,7 @@ static enum send_result close_unnamed(const struct sending *m)
 
 enum send_result prepare_close(const struct sending *m)
 {
-    struct msg_named named;
+    struct msg_named named = {0};
     struct client_stmt *st = NULL;
     bool wait = false;
 
@@ -721,14 +733,14 @@ enum send_result prepare_close(const struct sending *m)
         if (named.name[0] == '\0')
             return close_unnamed(m);
         st = known_name(m, named.name, &wait);
-        if (!wait && prepares_find(&m->c->prepares, named.name) != NULL) {
-            carry_name(m, named.name, true);
-            m->c->traces |= TRACE_STATEMENT;
-        }
     }
     if (wait)
         return SEND_WAIT;
     forget_replay(m->c);
+    if (st == NULL && named.kind == 'S' && carry_may(m->c, m->s)) {
+        carry_close(m, named.name);
+        return SEND_OK;
+    }
     if (st == NULL) {
         sending_raw(m);
         sending_expect(m, EXPECT_CLOSE, EXPECT_FORWARD, EFFECT_NONE, NULL);

@@ -101,12 +101,15 @@ static void tell_fixed(struct client *c, const struct server *s)
     }
 }
 
+/* Where a session's own statement still has that name, what was to take its place did not run. */
 static void close_leftover_names(struct server *s)
 {
     while (buf_used(&s->close_names) > 0) {
         const char *name = (const char *)buf_head(&s->close_names);
-        msg_named(&s->conn.out, 'C', 'S', name);
-        server_expect(s, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, 0, NULL);
+        if (prepares_find(&s->prepares, name) == NULL) {
+            msg_named(&s->conn.out, 'C', 'S', name);
+            server_expect(s, EXPECT_CLOSE, EXPECT_SKIP, EFFECT_NONE, 0, NULL);
+        }
         buf_consume(&s->close_names, strlen(name) + 1);
     }
     buf_free(&s->close_names);

@@ -2,13 +2,19 @@
 
 A seed makes three sessions of statements that change, take back, lose and show what PostgreSQL keeps of a session. They
 take turns on a few servers, none of which a session is given twice in a row if it is not pinned.
+
+The second kind speaks the protocol's messages, and has the same few names for what SQL and the protocol prepare, in
+transactions that often have failed.
 """
 
 import os
 import random
+import struct
 
 import psycopg
 import pytest
+
+from lib import wire
 
 FIRST_SEED = int(os.environ.get("SESSION_SEED", "1"))
 SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("SESSION_SEEDS", "12")))
@@ -67,6 +73,69 @@ def steps(rng):
         yield i, text, ";" not in text and rng.random() < 0.15
 
 
+FAILING = ["BEGIN", "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT s", "ROLLBACK TO s", "RELEASE s", "SELECT 1/0",
+           "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "BEGIN; SELECT 1/0", "SELECT 1/0; SELECT 1", "ABORT"]
+NAMED = ["COMMIT", "ROLLBACK", "ABORT", "SELECT {n}", "SELECT 1/0", "SHOW work_mem"]
+LEAVING = ["PREPARE {p} AS SELECT {n}", "PREPARE {p} AS SELECT {n}, 2", "PREPARE {p} AS SELECT 1/0",
+           "PREPARE {p} AS SELECT * FROM no_such_table", "EXECUTE {p}", "EXECUTE {p}({n})", "DEALLOCATE {p}",
+           "DEALLOCATE PREPARE {p}", "DEALLOCATE ALL", "DISCARD ALL", "EXPLAIN (COSTS OFF) EXECUTE {p}",
+           "PREPARE {p} AS SELECT {n}; SELECT 1/0", "BEGIN; PREPARE {p} AS SELECT {n}; COMMIT",
+           "BEGIN; PREPARE {p} AS SELECT {n}; ROLLBACK", 
+           "PREPARE {p} AS SELECT {n}; EXECUTE {p}", "SELECT {n}",
+           "SET work_mem = '{n}MB'", "SHOW work_mem",
+           "SELECT name FROM pg_prepared_statements WHERE name IN ('p', 'q') AND from_sql ORDER BY 1"]
+
+
+def filled(rng, text):
+    return text.replace("{n}", str(rng.randrange(1, 9))).replace("{p}", rng.choice(["p", "q"]))
+
+
+def extended_part(rng):
+    """A few messages of the extended protocol, and how they are called."""
+    name = rng.choice(["p", "q", "p", "q", ""])
+    text = filled(rng, rng.choice(rng.choice([FAILING, LEAVING, LEAVING])))
+    named = text if name == "" else filled(rng, rng.choice(NAMED))
+    kind = rng.randrange(7)
+    if kind == 0:
+        return wire.parse(name, named), f"Parse {name!r} {named}"
+    if kind == 1:
+        return wire.close("S", name), f"Close {name!r}"
+    if kind == 2:
+        return wire.describe("S", name), f"Describe {name!r}"
+    if kind <= 4:
+        return wire.bind("", name) + wire.execute(), f"Bind, Execute {name!r}"
+    if kind == 5:
+        return wire.parse(name, named) + wire.bind("", name) + wire.execute(), f"Parse, Bind, Execute {name!r} {named}"
+    return wire.extended(text), f"Parse, Bind, Describe, Execute {text}"
+
+
+def batches(rng):
+    """What three sessions send, in order: (which of them, the messages of a batch, what they are called)."""
+    for _ in range(STEPS * 2):
+        if rng.random() < 0.55:
+            text = filled(rng, rng.choice(rng.choice([FAILING, LEAVING])))
+            yield rng.randrange(3), wire.query(text), text
+        else:
+            messages, name = extended_part(rng)
+            yield rng.randrange(3), messages + wire.sync(), name
+
+
+def told(messages):
+    """What of an answer has to be the same."""
+    return [(m.type, m.fields["C"], m.fields["M"]) if m.type in "EN" else
+            (m.type, m.body if m.type != "T" else wire_columns(m.body)) for m in messages if m.type != "S"]
+
+
+def wire_columns(body):
+    """Names and types of a RowDescription: tables have other numbers elsewhere."""
+    at, columns = 2, []
+    for _ in range(struct.unpack_from("!h", body)[0]):
+        end = body.index(b"\0", at)
+        columns.append((body[at:end].decode(), struct.unpack_from("!I", body, end + 7)[0]))
+        at = end + 19
+    return columns
+
+
 class Speaker:
     """A connection, and how its answers look."""
 
@@ -118,3 +187,18 @@ def run(pg, sluice, seed, said):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_sessions(actors, sluice, seed):
     run(actors, sluice, seed, list(steps(random.Random(seed))))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_names(pg, sluice, seed):
+    s = sluice(options={"default_pool_size": 3 + seed % 3, "pool_shuffle": 1, "auth_type": "trust"},
+               workers=1 + seed % 2)
+    direct = [wire.Client(pg.port).login("postgres", "shop") for _ in range(3)]
+    through = [wire.Client(s.port).login("postgres", "shop") for _ in range(3)]
+    said = []
+    for i, data, name in batches(random.Random(seed)):
+        said.append(f"{i}: {name}")
+        here, there = told(direct[i].ask(data)), told(through[i].ask(data))
+        assert there == here, "\n".join([f"direct: {here}", f"through Sluice: {there}", "after", *said])
+    for client in direct + through:
+        client.close()
