@@ -540,6 +540,28 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
     return many ? gather(j, q) : move_to(j, first_of(shards));
 }
 
+/* The cursor that the batch speaks of first; NULL: of none. A portal's name is one, too. */
+static const char *cursor_of(const struct stmt *s, const uint8_t *batch)
+{
+    const char *body = (const char *)batch + FRAME_HEADER;
+
+    if (s != NULL && (s->kind == STMT_FETCH || s->kind == STMT_MOVE || s->kind == STMT_CLOSE))
+        return s->name;
+    if (batch[0] == 'E')
+        return body;
+    return (batch[0] == 'D' || batch[0] == 'C') && body[0] == 'P' ? body + 1 : NULL;
+}
+
+/* A cursor is where it was opened. */
+static void follow_cursor(struct joint *j, const struct stmt *s, const uint8_t *batch)
+{
+    const char *name = cursor_of(s, batch);
+    uint32_t shard = name == NULL ? SHARD_NONE : journal_cursor_shard(j->c, name);
+
+    if (shard < j->count && j->arms[shard] != NULL)
+        move_to(j, shard);
+}
+
 enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t extent)
 {
     struct sharding_look look;
@@ -552,6 +574,8 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
         return run_control(c->joint, &q, s);
     if (c->server->tx != 'T')
         return JOINT_NOT;
+    if (c->joint != NULL)
+        follow_cursor(c->joint, s, batch);
     sharding_look(c, batch, extent, &look);
     return run_on(c, alone ? &q : NULL, &look);
 }

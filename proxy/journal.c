@@ -17,12 +17,14 @@ void journal_open(struct client *c)
 void journal_close(struct client *c)
 {
     buf_free(&c->journal.entries);
+    buf_free(&c->journal.cursors);
     c->journal = (struct journal){.open = false};
 }
 
 void journal_chain(struct client *c)
 {
     buf_free(&c->journal.entries);
+    buf_free(&c->journal.cursors);
     c->journal.unsure = false;
 }
 
@@ -65,6 +67,29 @@ void journal_settle(struct client *c, bool failed)
 {
     c->journal.lost = c->journal.lost || (failed && c->journal.unsure);
     c->journal.unsure = false;
+}
+
+void journal_cursor(struct client *c, const char *name, uint32_t shard)
+{
+    struct journal *j = &c->journal;
+
+    if (!j->open || buf_used(&j->cursors) > ENTRIES_MAX || journal_cursor_shard(c, name) == shard)
+        return;
+    buf_put_u8(&j->cursors, (uint8_t)shard);
+    buf_put_cstr(&j->cursors, name);
+}
+
+/* The newest counts: it may have been closed, and opened again elsewhere. */
+uint32_t journal_cursor_shard(const struct client *c, const char *name)
+{
+    const char *at = (const char *)buf_head(&c->journal.cursors);
+    const char *end = at + buf_used(&c->journal.cursors);
+    uint32_t shard = SHARD_NONE;
+
+    for (; at < end; at += strlen(at + 1) + 2)
+        if (strcmp(at + 1, name) == 0)
+            shard = (uint8_t)*at;
+    return shard;
 }
 
 bool journal_is_whole(const struct client *c)

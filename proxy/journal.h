@@ -20,6 +20,7 @@ struct sharding_run;
 
 struct journal {
     struct buf entries; /* SQL, each behind a ';' */
+    struct buf cursors; /* and portals with a name: the number of the shard, one byte, and the name, NUL-terminated */
     bool open;
     bool lost;
     bool unsure; /* the last batch has added an entry that may have failed */
@@ -37,6 +38,9 @@ void journal_add(struct client *c, const char *sql);
 void journal_settle(struct client *c, bool failed);
 /* COMMIT AND CHAIN: the next transaction begins with the same modes. */
 void journal_chain(struct client *c);
+/* A cursor, or a portal, is opened on a shard; where one of that name is. SHARD_NONE: nowhere. */
+void journal_cursor(struct client *c, const char *name, uint32_t shard);
+uint32_t journal_cursor_shard(const struct client *c, const char *name);
 /* True if another server may join. */
 bool journal_is_whole(const struct client *c);
 /* What that one is told, as one text. */

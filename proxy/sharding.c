@@ -306,14 +306,17 @@ static const char *splits_joint(struct client *c, const struct server *s, const 
 }
 
 /* What is sent is noted. */
-static void note(struct client *c, const struct sharding_run *run)
+static void note(struct client *c, const struct sharding_run *run, uint32_t here)
 {
     const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
 
     if (list == NULL)
         journal_note(c, NULL, run);
-    for (size_t i = 0; list != NULL && i < list->count; i++)
+    for (size_t i = 0; list != NULL && i < list->count; i++) {
         journal_note(c, list->stmts[i], run);
+        if (list->stmts[i]->kind == STMT_DECLARE)
+            journal_cursor(c, list->stmts[i]->name, here);
+    }
 }
 
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
@@ -332,7 +335,7 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
     if (finding_is_many(&f))
         refuse_many(&f);
     if (f.sqlstate == NULL && (f.shards == 0 || number_of(f.shards) == here)) {
-        note(c, run);
+        note(c, run, here);
         return NULL;
     }
     if (f.sqlstate == NULL)
@@ -369,7 +372,11 @@ struct refusal_text *sharding_refuses_bind(const struct sending *m, const struct
     struct sharding_run run = {.bind = bind};
     const struct walk none = {.name = NULL};
 
-    return text_of_bind(m->c, &none, bind->name, &run) ? sharding_refusal(m->c, m->s, &run) : NULL;
+    struct refusal_text *text = text_of_bind(m->c, &none, bind->name, &run) ? sharding_refusal(m->c, m->s, &run) : NULL;
+
+    if (text == NULL && bind->portal[0] != '\0')
+        journal_cursor(m->c, bind->portal, (uint32_t)__atomic_load_n(&m->s->pool->target->db->part, __ATOMIC_RELAXED));
+    return text;
 }
 
 const char *sharding_bars(const struct sending *m)

@@ -5,13 +5,14 @@ import pytest
 
 from lib.shards import Shop
 from lib.util import wait_for
+from lib.wire import Client, bind, execute, parse, rows_of, sync
 
 SQLSTATE = psycopg.errors.lookup
 
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    made = Shop(pg, kept_sluice, "joint")
+    made = Shop(pg, kept_sluice, "joint", auth_type="trust")
     with made.connect() as client:
         for n in range(1, 41):
             client.execute("INSERT INTO users VALUES (%s, %s)", (n, f"user {n}"))
@@ -177,6 +178,32 @@ def test_commit_and_chain(shop, client):
     rename(client, 30, "again")
     client.execute("COMMIT")
     assert names(shop, 30, 31) == ["again", "user 31"]
+
+
+def test_cursors_are_where_they_were_opened(shop, client):
+    with client.transaction():
+        client.execute("DECLARE one CURSOR FOR SELECT 'a' FROM users WHERE id = 1")
+        client.execute("DECLARE two CURSOR FOR SELECT 'b' FROM users WHERE id = 2")
+        assert client.execute("SELECT id FROM users WHERE id = 3").fetchone() == (3,)
+        assert client.execute("FETCH one").fetchone() == ("a",)
+        assert client.execute("FETCH two").fetchone() == ("b",)
+        client.execute("CLOSE one")
+        with pytest.raises(SQLSTATE("34000")):
+            client.execute("FETCH one")
+        raise psycopg.Rollback
+
+
+def test_portals_are_where_they_were_opened(shop):
+    """A row of each, in turns, as a driver that streams results in portals does."""
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        line.query("BEGIN")
+        for user in (1, 2):
+            text = f"SELECT n FROM users, generate_series(1, 3) n WHERE id = {user}"
+            assert rows_of(line.ask(parse("", text) + bind(f"p{user}") + execute(f"p{user}", 1) + sync())) == [["1"]]
+        for n in ("2", "3"):
+            for user in (1, 2):
+                assert rows_of(line.ask(execute(f"p{user}", 1) + sync())) == [[n]]
+        line.query("ROLLBACK")
 
 
 def test_commands_of_the_transaction_come_by_themselves(shop, client):
