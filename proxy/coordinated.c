@@ -10,6 +10,7 @@
 
 #include "parser/msgout.h"
 #include "proxy/arm.h"
+#include "proxy/catalog.h"
 #include "proxy/coordinator.h"
 #include "proxy/sending.h"
 
@@ -26,7 +27,8 @@ struct coordinated {
     bool failed;        /* it was told an error */
     bool over;
     bool pumping;
-    char *parses; /* owned, or NULL */
+    char *parses;        /* owned, or NULL */
+    struct shape *shape; /* held */
 };
 
 /* --- life --- */
@@ -51,6 +53,8 @@ struct coordinated *coordinated_new(struct client *c, const struct request *q)
     *k = (struct coordinated){.c = c, .describes = q->describes};
     msg_parse(&k->parse, "", q->run.sql, q->run.types);
     put_bind(&k->bind, q);
+    k->shape = (struct shape *)q->run.shape;
+    cache_hold(k->shape);
     return k;
 }
 
@@ -63,7 +67,13 @@ void coordinated_free(struct coordinated *k)
     buf_free(&k->bind);
     buf_free(&k->columns);
     free(k->parses);
+    cache_release(&k->c->worker->statements.cache, k->shape);
     free(k);
+}
+
+void coordinated_prefer(struct coordinated *k)
+{
+    reading_of(k->shape)->unmerged = catalog_generation(k->c->db);
 }
 
 static void part_output(struct arm *arm)

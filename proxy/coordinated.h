@@ -18,6 +18,8 @@ struct coordinated;
 /* What is asked of a request, for coordinated_start or coordinated_free. NULL: the coordinator cannot answer it, or
  * there is none. */
 struct coordinated *coordinated_new(struct client *c, const struct request *q);
+/* The next statement of its shape goes there at once. */
+void coordinated_prefer(struct coordinated *k);
 void coordinated_free(struct coordinated *k); /* of one that was not started; NULL is nothing */
 /* The client is GATHERING, and was told what request_begin tells. parses: the name that its Parse gave; or NULL. */
 void coordinated_start(struct coordinated *k, const char *parses);

@@ -13,6 +13,7 @@
 #include "proxy/gather.h"
 
 #include "parser/msgout.h"
+#include "proxy/catalog.h"
 #include "proxy/coordinated.h"
 #include "proxy/gate.h"
 #include "proxy/joint.h"
@@ -51,10 +52,13 @@ struct gather {
     size_t format_count;
     int visible_count; /* columns that the client sees; -1: not known yet */
     bool describes;
-    bool described; /* the client has been told, or does not want to be */
-    char *parses;   /* owned: the name that the client's Parse gives; NULL: there was none */
-    bool failed;    /* it was told an error */
-    bool done;      /* it has all rows */
+    bool typed;                  /* the types of values are known, and can be merged */
+    bool described;              /* the client has been told, or does not want to be */
+    char *parses;                /* owned: the name that the client's Parse gives; NULL: there was none */
+    struct coordinated *instead; /* owned: asked where values turn out to be of types that cannot be merged; or NULL */
+    bool turned;                 /* that is so, and nothing of it was told */
+    bool failed;                 /* it was told an error, or turned */
+    bool done;                   /* it has all rows */
     bool pumping;
     uint32_t next; /* the arm that runs next, when the one before it has its server */
     uint32_t count;
@@ -222,6 +226,7 @@ static void gather_free(struct gather *g)
     g->c->gather = NULL;
     for (uint32_t i = 0; i < g->count && !g->in_joint; i++)
         arm_close(g->parts[i].arm);
+    coordinated_free(g->instead);
     merge_free(g->merge);
     scatter_plan_free(g->plan);
     buf_free(&g->text);
@@ -229,6 +234,19 @@ static void gather_free(struct gather *g)
     free(g->formats);
     free(g->parses);
     free(g);
+}
+
+/* The coordinator answers it. */
+static void turn(struct gather *g)
+{
+    struct coordinated *instead = g->instead;
+    char *parses = g->parses;
+
+    g->instead = NULL;
+    g->parses = NULL;
+    gather_free(g);
+    coordinated_start(instead, parses);
+    free(parses);
 }
 
 /* Rows that are still held go on when the client has taken those before. */
@@ -241,6 +259,10 @@ static void end_if_over(struct gather *g)
     for (uint32_t i = 0; i < g->count; i++)
         if (g->parts[i].phase != PART_OVER)
             return;
+    if (g->turned) {
+        turn(g);
+        return;
+    }
     bool in_joint = g->in_joint, failed = g->failed;
     gather_free(g);
     if (in_joint) {
@@ -264,26 +286,28 @@ static void fail(struct gather *g, const struct part *part, const void *message,
     cancel_others(g, part);
 }
 
+static void fail_as(struct gather *g, const char *sqlstate, const char *message, const char *hint)
+{
+    struct buf error = {0};
+
+    msg_error(&error, "ERROR", sqlstate, message, NULL, hint);
+    fail(g, NULL, buf_head(&error), buf_used(&error));
+    buf_free(&error);
+}
+
 /* It waits for what may itself wait for it: a lock of a transaction that is to be committed. */
 static void fail_late(struct gather *g)
 {
-    struct buf message = {0};
-
-    msg_error(&message, "ERROR", "40001", "could not take the snapshots of all shards in time", NULL,
-              "A transaction that is being committed may hold a lock that they need. Try again.");
-    fail(g, NULL, buf_head(&message), buf_used(&message));
-    buf_free(&message);
+    fail_as(g, "40001", "could not take the snapshots of all shards in time",
+            "A transaction that is being committed may hold a lock that they need. Try again.");
     leave_gate(g);
 }
 
 static void fail_merge(struct gather *g)
 {
     const struct merge_error *e = merge_error_of(g->merge);
-    struct buf message = {0};
 
-    msg_error(&message, "ERROR", e->sqlstate, e->message, NULL, e->hint);
-    fail(g, NULL, buf_head(&message), buf_used(&message));
-    buf_free(&message);
+    fail_as(g, e->sqlstate, e->message, e->hint);
 }
 
 /* An arm's end is not the client's. */
@@ -351,6 +375,15 @@ static void put_titles(struct gather *g, const struct part *part)
 
 /* --- messages --- */
 
+/* The first of them tells the types: the client was told nothing yet. */
+static void begin_turn(struct gather *g)
+{
+    g->failed = g->turned = true;
+    coordinated_prefer(g->instead);
+    cancel_others(g, NULL);
+    leave_gate(g);
+}
+
 static void on_description(struct gather *g, struct part *part, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
@@ -361,9 +394,13 @@ static void on_description(struct gather *g, struct part *part, struct span body
         return;
     }
     if (!merge_describe(g->merge, part->number, body, out)) {
-        fail_merge(g);
+        if (g->instead != NULL && !g->typed)
+            begin_turn(g);
+        else
+            fail_merge(g);
         return;
     }
+    g->typed = true;
     g->described = g->described || part->number == 0;
     if (g->plan->explains)
         put_titles(g, part);
@@ -497,7 +534,13 @@ static const struct arm_user part_user = {.output = part_output, .attached = par
 
 void gather_cancel(struct client *c)
 {
-    cancel_others(c->gather, NULL);
+    struct gather *g = c->gather;
+
+    cancel_others(g, NULL);
+    if (!g->turned)
+        return;
+    g->turned = g->failed = false; /* what was cancelled already will not say so */
+    fail_as(g, "57014", "canceling statement due to user request", NULL);
 }
 
 void gather_abandon(struct client *c)
@@ -584,6 +627,8 @@ static void start(struct client *c, const struct request *q, const struct answer
     g->reads_since = c->worker->loop.now;
     g->together = !g->reads;
     g->visible_count = visible_columns(&q->run, a->plan);
+    if (a->plan->mode != SCATTER_CONCAT && !g->in_joint && !a->plan->explains)
+        g->instead = coordinated_new(c, q);
     take_bind(g, q);
     msg_parse(&g->text, "", a->plan->sql, q->run.types);
     struct merge_options o = {.shard_count = count,
@@ -624,6 +669,12 @@ static bool begin_coordinated(struct client *c, const struct request *q)
     return true;
 }
 
+/* Its last answers were of types that cannot be merged. */
+static bool is_unmerged(const struct client *c, const struct shape *shape)
+{
+    return shape != NULL && reading_of(shape)->unmerged == catalog_generation(c->db);
+}
+
 bool gather_begin(struct client *c, const uint8_t *batch, size_t extent)
 {
     struct answerable a;
@@ -632,6 +683,8 @@ bool gather_begin(struct client *c, const uint8_t *batch, size_t extent)
     if (c->arm != NULL || defer_is_open(c) || c->failed_block || c->in_batch || c->pins != 0 ||
         !request_read(c, batch, extent, &q))
         return false;
+    if (is_unmerged(c, q.run.shape) && begin_coordinated(c, &q))
+        return true;
     if (!plan(c, &q, &a))
         return begin_coordinated(c, &q);
     client_move(c, CLIENT_GATHERING);

@@ -70,7 +70,8 @@ struct reading {
     struct reading_route eased;   /* with the session's, for a replica, where it has none */
     uint32_t traces;              /* what its statements may leave in a session, by what was suspected then ... */
     uint64_t traced;              /* ... which is this number (ask.c); 0: not yet asked */
-    const char *why_not;          /* why nobody has read it: static; NULL: it was read */
+    uint64_t unmerged;   /* the catalog's generation in which shards' answers to it could not be merged; 0: none */
+    const char *why_not; /* why nobody has read it: static; NULL: it was read */
     const struct database_state *db;
     const struct user_state *user; /* the client's */
     struct statement_figures f;    /* written by its worker alone */

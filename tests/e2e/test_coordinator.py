@@ -185,6 +185,9 @@ class Generator:
             f"SELECT c.name, count(u.id) FROM countries c LEFT JOIN users u ON u.country = c.code AND {u}"
             " GROUP BY c.name",
             f"SELECT u.name, 1 / (x.id - 3) {rows}",
+            f"SELECT * FROM users u WHERE {u} ORDER BY name, id",
+            f"SELECT total, count(*) FROM orders o WHERE {o} GROUP BY 1",
+            "SELECT DISTINCT tags, mood FROM notes", "SELECT round(sum(total::float8)::numeric, 6) FROM orders",
             "SELECT mood, sum(cost), max(name), max(at) FROM notes GROUP BY mood",
             f"SELECT * FROM rich r JOIN adults a ON a.id = r.id WHERE {r}",
             f"SELECT id, tags, mood, cost, at FROM notes u WHERE {u} UNION ALL "
@@ -213,10 +216,9 @@ def test_random_statements_give_what_one_database_gives(filled, seed):
             binary = make.one(False, True)
             got, wanted = answer(client, sql, binary), answer(whole, sql, binary)
             if got == "0A000":
-                print(sql, binary)
                 counts["refused"] += 1
                 continue
             assert got == wanted, sql
             counts["errors" if isinstance(wanted, str) else "same"] += 1
     print(counts)
-    assert counts["refused"] < 30
+    assert counts["refused"] < 12
