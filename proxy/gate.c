@@ -8,6 +8,7 @@
 
 #include "proxy/commit.h"
 #include "proxy/gather.h"
+#include "proxy/joint.h"
 #include "proxy/round.h"
 
 struct gate_ticket {
@@ -82,6 +83,8 @@ static void admitted(void *receiver, struct message *m)
         commit_admitted(commit);
     else if (!t->commits && c != NULL && c->gather != NULL)
         gather_admitted(c);
+    else if (!t->commits && c != NULL && c->joint != NULL)
+        joint_admitted(c);
     else if (t->commits)
         gate_commit_over(t->db);
     else

@@ -2,6 +2,7 @@
  * joint.c: see joint.h.
  *
  *   OPEN ──> JOINING ──> OPEN             arms begin the transaction; then the batch is looked at once more
+ *                   └──> GATED ──> SEEING ──> OPEN      REPEATABLE READ: all take their snapshots (gate.h)
  *   OPEN ──> GATHERING ──> OPEN
  *   OPEN ──> TELLING ──> OPEN             one text for all
  *   OPEN ──> FAILING ──> OPEN             a server is made to fail, for an error that none of them has said
@@ -13,13 +14,23 @@
 
 #include "proxy/commit.h"
 #include "proxy/fate.h"
+#include "proxy/gate.h"
 #include "proxy/gather.h"
 #include "proxy/round.h"
 #include "proxy/sending.h"
 
 #include <stdio.h>
 
-enum joint_phase { JOINT_OPEN, JOINT_JOINING, JOINT_GATHERING, JOINT_TELLING, JOINT_FAILING, JOINT_ENDING };
+enum joint_phase {
+    JOINT_OPEN,
+    JOINT_JOINING,
+    JOINT_GATED,
+    JOINT_SEEING,
+    JOINT_GATHERING,
+    JOINT_TELLING,
+    JOINT_FAILING,
+    JOINT_ENDING
+};
 
 struct joint {
     struct client *c;
@@ -27,6 +38,7 @@ struct joint {
     uint32_t count;   /* of shards */
     uint32_t current; /* the one whose server the client holds, or gets back */
     bool drops;       /* FAILING: the batch at the client's head is dropped after it */
+    bool reads;       /* it is in the gate */
     bool chains;      /* ENDING: AND CHAIN */
     char *sql;        /* owned: what is told; NULL: nothing */
     char *tag;        /* owned: what the client is told then */
@@ -75,8 +87,16 @@ static struct joint *joint_new(struct client *c)
     return j;
 }
 
+static void leave_gate(struct joint *j)
+{
+    if (j->reads)
+        gate_read_over(j->c->db);
+    j->reads = false;
+}
+
 static void joint_free(struct joint *j)
 {
+    leave_gate(j);
     j->c->joint = NULL;
     for (uint32_t k = 0; k < j->count && j->arms != NULL; k++)
         if (j->arms[k] != NULL)
@@ -179,8 +199,6 @@ static void join_next(struct joint *j)
 
     round_begin(&j->round);
     journal_put(j->c, &sql);
-    if (is_repeatable(j->c))
-        buf_put(&sql, ";\nSELECT 1", 10); /* its snapshot is of now */
     buf_put_u8(&sql, 0);
     for (uint32_t k = 0; k < j->count; k++)
         if (j->arms[k] != NULL && j->arms[k]->client->server == NULL)
@@ -249,9 +267,41 @@ static void after_joining(struct joint *j)
     } else if (failed != NULL) {
         rest(j);
         make_fail(j, true);
+    } else if (is_repeatable(c)) {
+        j->phase = JOINT_GATED;
+        if (gate_read(c->db, c->worker, c->id))
+            joint_admitted(c);
     } else {
         hand_over(j);
     }
+}
+
+/* The first query of such a transaction takes the snapshot of all that come. */
+void joint_admitted(struct client *c)
+{
+    struct joint *j = c->joint;
+
+    j->reads = true;
+    j->phase = JOINT_SEEING;
+    round_begin(&j->round);
+    for (uint32_t k = 0; k < j->count; k++)
+        if (j->arms[k] != NULL)
+            round_ask(&j->round, j->arms[k], "SELECT 1");
+}
+
+static void after_seeing(struct joint *j)
+{
+    struct round_part *failed = round_failed(&j->round);
+
+    leave_gate(j);
+    if (failed == NULL) {
+        hand_over(j);
+        return;
+    }
+    send_error(j->c, failed);
+    j->current = failed->arm->shard;
+    j->c->drop_batch = true;
+    hand_over(j);
 }
 
 /* --- one text for all --- */
@@ -300,6 +350,8 @@ static void on_round(struct round *r)
         after_joining(j);
     } else if (gone_arm(j) != NULL) {
         lost(j);
+    } else if (j->phase == JOINT_SEEING) {
+        after_seeing(j);
     } else if (j->phase == JOINT_TELLING) {
         after_telling(j);
     } else {
@@ -608,7 +660,7 @@ void joint_cancel(struct client *c)
 
     if (j->phase == JOINT_ENDING)
         commit_cancel(j->commit);
-    else if (j->phase == JOINT_JOINING || j->phase == JOINT_TELLING)
+    else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_TELLING)
         round_cancel(&j->round);
 }
 
@@ -623,12 +675,14 @@ void joint_pump(struct client *c)
         commit_pump(j->commit);
         break;
     case JOINT_OPEN:
+    case JOINT_GATED:
         if (gone_arm(j) != NULL)
             lost(j);
         break;
     case JOINT_GATHERING:
         break;
     case JOINT_JOINING:
+    case JOINT_SEEING:
     case JOINT_TELLING:
     case JOINT_FAILING:
         round_pump(&j->round);

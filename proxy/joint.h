@@ -31,6 +31,8 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
 enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t extent);
 /* Its statement over several shards is answered, but for ReadyForQuery. */
 void joint_gathered(struct client *c, bool failed);
+/* Its shards may take their snapshots (gate.h). */
+void joint_admitted(struct client *c);
 /* It asks for its statement to end. */
 void joint_cancel(struct client *c);
 /* Once in a while: arms may be gone. */

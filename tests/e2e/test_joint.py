@@ -1,5 +1,8 @@
 """Transactions of a client on several shards: late shards, savepoints, settings, two-phase commit, one snapshot."""
 
+import threading
+import time
+
 import psycopg
 import pytest
 
@@ -225,3 +228,46 @@ def test_a_client_that_leaves_is_rolled_back(shop):
     wait_for(lambda: shop.rows(0, "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'joint%' AND "
                                   "state LIKE 'idle in transaction%'") == [(0,)], 20, "the transactions to end")
     assert names(shop, 34, 35) == ["user 34", "user 35"]
+
+
+def until(stop, shop, work, torn):
+    """Does it again and again on a connection of its own, and notes what should be one and is not."""
+    with shop.connect() as line:
+        while not stop.is_set():
+            seen = work(line)
+            if len(seen) != 1:
+                torn.append(seen)
+
+
+def rename_pair(line):
+    name = str(time.monotonic_ns())
+    with line.transaction():
+        rename(line, 37, name)
+        rename(line, 38, name)
+    return {name}
+
+
+def read_pair(line):
+    return {row[0] for row in line.execute("SELECT name FROM users WHERE id IN (37, 38)").fetchall()}
+
+
+def read_pair_one_after_the_other(line):
+    line.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    seen = {line.execute(f"SELECT name FROM users WHERE id = {user}").fetchone()[0] for user in (37, 38)}
+    line.execute("COMMIT")
+    return seen
+
+
+def test_nobody_sees_half_of_a_commit(shop, client):
+    """Against readers of both shards at once: by one statement, and in REPEATABLE READ."""
+    rename_pair(client)
+    stop, torn = threading.Event(), []
+    threads = [threading.Thread(target=until, args=(stop, shop, work, torn))
+               for work in (rename_pair, rename_pair, read_pair, read_pair_one_after_the_other)]
+    for thread in threads:
+        thread.start()
+    time.sleep(2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert torn == []
