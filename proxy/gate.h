@@ -18,8 +18,8 @@
 
 struct gate;
 
-/* True: it is in. False: gather_admitted, joint_admitted or commit_admitted of the arm's commit, is called in this worker for the
- * client of that id, unless it is gone by then. */
+/* True: it is in. False: gather_admitted, joint_admitted, or commit_admitted of the arm's commit, is called in this
+ * worker for the client of that id, unless it is gone by then. */
 bool gate_read(struct database_state *db, struct worker *w, uint64_t client_id);
 bool gate_commit(struct database_state *db, struct worker *w, uint64_t client_id);
 /* True: it is in. False: it would have to wait. */
