@@ -29,7 +29,7 @@ static const struct {
 
 static const char placements[] =
     "\n## [tables NAME]\n\n"
-    "Where the rows of a database with `shards=NAME` lie. Not served yet: a file with such a database is refused.\n\n"
+    "Where the rows of a database with `shards=NAME` lie.\n\n"
     "| line | the rows |\n|-|-|\n"
     "| `table.column = modulo` | whole numbers: ((v % n) + n) % n of n shards |\n"
     "| `table.column = hash` | as PostgreSQL partitions by hash |\n"
@@ -40,6 +40,10 @@ static const char placements[] =
     "| `table.column = list s1:a,b s2:c s4:*` | by value; `*`: all others |\n"
     "| `table.column = lookup` | says that the table is also looked for by this column, besides its key; that asks all "
     "shards |\n"
+    "| `table.column = unique` | says that its values are unique over all shards, though an index sees one shard's "
+    "rows "
+    "only; without it a "
+    "table with a unique index that does not hold the key is not written. `lookup unique`: both |\n"
     "| `table = everywhere` | the same on each shard |\n"
     "| `table = shard s3` | all on one shard |\n"
     "| `* = shard s1` | those of all other tables; without it, they are refused |\n\n"

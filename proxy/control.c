@@ -20,6 +20,7 @@
 #include "proxy/process.h"
 #include "proxy/publish.h"
 #include "proxy/shards.h"
+#include "proxy/survey.h"
 #include "proxy/twophase.h"
 #include "proxy/usage.h"
 
@@ -366,6 +367,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     lookup_tick(now);
     averages_tick(now);
     usage_tick(now);
+    survey_tick(now);
     catalog_tick(now);
     twophase_tick(now);
     if (!control_shutting_down())
@@ -550,6 +552,7 @@ static void everything_stop(void)
     monitor_free();
     averages_free();
     usage_free();
+    survey_stop();
     catalog_free();
     twophase_free();
     shards_free();

@@ -70,6 +70,23 @@ static const struct map_table *placement_of(const struct finding *f, struct cata
     return t->parent.len > 0 ? NULL : map_table_find(f->map, schema, name);
 }
 
+/* What control has found of the shards makes its rows wrong. */
+static bool is_barred(struct finding *f, const struct stmt_table *t, const struct map_table *placed)
+{
+    bool is_first = f->sqlstate == NULL;
+    const char *hint = placed->barred_hint != NULL && *placed->barred_hint != '\0' ? placed->barred_hint : NULL;
+
+    if (placed->barred != NULL)
+        finding_refuse(f, hint, "table \"%s\" is not used: %s", t->name, placed->barred);
+    else if (placed->barred_writes != NULL && (t->flags & TABLE_WRITTEN))
+        finding_refuse(f, hint, "table \"%s\" is not written: %s", t->name, placed->barred_writes);
+    else
+        return false;
+    if (is_first)
+        f->sqlstate = "55000";
+    return true;
+}
+
 static const struct map_table *find_relation(struct finding *f, const struct stmt_table *t, struct catalog_table *found)
 {
     const struct map_table *placed = found->kind == 'S' ? &on_home : placement_of(f, found);
@@ -80,6 +97,8 @@ static const struct map_table *find_relation(struct finding *f, const struct stm
     else if (placed == NULL)
         finding_refuse(f, "Give it a line in [tables].", "nobody has said on which shards the rows of \"%s\" lie",
                        t->name);
+    else if (UNLIKELY(is_barred(f, t, placed)))
+        return NULL;
     else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_EVERYWHERE)
         finding_refuse(f, "Write to each shard by itself.", "a table that lies on all shards is not written: \"%s\"",
                        t->name);
@@ -417,6 +436,11 @@ struct finding finding_of(struct client *c, const struct sharding_run *run)
         finding_refuse(&f, "Look into Sluice's log.", "it is not known where the rows of database \"%s\" lie",
                        c->db->name);
         f.sqlstate = "57P03";
+        return f;
+    }
+    if (UNLIKELY(f.map->barred != NULL)) {
+        finding_refuse(&f, NULL, "database \"%s\" is not served: %s", c->db->name, f.map->barred);
+        f.sqlstate = "55000";
         return f;
     }
     f.unread = list == NULL;

@@ -9,6 +9,7 @@
 #include "proxy/control.h"
 #include "proxy/gate.h"
 #include "proxy/shards_script.h"
+#include "proxy/survey.h"
 #include "proxy/twophase.h"
 
 /* --- from the file --- */
@@ -112,6 +113,8 @@ void shards_learn(struct database_state *db)
     for (size_t i = 0; i < errors.count; i++)
         log_error("database \"%s\" is not served: %s", db->name, errors.lines[i]);
     config_errors_free(&errors);
+    if (m != NULL)
+        survey_judge(db, m);
     publish(db, m);
 }
 

@@ -28,6 +28,29 @@ void map_unref(struct map *m)
     arena_free(&arena);
 }
 
+/* --- what is barred --- */
+
+static void bar(struct map *m, const char **at, const char *why)
+{
+    if (*at == NULL)
+        *at = arena_strndup(&m->arena, why, strlen(why));
+}
+
+void map_bar(struct map *m, const char *schema, const char *table, bool writes, const char *why, const char *hint)
+{
+    if (table == NULL) {
+        bar(m, &m->barred, why);
+        return;
+    }
+    for (size_t i = 0; i < m->table_count; i++) {
+        struct map_table *t = &m->tables[i];
+        if (strcmp(t->schema, schema) != 0 || strcmp(t->name, table) != 0)
+            continue;
+        bar(m, writes ? &t->barred_writes : &t->barred, why);
+        bar(m, &t->barred_hint, hint);
+    }
+}
+
 /* --- by name --- */
 
 static int table_order(const char *schema, const char *name, const struct map_table *t)

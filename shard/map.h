@@ -63,6 +63,11 @@ struct map_table {
     uint32_t others; /* LIST: the shard of all other values; SHARD_NONE: they lie nowhere */
     size_t lookup_count;
     const char **lookups; /* columns that it is looked for by, besides its key */
+    size_t unique_count;
+    const char **uniques;      /* columns whose values are unique over all shards, whoever sees to that */
+    const char *barred;        /* why it is not to be used (map_bar); NULL: it may */
+    const char *barred_writes; /* why it is not to be written */
+    const char *barred_hint;   /* of the two; "": none */
     const char *file;
     int line;
 };
@@ -85,7 +90,8 @@ struct map {
     struct map_table rest; /* all others, ON_SHARD; without a name where the map does not speak of them */
     size_t call_count;
     struct map_call *calls;
-    uint64_t hash; /* of all placements: equal maps have equal ones, also in other processes and versions */
+    const char *barred; /* why nothing of it is to be used; NULL: it may */
+    uint64_t hash;      /* of all placements: equal maps have equal ones, also in other processes and versions */
     struct arena arena;
 };
 
@@ -104,6 +110,10 @@ typedef bool map_column_fn(void *arg, const char *schema, const char *table, con
 struct map *map_new(const struct config_sharding *s, map_column_fn *column_of, void *arg, struct config_errors *errors);
 void map_ref(struct map *m);
 void map_unref(struct map *m); /* frees with the last reference; NULL is nothing */
+
+/* Of a map that nobody else has yet: it is not to be used, or (writes) not to be written, for that reason. table NULL:
+ * all of it. The texts are copied; the first reason stays. */
+void map_bar(struct map *m, const char *schema, const char *table, bool writes, const char *why, const char *hint);
 
 /* Where a table's rows lie; NULL: the map does not say, and it is to be refused. */
 const struct map_table *map_table_find(const struct map *m, const char *schema, const char *name);

@@ -2,7 +2,7 @@
  * map_read.c: lines become a map (map.h). Each line is taken by itself, and what is wrong with it is said with its
  * place; then the columns' types are asked, bounds read as values of them, and what lines say together is checked.
  *
- *   [schema.]table.column = FUNCTION [TYPE] [SHARD:WHAT ...] | lookup
+ *   [schema.]table.column = FUNCTION [TYPE] [SHARD:WHAT ...] | [lookup] [unique]
  *   [schema.]table        = everywhere | shard SHARD
  *   *                     = shard SHARD
  *
@@ -137,7 +137,7 @@ static struct map_table *table_take(struct making *k, const char *schema, const 
 
     struct map_table *t = &m->tables[m->table_count++];
 
-    /* Until another line says so, it has lookups only. */
+    /* Until another line says so, no column places it. */
     *t = (struct map_table){.schema = schema, .name = name, .shard = SHARD_NONE, .others = SHARD_NONE, .spec = ""};
     t->file = arena_strndup(&m->arena, k->line->file, strlen(k->line->file));
     t->line = k->line->line;
@@ -268,14 +268,42 @@ static void pieces_take(struct making *k, struct map_table *t, const struct word
 
 /* --- a table's line --- */
 
-static void add_lookup(struct making *k, struct map_table *t, const char *column)
+static void add_column(struct making *k, const char ***to, size_t *count, const char *column)
 {
-    const char **more = arena_alloc(&k->map->arena, (t->lookup_count + 1) * sizeof *more);
+    const char **more = arena_alloc(&k->map->arena, (*count + 1) * sizeof *more);
 
-    if (t->lookup_count > 0)
-        memcpy(more, t->lookups, t->lookup_count * sizeof *more);
-    more[t->lookup_count++] = column;
-    t->lookups = more;
+    if (*count > 0)
+        memcpy(more, *to, *count * sizeof *more);
+    more[(*count)++] = column;
+    *to = more;
+}
+
+static bool says_of_column(const char *word)
+{
+    return strcmp(word, "lookup") == 0 || strcmp(word, "unique") == 0;
+}
+
+/* What is known of a column that places nothing. */
+static void column_line(struct making *k, const char *schema, const char *name, const char *column,
+                        const struct words *w)
+{
+    bool is_new;
+
+    for (size_t i = 1; i < w->count; i++) {
+        if (!says_of_column(w->at[i])) {
+            making_error(k, "too much behind %s", w->at[0]);
+            return;
+        }
+    }
+
+    struct map_table *t = table_take(k, schema, name, &is_new);
+
+    for (size_t i = 0; i < w->count; i++) {
+        if (*w->at[i] == 'l')
+            add_column(k, &t->lookups, &t->lookup_count, column);
+        else
+            add_column(k, &t->uniques, &t->unique_count, column);
+    }
 }
 
 static bool function_of(const char *word, enum map_function *f)
@@ -295,18 +323,15 @@ static void key_line(struct making *k, const char *const *parts, size_t count, c
     const char *schema = count == 3 ? parts[0] : DEFAULT_SCHEMA, *name = parts[count - 2], *column = parts[count - 1];
     enum map_function f;
     size_t first = 1;
-    bool is_new;
 
-    if (strcmp(w->at[0], "lookup") == 0) {
-        if (w->count > 1) {
-            making_error(k, "too much behind lookup");
-            return;
-        }
-        add_lookup(k, table_take(k, schema, name, &is_new), column);
+    if (says_of_column(w->at[0])) {
+        column_line(k, schema, name, column, w);
         return;
     }
     if (!function_of(w->at[0], &f)) {
-        making_error(k, "\"%s\" places nothing by a column; write modulo, hash, string_hash, range, list or lookup",
+        making_error(k,
+                     "\"%s\" places nothing by a column; write modulo, hash, string_hash, range, list, "
+                     "lookup or unique",
                      w->at[0]);
         return;
     }
@@ -471,7 +496,10 @@ static void column_ask(struct making *k, struct map_table *t)
         return;
     }
     type = type_in_catalog(column.type);
-    if (!map_function_takes(t->function, type))
+    if (*column.type == '\0')
+        blame(k, t, "equal values of %s.%s.%s may have different bytes, by its collation, by which nothing is placed",
+              t->schema, t->name, t->column);
+    else if (!map_function_takes(t->function, type))
         blame(k, t, "%s.%s.%s is of type %s, by which %s places nothing", t->schema, t->name, t->column, column.type,
               map_function_name(t->function));
     else if (t->type != KEY_UNKNOWN && !key_types_agree(t->type, type))
@@ -539,7 +567,7 @@ static void items_check(struct making *k, const struct map_table *t)
 static void table_finish(struct making *k, struct map_table *t)
 {
     if (!is_placed(t)) {
-        blame(k, t, "table %s.%s has a lookup, and no line that places it", t->schema, t->name);
+        blame(k, t, "table %s.%s has a lookup or unique column, and no line that places it", t->schema, t->name);
         return;
     }
     if (t->way != MAP_BY_KEY)

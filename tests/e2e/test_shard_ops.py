@@ -2,12 +2,30 @@
 
 import psycopg
 import pytest
-from lib.shards import Shop
+from lib.shards import SCHEMA, TABLES, Shop
+from lib.util import wait_for
+
+MORE_TABLES = """
+accounts.id = modulo
+members.id = modulo
+members.email = unique
+papers.id = modulo
+stamps.id = modulo
+notes.id = modulo
+"""
+MORE = """
+CREATE TABLE accounts (id int PRIMARY KEY, email text CONSTRAINT one_email UNIQUE);
+CREATE TABLE members (id int PRIMARY KEY, email text UNIQUE);
+CREATE TABLE papers (id int PRIMARY KEY);
+CREATE TABLE stamps (id int PRIMARY KEY, paper int CONSTRAINT of_paper REFERENCES papers);
+CREATE TABLE notes (id int, body text);
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+"""
 
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    made = Shop(pg, kept_sluice, "ops")
+    made = Shop(pg, kept_sluice, "ops", tables=TABLES + MORE_TABLES, schema=SCHEMA + MORE)
     with made.connect() as client:
         for n in range(1, 9):
             client.execute(f"INSERT INTO users (id, name, country) VALUES ({n}, 'u{n}', 'de')")
@@ -128,3 +146,74 @@ def test_explain_tells_each_shards_plan(client):
     assert client.execute("EXPLAIN VERBOSE SELECT id FROM users WHERE id IN (1, 2)").statusmessage == "EXPLAIN"
     assert not plan("EXPLAIN SELECT * FROM users WHERE id = 1")[0].startswith("Way")
     refused(client, "EXPLAIN (FORMAT JSON) SELECT id FROM users", "0A000")
+
+
+# --- what is checked, and shown ---
+
+
+def table(shop, name):
+    row, = [row for row in shop.sluice.admin("SHOW TABLES") if row["table"] == name]
+    return row
+
+
+def test_show_shards(shop):
+    rows = shop.sluice.admin("SHOW SHARDS")
+    assert [(row["database"], row["shard"], row["state"]) for row in rows] == \
+        [("store", f"s{k}", "ok") for k in (1, 2, 3, 4)]
+    assert rows[2]["identity"].startswith('shard s3 of 4 of "store", map ')
+    assert rows[0]["primary"] == rows[0]["hosts"] == f"{shop.pg.host}:{shop.pg.port}"
+    assert len({row["catalog"] for row in rows}) == 1 and all(int(row["bytes"]) > 0 for row in rows)
+
+
+def test_show_tables(shop):
+    users = table(shop, "users")
+    assert (users["schema"], users["placement"], users["key"], users["key_type"]) == \
+        ("public", "modulo", "id", "int4")
+    assert users["barred"] is None and users["warnings"] is None
+    assert table(shop, "events")["placement"].startswith("range s1:")
+    assert table(shop, "countries")["placement"] == "everywhere"
+    assert table(shop, "audit_log")["placement"] == "shard s3"
+    assert table(shop, "unplaced")["placement"] == "none: it is refused"
+
+
+def test_what_two_shards_may_have_equal_is_not_written(shop, client):
+    assert "one_email" in table(shop, "accounts")["barred"]
+    refused(client, "INSERT INTO accounts VALUES (1, 'a')", "55000", "one_email", "two shards", "unique in [tables]")
+    assert client.execute("SELECT count(*) FROM accounts WHERE id = 1").fetchone() == (0,)
+    client.execute("INSERT INTO members VALUES (1, 'a')")
+    assert table(shop, "members")["barred"] is None
+
+
+def test_a_foreign_key_over_shards_is_not_written(shop, client):
+    refused(client, "INSERT INTO stamps VALUES (1, 1)", "55000", "of_paper", "other shards")
+    refused(client, "DELETE FROM papers WHERE id = 1", "55000", "of_paper", "stamps")
+    assert client.execute("SELECT count(*) FROM papers").fetchone() == (0,)
+    assert table(shop, "orders")["barred"] is None, "its own lies with it"
+
+
+def test_drift_is_shown_and_columns_that_differ_bar_the_table(shop, client):
+    def drift():
+        return [(row["table"], row["object"], row["shards"]) for row in shop.sluice.admin("SHOW DRIFT")]
+
+    def sqlstate():
+        try:
+            client.execute("SELECT count(*) FROM notes")
+        except psycopg.Error as error:
+            return error.sqlstate
+        return None
+
+    assert drift() == []
+    with shop.server(shop.databases[2]) as shard:
+        shard.execute("CREATE INDEX by_name ON users (name)")
+        shard.execute("ALTER TABLE notes DROP COLUMN body; ALTER TABLE notes ADD COLUMN text text")
+        shop.sluice.admin("RELOAD")
+        wait_for(drift, 20, "the difference to be seen")
+        seen = {(name, what) for name, what, _ in drift()}
+        assert {("users", "index by_name"), ("notes", "columns"), ("notes", "column body")} <= seen
+        where, = [shards for name, what, shards in drift() if (name, what) == ("notes", "columns")]
+        assert where.startswith("s1, s2, s4: ") and "; s3: " in where
+        wait_for(lambda: sqlstate() == "55000", 30, "the table to be barred")
+        shard.execute("ALTER TABLE notes DROP COLUMN text; ALTER TABLE notes ADD COLUMN body text")
+        shard.execute("DROP INDEX by_name")
+        wait_for(lambda: sqlstate() is None, 30, "the table to be served again")
+    assert drift() == []

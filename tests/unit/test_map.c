@@ -275,7 +275,7 @@ static void lines_that_are_wrong(void **state)
         {"users.id = modulo text", "modulo places nothing by keys of type text"},
         {"users.id = range text s1:a..b", "range places nothing by keys of type text"},
         {"users.id = lookup x", "too much behind lookup"},
-        {"users.id = lookup", "table public.users has a lookup, and no line that places it"},
+        {"users.id = lookup", "table public.users has a lookup or unique column, and no line that places it"},
         {"users.id = everywhere now", "write \"everywhere\", or \"shard NAME\""},
         {"users = shard", "write \"everywhere\", or \"shard NAME\""},
         {"a.users.id = everywhere", "a whole table is placed"},
