@@ -473,6 +473,7 @@ static void after_asking(struct commit *m)
         return;
     }
     m->writers &= ~bit(m->home);
+    m->round.speaks = m->home;
     if (m->writers == 0)
         commit_one(m);
     else
@@ -533,6 +534,8 @@ static struct commit *make(struct client *c, struct arm **arms, uint32_t count, 
                          .tag = tag};
     round_init(&m->round, count, on_round, m);
     m->round.hears = c;
+    while (m->round.speaks + 1 < count && arms[m->round.speaks] == NULL)
+        m->round.speaks++;
     return m;
 }
 

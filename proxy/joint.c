@@ -12,6 +12,7 @@
  */
 #include "proxy/joint.h"
 
+#include "proxy/ask.h"
 #include "proxy/commit.h"
 #include "proxy/fate.h"
 #include "proxy/gate.h"
@@ -19,7 +20,7 @@
 #include "proxy/round.h"
 #include "proxy/sending.h"
 
-#include <stdio.h>
+#include <strings.h>
 
 enum joint_phase {
     JOINT_OPEN,
@@ -315,7 +316,9 @@ static void tell(struct joint *j, const struct request *q, const char *tag)
     j->phase = JOINT_TELLING;
     j->sql = mem_strdup(q->run.sql);
     j->tag = mem_strdup(tag);
+    ask_note(j->c, q->run.shape, j->sql);
     round_begin(&j->round);
+    j->round.speaks = j->current;
     for (uint32_t k = 0; k < j->count; k++)
         if (j->arms[k] != NULL)
             round_ask(&j->round, j->arms[k], j->sql);
@@ -463,6 +466,11 @@ void joint_resolved(struct client *c, const char *gid, enum twophase_outcome out
 
 /* --- the batch at the head --- */
 
+bool joint_is_own(const struct stmt *s)
+{
+    return s->kind == STMT_SET && s->name != NULL && strncasecmp(s->name, "sluice.", 7) == 0;
+}
+
 enum control { CONTROL_NONE, CONTROL_COMMIT, CONTROL_ROLLBACK, CONTROL_TELL };
 
 static enum control control_of(const struct stmt *s)
@@ -472,12 +480,11 @@ static enum control control_of(const struct stmt *s)
         return CONTROL_COMMIT;
     case STMT_ROLLBACK:
         return CONTROL_ROLLBACK;
+    case STMT_SET: /* what is Sluice's own is no server's, and what a default is, each server knows otherwise */
+        return (s->flags & FACT_DEFAULT) || joint_is_own(s) ? CONTROL_NONE : CONTROL_TELL;
     case STMT_SAVEPOINT:
     case STMT_RELEASE:
     case STMT_ROLLBACK_TO:
-    case STMT_SET:
-    case STMT_RESET:
-    case STMT_RESET_ALL:
     case STMT_SET_CONSTRAINTS:
     case STMT_SET_TRANSACTION:
         return CONTROL_TELL;
@@ -491,8 +498,6 @@ static const char *tag_of(const struct stmt *s)
     switch (s->kind) {
     case STMT_ROLLBACK_TO:
         return "ROLLBACK";
-    case STMT_RESET_ALL:
-        return "RESET";
     case STMT_SET_TRANSACTION:
         return "SET";
     default:

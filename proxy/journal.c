@@ -4,6 +4,7 @@
  */
 #include "proxy/journal.h"
 
+#include "proxy/joint.h"
 #include "proxy/sharding.h"
 
 #define ENTRIES_MAX ((size_t)64 * 1024) /* bytes; who says more has but one shard */
@@ -56,8 +57,12 @@ void journal_note(struct client *c, const struct stmt *s, const struct sharding_
         journal_chain(c);
         return;
     }
-    /* Values that travel by themselves would have to be written out. */
-    j->lost = j->lost || !alone || s->params > 0;
+    if (alone && joint_is_own(s))
+        return;
+    /* Values that travel by themselves would have to be written out, and what a default is, each server knows
+     * otherwise. */
+    j->lost = j->lost || !alone || s->params > 0 || s->kind == STMT_RESET || s->kind == STMT_RESET_ALL ||
+              (s->flags & FACT_DEFAULT);
     j->unsure = true;
     if (!j->lost)
         journal_add(c, run->sql);

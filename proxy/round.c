@@ -63,6 +63,17 @@ static void on_error(struct round_part *p, struct span message)
         snprintf(p->sqlstate, sizeof p->sqlstate, "%s", e.sqlstate);
 }
 
+static void on_parameter(const struct round_part *p, struct span message, struct span body)
+{
+    struct client *c = p->round->hears;
+    struct msg_pair pair;
+
+    if (c == NULL || p->arm->shard != p->round->speaks || msgin_param(body, &pair) != PARSE_OK)
+        return;
+    c->vars = vars_with(c->vars, pair.name, pair.value, true);
+    conn_send(&c->conn, message.ptr, message.len);
+}
+
 static void on_message(struct round_part *p, uint8_t type, struct span message)
 {
     struct span body = span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER);
@@ -80,6 +91,9 @@ static void on_message(struct round_part *p, uint8_t type, struct span message)
     case 'N':
         if (p->round->hears != NULL)
             conn_send(&p->round->hears->conn, message.ptr, message.len);
+        break;
+    case 'S':
+        on_parameter(p, message, body);
         break;
     case 'Z':
         p->tx = (char)body.ptr[0];

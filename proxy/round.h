@@ -28,6 +28,7 @@ struct round_part {
 /* Zeroed, then round_init. It must not move. */
 struct round {
     struct client *hears; /* borrowed; notices go to it; NULL: to nobody */
+    uint32_t speaks;      /* the shard whose reported settings are its own from now on */
     void (*over)(struct round *r);
     void *owner;
     uint32_t count;

@@ -300,8 +300,8 @@ static const char *splits_joint(struct client *c, const struct server *s, const 
         return NULL;
     if (stmt->effects & EFFECT_TRANSACTION)
         return "in a transaction on several shards, its commands come one in a batch";
-    return s->tx == 'T' && (stmt->effects & (EFFECT_SETTING | EFFECT_DISCARD))
-               ? "in a transaction on several shards, settings are changed by SET, one in a batch"
+    return s->tx == 'T' && (stmt->effects & (EFFECT_SETTING | EFFECT_DISCARD)) && !joint_is_own(stmt)
+               ? "in a transaction on several shards, settings are changed by SET to a value, one in a batch"
                : NULL;
 }
 

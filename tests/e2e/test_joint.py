@@ -115,6 +115,35 @@ def test_settings_are_told_to_late_shards(shop, client):
     assert client.execute("SHOW work_mem").fetchone() == ("4MB",)
 
 
+def test_settings_of_the_session_outlive_it(shop, client):
+    """Those that PostgreSQL reports, and those that it does not."""
+    with client.transaction():
+        rename(client, 16, "sixteen")
+        rename(client, 17, "seventeen")
+        client.execute("SET work_mem = '7MB'")
+        client.execute("SET LOCAL TimeZone = 'Asia/Tokyo'")
+        client.execute("SET DateStyle = 'SQL, DMY'")
+        assert client.info.parameter_status("TimeZone") == "Asia/Tokyo"
+        for user in (16, 17, 18):
+            row = client.execute("SELECT current_setting('work_mem'), current_setting('timezone'), "
+                                 f"current_setting('datestyle') FROM users WHERE id = {user}").fetchone()
+            assert row == ("7MB", "Asia/Tokyo", "SQL, DMY")
+        with pytest.raises(psycopg.errors.FeatureNotSupported), client.transaction():
+            client.execute("RESET work_mem")
+    zone = client.info.parameter_status("TimeZone")
+    assert zone != "Asia/Tokyo" and client.info.parameter_status("DateStyle") == "SQL, DMY"
+    for user in (16, 17, 18, 19):
+        row = client.execute("SELECT current_setting('work_mem'), current_setting('timezone'), "
+                             f"current_setting('datestyle') FROM users WHERE id = {user}").fetchone()
+        assert row == ("7MB", zone, "SQL, DMY")
+    client.execute("RESET ALL")
+    with shop.connect() as other:
+        for user in (16, 17, 18, 19):
+            row = other.execute("SELECT current_setting('work_mem'), current_setting('datestyle') FROM users "
+                                f"WHERE id = {user}").fetchone()
+            assert row == ("4MB", "ISO, MDY")
+
+
 def test_a_scatter_sees_what_its_transaction_has_written(shop, client):
     client.execute("BEGIN")
     rename(client, 20, "mine")
