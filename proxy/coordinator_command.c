@@ -10,7 +10,6 @@
 #include "proxy/coordinator_question.h"
 #include "proxy/coordinator_script.h"
 #include "proxy/probe_wait.h"
-#include "proxy/recoverer.h"
 #include "proxy/shards.h"
 
 #include <stdio.h>
@@ -35,26 +34,14 @@ static bool failed(const char *whose, const struct probe *p)
     return fail(whose, probe_error(p));
 }
 
-/* The first of its hosts that is let in to. */
 static struct probe *open_server(const struct job *j, const struct config_database *d, const char *whose)
 {
-    struct address a;
-    char why[256] = "";
+    char why[256];
+    struct probe *p = probe_wait_primary(j->config, d, j->database->name, why, sizeof why);
 
-    for (size_t i = 0; i < d->host_count; i++) {
-        if (!probe_wait_name(&d->hosts[i], &a, why, sizeof why))
-            continue;
-        struct probe_target t = recoverer_target(j->config, d, &d->hosts[i], &a);
-        if (d->dbname == NULL)
-            t.dbname = j->database->name;
-        struct probe *p = probe_open(&t);
-        if (probe_wait_ask(p, "SELECT 1 WHERE NOT pg_catalog.pg_is_in_recovery()") && probe_rows(p) == 1)
-            return p;
-        snprintf(why, sizeof why, "%s", probe_rows(p) == 0 ? "it is in recovery" : probe_error(p));
-        probe_close(p);
-    }
-    fail(whose, why);
-    return NULL;
+    if (p == NULL)
+        fail(whose, why);
+    return p;
 }
 
 static bool open_both(struct job *j)

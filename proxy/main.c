@@ -3,6 +3,7 @@
  * Thread: main, which becomes control.
  */
 #include "proxy/coordinator_command.h"
+#include "proxy/map_command.h"
 #include "proxy/publish.h"
 #include "proxy/shards.h"
 #include "proxy/shards_command.h"
@@ -31,6 +32,7 @@ static void print_usage(FILE *out, const char *program)
             "Sluice is a SQL-aware proxy and connection pooler for PostgreSQL.\n\n"
             "Usage: %s [OPTION]... FILE\n"
             "       %s shards FILE DATABASE [--apply]    what each shard needs, printed or run there\n"
+            "       %s map FILE DATABASE [--adopt]    what the shards say of their places, compared, or made so\n"
             "       %s coordinator FILE DATABASE [--apply]    what the coordinator has, printed or made there\n\n"
             "  -d, --daemon        run in the background (needs pidfile in FILE)\n"
             "  -q, --quiet         nothing to stderr\n"
@@ -40,7 +42,7 @@ static void print_usage(FILE *out, const char *program)
             "  -V, --version       print the version\n"
             "  -h, --help          print this, and the options that FILE may have\n"
             "      --reference     print the reference of FILE's options\n",
-            program, program, program);
+            program, program, program, program);
 }
 
 struct command {
@@ -109,6 +111,8 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "shards") == 0)
         return shards_command(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "map") == 0)
+        return map_command(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "coordinator") == 0)
         return coordinator_command(argc - 2, argv + 2);
     while ((flag = getopt_long(argc, argv, "dqvu:tVhR", long_options, NULL)) != -1)

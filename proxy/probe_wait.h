@@ -5,13 +5,15 @@
 #ifndef SLUICE_PROBE_WAIT_H
 #define SLUICE_PROBE_WAIT_H
 
-#include "conf/options.h"
+#include "conf/load.h"
 #include "pool/probe.h"
 
 /* For resolve_start: whoever waits looks again by itself. */
 void probe_wait_told(void);
-/* Until the name is known. False: why says what is wrong. */
-bool probe_wait_name(const struct config_host *h, struct address *a, char *why, size_t why_size);
+/* A connection to the one of a line's hosts, and of the addresses that their names have, that is no standby; dbname:
+ * where the line names none. For probe_close; NULL: why says what the last one has said. */
+struct probe *probe_wait_primary(const struct config *c, const struct config_database *d, const char *dbname, char *why,
+                                 size_t why_size);
 /* Until it can be asked, has answered, or has failed. */
 enum probe_state probe_wait(struct probe *p);
 /* Runs one statement. False: probe_error says why. */

@@ -23,6 +23,9 @@ static void refuse(const struct config *c, const struct config_database *d, stru
     if ((d->pool_mode == POOL_MODE_UNSET ? (enum pool_mode)c->opt.pool_mode : d->pool_mode) != POOL_TRANSACTION)
         config_errors_add(errors, d->file, d->line,
                           "a database with shards in another pool_mode than transaction; write pool_mode=transaction");
+    if (d->target == NODE_STANDBY)
+        config_errors_add(errors, d->file, d->line,
+                          "a database with shards and target=standby; its statements find replicas by themselves");
     if (*c->opt.monitor_user == '\0' || !c->opt.sql_aware)
         config_errors_add(errors, d->file, d->line, "a database with shards needs %s",
                           c->opt.sql_aware ? "monitor_user, who reads its catalog" : "sql_aware = 1");

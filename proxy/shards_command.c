@@ -6,7 +6,6 @@
 #include "proxy/shards_command.h"
 
 #include "proxy/probe_wait.h"
-#include "proxy/recoverer.h"
 #include "proxy/shards.h"
 #include "proxy/shards_script.h"
 
@@ -37,16 +36,6 @@ static void print_script(const struct shards_job *j, uint32_t k)
 
 /* --- running --- */
 
-static struct probe *open_shard(const struct shards_job *j, const struct config_database *d, const struct address *a)
-{
-    struct probe_target t = recoverer_target(j->config, d, &d->hosts[0], a);
-
-    t.settings = NULL;
-    if (d->dbname == NULL)
-        t.dbname = j->database->name;
-    return probe_open(&t);
-}
-
 static bool run_script(struct probe *p, struct buf *script)
 {
     while (buf_used(script) > 0) {
@@ -62,14 +51,13 @@ static bool apply(const struct shards_job *j, uint32_t k)
 {
     const struct config_database *d = j->sharding->shards[k];
     struct buf script = {0};
-    struct address a;
     char why[256];
+    struct probe *p = probe_wait_primary(j->config, d, j->database->name, why, sizeof why);
 
-    if (!probe_wait_name(&d->hosts[0], &a, why, sizeof why)) {
+    if (p == NULL) {
         fprintf(stderr, "shard %s: %s\n", d->name, why);
         return false;
     }
-    struct probe *p = open_shard(j, d, &a);
     shards_script(j->database->name, j->map, k, &script);
     bool done = run_script(p, &script);
     if (done)

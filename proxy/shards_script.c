@@ -21,12 +21,27 @@ static void put(struct buf *out, const char *text)
     buf_put(out, text, strlen(text));
 }
 
+static void put_args(struct buf *out, const char *format, va_list args)
+{
+
+    sql_text_put(out, format, args);
+}
+
 static void put_sql(struct buf *out, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    sql_text_put(out, format, args);
+    put_args(out, format, args);
+    va_end(args);
+}
+
+void shards_put_sql(struct buf *out, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put_args(out, format, args);
     va_end(args);
 }
 

@@ -1,8 +1,11 @@
 """What an operator of a database with shards says and sees: hints, routes, views of the console, checks."""
 
+import subprocess
+
 import psycopg
 import pytest
 from lib.shards import SCHEMA, TABLES, Shop
+from lib.sluice import PROGRAM, SANITIZER_ENV
 from lib.util import wait_for
 
 MORE_TABLES = """
@@ -217,3 +220,52 @@ def test_drift_is_shown_and_columns_that_differ_bar_the_table(shop, client):
         shard.execute("DROP INDEX by_name")
         wait_for(lambda: sqlstate() is None, 30, "the table to be served again")
     assert drift() == []
+
+
+# --- another map ---
+
+
+def map_command(ini, *more):
+    done = subprocess.run([PROGRAM, "map", str(ini), "store", *more], text=True, timeout=60, env=SANITIZER_ENV,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_another_map_is_taken_only_if_no_row_would_be_lost(shop, tmp_path):
+    ini = tmp_path / "other.ini"
+    ini.write_text(shop.sluice.ini.read_text().replace("audit_log = shard s3", "audit_log = shard s2"))
+    assert map_command(shop.sluice.ini) == (0, "".join(f"shard s{k}: as in the file\n" for k in (1, 2, 3, 4)))
+    status, text = map_command(ini)
+    assert status == 1 and "shard s3: says that it is shard s3 of 4" in text
+    with shop.server(shop.databases[2]) as shard:
+        shard.execute("INSERT INTO audit_log VALUES (1, '')")
+        shard.execute("INSERT INTO tickets VALUES ('abd', '')")
+        status, text = map_command(ini, "--adopt")
+        assert status == 1 and "table public.audit_log: it has rows" in text and "Nothing was changed" in text
+        assert "table public.tickets: a row with the key \"abd\" would lie on s" in text
+        assert map_command(shop.sluice.ini)[0] == 0
+        shard.execute("DELETE FROM audit_log; DELETE FROM tickets")
+    try:
+        assert map_command(ini, "--adopt")[0] == 0
+        assert map_command(ini)[0] == 0 and map_command(shop.sluice.ini)[0] == 1
+        assert shop.rows(1, "SELECT count(*) FROM pg_constraint WHERE conname = 'sluice_shard'")[0][0] > 4
+    finally:
+        assert map_command(shop.sluice.ini, "--adopt")[0] == 0
+
+
+def test_the_primary_is_found_among_the_hosts(shop, tmp_path):
+    ini = tmp_path / "hosts.ini"
+    text = shop.sluice.ini.read_text()
+    ini.write_text(text.replace(f"s2 = host={shop.pg.host} port={shop.pg.port}",
+                                f"s2 = host=127.0.0.1,{shop.pg.host} port=1,{shop.pg.port}"))
+    assert ini.read_text() != text
+    assert map_command(ini) == map_command(shop.sluice.ini)
+
+
+def test_shards_with_target_standby_are_refused(shop, tmp_path):
+    ini = tmp_path / "standby.ini"
+    text = shop.sluice.ini.read_text().replace("store = shards=store", "store = shards=store target=standby")
+    ini.write_text(text)
+    line = text.split("\n").index("store = shards=store target=standby") + 1
+    status, said = map_command(ini)
+    assert status == 1 and f"{ini}:{line}: " in said and "target=standby" in said
