@@ -300,3 +300,39 @@ def test_nobody_sees_half_of_a_commit(shop, client):
     for thread in threads:
         thread.join()
     assert torn == []
+
+
+def backends(shop, shard):
+    """Those that are in a transaction."""
+    return [row[0] for row in shop.rows(shard, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+                                               "AND state LIKE 'idle in transaction%'")]
+
+
+def test_a_shard_that_is_lost_ends_the_session(shop):
+    """Also one whose server the client does not speak with now; and the others undo what they have."""
+    for user in (40, 39):
+        with shop.connect() as client:
+            client.execute("BEGIN")
+            rename(client, 39, "never")
+            rename(client, 40, "never")
+            for pid in backends(shop, user % 4):
+                shop.rows(user % 4, f"SELECT pg_terminate_backend({pid})")
+            with pytest.raises(psycopg.OperationalError):
+                for _ in range(1000):
+                    client.execute("SELECT name FROM users WHERE id = 40")
+                    time.sleep(0.02)
+            assert client.closed
+        wait_for(lambda: not backends(shop, 0) and not backends(shop, 3), 20, "the transactions to end")
+        assert names(shop, 39, 40) == ["user 39", "user 40"]
+
+
+def test_a_cancel_within_a_transaction(shop, client):
+    client.execute("BEGIN")
+    rename(client, 39, "never")
+    threading.Timer(0.5, client.cancel).start()
+    with pytest.raises(SQLSTATE("57014")):
+        client.execute("SELECT name FROM users WHERE id = 40 AND pg_sleep(60)::text <> 'x'")
+    with pytest.raises(SQLSTATE("25P02")):
+        client.execute("SELECT 1")
+    client.execute("ROLLBACK")
+    assert names(shop, 39) == ["user 39"]
