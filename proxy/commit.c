@@ -22,6 +22,14 @@
 
 #define AGAIN_USEC (USEC_PER_SEC / 5) /* between attempts to end what is decided */
 
+/* What two-phase commit usually is: the row is written last, and who finds none rolls back. For tests/e2e/test_bank.py,
+ * which must find the money that this loses. */
+#ifdef SLUICE_NAIVE_COMMIT
+#define IS_NAIVE true
+#else
+#define IS_NAIVE false
+#endif
+
 enum commit_phase {
     ASKING,
     COMMITTING, /* the one that has written */
@@ -332,15 +340,25 @@ void commit_resolved(struct commit *m, const char *gid, enum twophase_outcome ou
     }
 }
 
+static void put_claim(struct commit *m, struct buf *sql);
+
 static void decide(struct commit *m)
 {
+    struct buf sql = {0};
+
+    if (IS_NAIVE) {
+        put_claim(m, &sql);
+        buf_put_u8(&sql, ';');
+    }
+    buf_put_cstr(&sql, "COMMIT");
     m->phase = DECIDING;
     round_begin(&m->round);
-    if (tell(m, bit(m->home), "COMMIT") == 0) {
+    if (tell(m, bit(m->home), (const char *)sql.data) == 0) {
         m->round.parts[m->home].lost = true; /* it was never sent: the claim is dead */
         keep_error(m, &m->round.parts[m->home]);
         clear(m);
     }
+    buf_free(&sql);
 }
 
 void commit_admitted(struct commit *m)
@@ -370,6 +388,16 @@ static void after_preparing(struct commit *m)
         commit_admitted(m);
 }
 
+static void prepare(struct commit *m)
+{
+    m->phase = PREPARING;
+    round_begin(&m->round);
+    if (tell_by_name(m, m->writers, "PREPARE TRANSACTION") != (unsigned)__builtin_popcountll(m->writers))
+        m->doubtful = true; /* one is gone: the others are undone when they have answered */
+    if (m->round.pending == 0)
+        after_preparing(m);
+}
+
 static void after_claiming(struct commit *m)
 {
     struct round_part *failed = round_failed(&m->round);
@@ -379,37 +407,43 @@ static void after_claiming(struct commit *m)
         roll_back(m);
         return;
     }
-    m->phase = PREPARING;
-    round_begin(&m->round);
-    if (tell_by_name(m, m->writers, "PREPARE TRANSACTION") != (unsigned)__builtin_popcountll(m->writers))
-        m->doubtful = true; /* one is gone: the others are undone when they have answered */
-    if (m->round.pending == 0)
-        after_preparing(m);
+    prepare(m);
 }
 
 /* The row lives in L's transaction, which PostgreSQL itself ends if we do not. */
-static void claim(struct commit *m)
+static void put_claim(struct commit *m, struct buf *sql)
 {
-    struct buf sql = {0};
     char text[600], name[TWOPHASE_NAME_SIZE];
     const char *comma = "";
 
-    twophase_gid(m->db, m->home, m->gid);
     snprintf(text, sizeof text,
              "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) WHERE "
              "pg_catalog.current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');"
              "SET LOCAL idle_in_transaction_session_timeout = %lld;SELECT sluice.claim('%s', '{",
              (long long)(m->worker->config->opt.twophase_grace / USEC_PER_MSEC), m->gid);
-    buf_put(&sql, text, strlen(text));
+    buf_put(sql, text, strlen(text));
     for (uint32_t k = 0; k < m->count; k++) {
         if (!(m->writers & bit(k)))
             continue;
         twophase_name(m->db, k, name);
-        buf_put(&sql, comma, strlen(comma));
-        buf_put(&sql, name, strlen(name));
+        buf_put(sql, comma, strlen(comma));
+        buf_put(sql, name, strlen(name));
         comma = ",";
     }
-    buf_put_cstr(&sql, "}')");
+    buf_put(sql, "}')", 3);
+}
+
+static void claim(struct commit *m)
+{
+    struct buf sql = {0};
+
+    twophase_gid(m->db, m->home, m->gid);
+    if (IS_NAIVE) {
+        prepare(m);
+        return;
+    }
+    put_claim(m, &sql);
+    buf_put_u8(&sql, 0);
     m->phase = CLAIMING;
     round_begin(&m->round);
     round_ask(&m->round, m->arms[m->home], (const char *)sql.data);

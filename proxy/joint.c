@@ -265,6 +265,8 @@ static void after_joining(struct joint *j)
         c->drop_batch = true;
         client_move(c, CLIENT_IDLE);
         client_wake(c);
+    } else if (gone_arm(j) != NULL) { /* one that took part before */
+        lost(j);
     } else if (failed != NULL) {
         rest(j);
         make_fail(j, true);

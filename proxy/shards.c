@@ -31,6 +31,15 @@ static void refuse(const struct config *c, const struct config_database *d, stru
                           c->opt.sql_aware ? "monitor_user, who reads its catalog" : "sql_aware = 1");
 }
 
+/* Together they are a name in every transaction over several shards, in whatever encoding. */
+static bool may_be_named(const char *database, const char *shard)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+    return strlen(database) + strlen(shard) + 2 <= TWOPHASE_NAME_SIZE && database[strspn(database, letters)] == '\0' &&
+           shard[strspn(shard, letters)] == '\0';
+}
+
 /* Which shard each one's servers must say that they are. */
 static void identify(struct config *c, const char *database, const struct map *m, struct config_errors *errors)
 {
@@ -40,8 +49,10 @@ static void identify(struct config *c, const char *database, const struct map *m
         if (d->shards == NULL || strcmp(home, database) != 0)
             continue;
         d->identity = shards_identity(database, m, (uint32_t)d->part);
-        if (!d->coordinates && strlen(database) + strlen(m->shard_names[d->part]) + 2 > TWOPHASE_NAME_SIZE)
-            config_errors_add(errors, d->file, d->line, "the names of database \"%s\" and shard \"%s\" are too long",
+        if (!d->coordinates && !may_be_named(database, m->shard_names[d->part]))
+            config_errors_add(errors, d->file, d->line,
+                              "the names of database \"%s\" and shard \"%s\" have to be of ASCII letters, digits and "
+                              "._-, and shorter together",
                               database, m->shard_names[d->part]);
     }
 }
