@@ -58,6 +58,7 @@ struct commit {
     shardset prepared; /* PREPARE has succeeded, and it is not ended yet */
     bool doubtful;     /* something may be left to control */
     bool gated;
+    bool nobody; /* was there to be asked when it began: goes on when it is looked at next */
     usec_t since;
     usec_t again_at;
     const char *tag;  /* static: what the client is told if all goes well */
@@ -172,6 +173,13 @@ static shardset everybody(const struct commit *m)
     return all;
 }
 
+static void keep_lost(struct commit *m)
+{
+    if (buf_used(&m->error) == 0)
+        msg_error(&m->error, "ERROR", "08006", "a shard's connection was lost; the transaction was rolled back", NULL,
+                  NULL);
+}
+
 /* The error that the client is told: the first one. An arm's end is not the client's. */
 static void keep_error(struct commit *m, const struct round_part *p)
 {
@@ -182,8 +190,7 @@ static void keep_error(struct commit *m, const struct round_part *p)
         return;
     if (p->lost || message.len == 0 ||
         msgin_error(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER), &e) != PARSE_OK)
-        msg_error(&m->error, "ERROR", "08006", "a shard's connection was lost; the transaction was rolled back", NULL,
-                  NULL);
+        keep_lost(m);
     else if (m->phase == CLAIMING && (strcmp(e.sqlstate, "42883") == 0 || strcmp(e.sqlstate, "3F000") == 0))
         msg_error(&m->error, "ERROR", "55000", "the shards are not prepared for transactions over several of them",
                   e.message, "Run \"sluice shards FILE DATABASE --apply\".");
@@ -353,9 +360,8 @@ static void decide(struct commit *m)
     buf_put_cstr(&sql, "COMMIT");
     m->phase = DECIDING;
     round_begin(&m->round);
-    if (tell(m, bit(m->home), (const char *)sql.data) == 0) {
-        m->round.parts[m->home].lost = true; /* it was never sent: the claim is dead */
-        keep_error(m, &m->round.parts[m->home]);
+    if (tell(m, bit(m->home), (const char *)sql.data) == 0) { /* it was never sent: the claim is dead */
+        keep_lost(m);
         clear(m);
     }
     buf_free(&sql);
@@ -380,6 +386,7 @@ static void after_preparing(struct commit *m)
     if (failed != NULL || m->prepared != m->writers) {
         if (failed != NULL)
             keep_error(m, failed);
+        keep_lost(m);
         undo(m);
         return;
     }
@@ -446,7 +453,10 @@ static void claim(struct commit *m)
     buf_put_u8(&sql, 0);
     m->phase = CLAIMING;
     round_begin(&m->round);
-    round_ask(&m->round, m->arms[m->home], (const char *)sql.data);
+    if (tell(m, bit(m->home), (const char *)sql.data) == 0) {
+        keep_lost(m);
+        roll_back(m);
+    }
     buf_free(&sql);
 }
 
@@ -470,7 +480,10 @@ static void commit_one(struct commit *m)
 {
     m->phase = COMMITTING;
     round_begin(&m->round);
-    round_ask(&m->round, m->arms[m->home], "COMMIT");
+    if (tell(m, bit(m->home), "COMMIT") == 0) {
+        keep_lost(m);
+        roll_back(m);
+    }
 }
 
 /* --- who has written --- */
@@ -479,7 +492,16 @@ static void ask(struct commit *m)
 {
     m->phase = ASKING;
     round_begin(&m->round);
-    tell(m, everybody(m), "SELECT pg_catalog.pg_current_xact_id_if_assigned()");
+    m->nobody = tell(m, everybody(m), "SELECT pg_catalog.pg_current_xact_id_if_assigned()") == 0;
+}
+
+static shardset answered(const struct commit *m)
+{
+    shardset all = 0;
+
+    for (uint32_t k = 0; k < m->count; k++)
+        all |= m->round.parts[k].asked ? bit(k) : 0;
+    return all;
 }
 
 /* What cannot be PREPAREd lies on the first shard: where that has written, it is L. */
@@ -487,8 +509,10 @@ static void after_asking(struct commit *m)
 {
     struct round_part *failed = round_failed(&m->round);
 
-    if (failed != NULL) {
-        keep_error(m, failed);
+    if (failed != NULL || answered(m) != everybody(m)) { /* one may have gone before it was asked */
+        if (failed != NULL)
+            keep_error(m, failed);
+        keep_lost(m);
         roll_back(m);
         return;
     }
@@ -585,7 +609,8 @@ struct commit *commit_new_rollback(struct client *c, struct arm **arms, uint32_t
 {
     struct commit *m = make(c, arms, count, "ROLLBACK");
 
-    roll_back(m);
+    m->phase = ROLLING_BACK;
+    m->nobody = tell(m, everybody(m), "ROLLBACK") == 0;
     return m;
 }
 
@@ -610,6 +635,11 @@ void commit_cancel(struct commit *m)
 
 void commit_pump(struct commit *m)
 {
+    if (m->nobody) {
+        m->nobody = false;
+        on_round(&m->round);
+        return;
+    }
     if (m->phase == AGAIN && m->worker->loop.now >= m->again_at)
         try_again(m);
     else
