@@ -43,9 +43,9 @@ class Script:
 
     def condition(self, key="id"):
         rng, user = self.rng, self.user()
-        return rng.choice([(f"{key} = %s", [user]), (f"{key} = {user}", []), (f"{key} IN (%s, %s)", [user, self.user()]),
-                           (f"{key} = ANY(%s)", [[user, self.user()]]), (f"{key} BETWEEN {user} AND {user + 3}", []),
-                           ("true", [])])
+        return rng.choice([(f"{key} = %s", [user]), (f"{key} = {user}", []), ("true", []),
+                           (f"{key} IN (%s, %s)", [user, self.user()]), (f"{key} = ANY(%s)", [[user, self.user()]]),
+                           (f"{key} BETWEEN {user} AND {user + 3}", [])])
 
     def read(self):
         rng = self.rng
