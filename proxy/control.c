@@ -14,6 +14,7 @@
 #include "proxy/admin.h"
 #include "proxy/averages.h"
 #include "proxy/catalog.h"
+#include "proxy/coordinator_keeper.h"
 #include "proxy/fate.h"
 #include "proxy/lookup.h"
 #include "proxy/monitor.h"
@@ -369,6 +370,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     usage_tick(now);
     survey_tick(now);
     catalog_tick(now);
+    coordinator_keeper_tick(now);
     twophase_tick(now);
     if (!control_shutting_down())
         publish_keep_ready();
@@ -555,6 +557,7 @@ static void everything_stop(void)
     survey_stop();
     catalog_free();
     twophase_free();
+    coordinator_keeper_free();
     shards_free();
     publish_free();
     limits_free();

@@ -2,7 +2,7 @@
  * coordinated.c: see coordinated.h. One arm after the other (arm.h); rows go on as they come, and stop the coordinator
  * while the client does not take them.
  *
- *   READY ──> DESCRIBING: the home shard ──> RUNNING: the coordinator ──> over
+ *   WAITING ──(the coordinator is in step)──> DESCRIBING: the home shard ──> RUNNING: the coordinator ──> over
  *                                └── an error ──> over
  * Thread: worker.
  */
@@ -12,14 +12,18 @@
 #include "proxy/arm.h"
 #include "proxy/catalog.h"
 #include "proxy/coordinator.h"
+#include "proxy/coordinator_keeper.h"
 #include "proxy/sending.h"
 
-enum phase { PHASE_READY, PHASE_DESCRIBING, PHASE_RUNNING };
+#define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the coordinator to be in step */
+
+enum phase { PHASE_WAITING, PHASE_DESCRIBING, PHASE_RUNNING };
 
 struct coordinated {
     struct client *c;
     enum phase phase;
-    struct arm *arm;    /* owned: that of the phase; NULL: it is gone */
+    usec_t since;       /* it was started */
+    struct arm *arm;    /* owned: that of the phase; NULL: WAITING */
     struct buf parse;   /* message */
     struct buf bind;    /* message */
     struct buf columns; /* the home shard's RowDescription, body */
@@ -94,7 +98,13 @@ static void enter(struct coordinated *k, enum phase phase, uint32_t shard)
 void coordinated_start(struct coordinated *k, const char *parses)
 {
     k->c->coordinated = k;
+    k->since = k->c->worker->loop.now;
     k->parses = parses == NULL ? NULL : mem_strdup(parses);
+    coordinated_pump(k->c);
+}
+
+static void describe(struct coordinated *k)
+{
     enter(k, PHASE_DESCRIBING, 0);
     msg_named(arm_in(k->arm), 'D', 'S', "");
     msg_empty(arm_in(k->arm), 'S');
@@ -195,6 +205,16 @@ static bool on_message(struct coordinated *k, uint8_t type, struct span message)
     return true;
 }
 
+static void wait(struct coordinated *k)
+{
+    if (coordinator_in_step(k->c->db)) {
+        describe(k);
+    } else if (k->c->worker->loop.now - k->since > PATIENCE_USEC) {
+        fail_as(k, "57P03", "the coordinator does not have what the shards have now");
+        k->over = true;
+    }
+}
+
 static void on_gone(struct coordinated *k)
 {
     fail_as(k, "08006", "a shard's connection was lost");
@@ -207,6 +227,10 @@ static void take(struct coordinated *k)
     struct span message;
     uint8_t type;
 
+    if (k->phase == PHASE_WAITING)
+        wait(k);
+    if (k->phase == PHASE_WAITING)
+        return;
     while (!k->over && arm_next(k->arm, &type, &message) && on_message(k, type, message)) {
         arm_taken(k->arm, message);
         if (type == 'Z')
@@ -235,7 +259,8 @@ void coordinated_pump(struct client *c)
     if (k == NULL || k->pumping)
         return;
     k->pumping = true;
-    take(k);
+    if (!k->over)
+        take(k);
     k->pumping = false;
     if (k->over)
         end(k);
@@ -243,8 +268,15 @@ void coordinated_pump(struct client *c)
 
 void coordinated_cancel(struct client *c)
 {
-    if (!arm_is_gone(c->coordinated->arm))
-        arm_cancel(c->coordinated->arm);
+    struct coordinated *k = c->coordinated;
+
+    if (k->phase == PHASE_WAITING) {
+        fail_as(k, "57014", "canceling statement due to user request");
+        k->over = true;
+        coordinated_pump(c);
+    } else if (!arm_is_gone(k->arm)) {
+        arm_cancel(k->arm);
+    }
 }
 
 void coordinated_abandon(struct client *c)
@@ -253,7 +285,8 @@ void coordinated_abandon(struct client *c)
 
     if (k == NULL)
         return;
-    coordinated_cancel(c);
+    if (k->arm != NULL && !arm_is_gone(k->arm))
+        arm_cancel(k->arm);
     c->coordinated = NULL;
     coordinated_free(k);
 }

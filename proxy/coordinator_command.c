@@ -101,7 +101,7 @@ static bool apply(const struct job *j)
         return failed(COORDINATOR_NAME, j->coordinator);
     for (size_t i = 0; i < probe_rows(j->coordinator); i++)
         fprintf(stderr, "coordinator: not made: %s\n", probe_value(j->coordinator, i, 0));
-    if (!probe_wait_run(j->coordinator, "ANALYZE"))
+    if (!probe_wait_run(j->coordinator, coordinator_analyze))
         return failed(COORDINATOR_NAME, j->coordinator);
     printf("coordinator: done\n");
     return true;

@@ -23,6 +23,12 @@
 
 const char coordinator_sum_question[] = "SELECT sum FROM sluice.generated";
 const char coordinator_superuser_question[] = "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = CURRENT_USER";
+const char coordinator_analyze_due[] = "SELECT FROM sluice.generated WHERE analyzed_at IS NULL OR analyzed_at < "
+                                       "pg_catalog.clock_timestamp() - $1::pg_catalog.interval";
+const char coordinator_analyze[] =
+    "DO 'DECLARE t regclass; BEGIN UPDATE sluice.generated SET analyzed_at = clock_timestamp(); FOR t IN SELECT oid "
+    "FROM pg_class WHERE NOT relispartition AND (relkind IN (''f'', ''p'') OR (relkind = ''r'' AND relhassubclass "
+    "AND relnamespace <> ''pg_catalog''::regnamespace)) LOOP EXECUTE ''ANALYZE '' || t; END LOOP; END'";
 const char coordinator_locale_question[] =
     "SELECT pg_catalog.concat_ws(', ', pg_catalog.pg_encoding_to_char(encoding), datlocprovider, datcollate, datctype, "
     "daticulocale, pg_catalog.pg_database_collation_actual_version(oid)) FROM pg_catalog.pg_database WHERE datname = "

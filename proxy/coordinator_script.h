@@ -40,6 +40,10 @@ void coordinator_script_free(struct coordinator_script *s);
 extern const char coordinator_sum_question[];
 /* "t" if who asks is a superuser. Static. */
 extern const char coordinator_superuser_question[];
+/* A row if it was not analyzed within the interval that is the parameter. Static. */
+extern const char coordinator_analyze_due[];
+/* Analyzes all foreign tables, and those that have them as parts. Static. */
+extern const char coordinator_analyze[];
 /* For the home shard, and for the coordinator: one row with what must be equal in both. Static. */
 extern const char coordinator_locale_question[];
 

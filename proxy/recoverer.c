@@ -104,7 +104,7 @@ static void fail(struct recoverer *r, const char *why, const char *sqlstate)
     size_t count = 0;
 
     if (strcmp(r->trouble, why) != 0)
-        log_warn("database \"%s\": transactions that were left behind cannot be looked for: %s", r->db->name, why);
+        log_warn("database \"%s\": recovery_user cannot ask it: %s", r->db->name, why);
     snprintf(r->trouble, sizeof r->trouble, "%s", why);
     disconnect(r);
     r->retry_at = clock_now() + RETRY_USEC;
@@ -257,7 +257,7 @@ static const char *wrong(const struct recoverer *r, const struct config_database
     snprintf(text, sizeof text, "the server is %.100s, and not %.100s", is, d->identity);
     if (strcmp(is, d->identity) != 0)
         return text;
-    return is_true(r->probe, 2) ? NULL : "sluice.decision is missing; run sluice shards --apply";
+    return is_true(r->probe, 2) || d->coordinates ? NULL : "sluice.decision is missing; run sluice shards --apply";
 }
 
 /* --- asking --- */
@@ -314,9 +314,9 @@ static void take_answer(struct recoverer *r)
     }
     r->state = RESTING;
     r->trouble[0] = '\0';
-    if (greeted)
+    if (greeted && !config_of(r)->coordinates)
         warn(r, config_of(r));
-    else
+    else if (!greeted)
         answer(r, &(struct recoverer_reply){r->probe, "", ""});
 }
 

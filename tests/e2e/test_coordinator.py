@@ -6,6 +6,7 @@ import re
 import psycopg
 import pytest
 from lib.shards import COUNT, SCHEMA, Shop
+from lib.util import wait_for
 
 MORE = """
 CREATE TYPE mood AS ENUM ('sad', 'fine', 'happy');
@@ -222,3 +223,33 @@ def test_random_statements_give_what_one_database_gives(filled, seed):
             counts["errors" if isinstance(wanted, str) else "same"] += 1
     print(counts)
     assert counts["refused"] < 12
+
+
+def test_it_is_made_anew_when_the_home_shard_has_changed(pg, sluice):
+    shop = Shop(pg, sluice, "coordinated_anew", coordinator=True, auth_type="trust")
+    with shop.connect() as client:
+        client.execute("INSERT INTO users VALUES (1, 'a'), (5, 'b')")
+        assert client.execute("SELECT * FROM users ORDER BY name").fetchall()[0] == (1, "a", None, None)
+        for database in shop.databases:
+            with shop.server(database) as server:
+                server.execute("ALTER TABLE users ADD COLUMN mail text DEFAULT 'm@x'")
+                server.execute("CREATE VIEW mails AS SELECT mail, count(*) FROM users GROUP BY mail; "
+                               "GRANT SELECT ON mails TO demo")
+        with shop.connect() as other:
+            other.execute("CREATE TEMPORARY TABLE t (n int)")  # its tag tells of DDL
+        wait_for(lambda: answer(client, "SELECT * FROM mails", False)[2:] == (["('m@x', 2)"],), 30, "the new column")
+        assert client.execute("SELECT * FROM users ORDER BY name").fetchall()[1] == (5, "b", None, None, "m@x")
+    with shop.server(shop.coordinator) as server:
+        wait_for(lambda: server.execute("SELECT analyzed_at FROM sluice.generated").fetchone()[0], 30, "ANALYZE")
+        counted = "SELECT 1 FROM pg_class WHERE oid = 'users'::regclass AND reltuples > 0"
+        wait_for(lambda: server.execute(counted).fetchone(), 30, "its tables to be analyzed")
+
+
+def test_another_database_is_no_coordinator(pg, sluice):
+    shop = Shop(pg, sluice, "coordinated_wrong", coordinator=True, auth_type="trust")
+    with shop.server(shop.coordinator) as server:
+        server.execute("UPDATE sluice.shard SET map = 'other'")
+    with shop.connect() as client:
+        with pytest.raises(psycopg.errors.CannotConnectNow):
+            client.execute("SELECT * FROM users ORDER BY name")
+        assert "its coordinator is not kept in step: the server is shard coordinator" in shop.sluice.log()
