@@ -51,7 +51,10 @@ static bool is_system(const struct stmt_table *t)
 
 static void text_of(struct span from, char to[NAME_MAX_BYTES + 1])
 {
-    snprintf(to, NAME_MAX_BYTES + 1, "%.*s", (int)from.len, (const char *)from.ptr);
+    size_t len = MIN(from.len, (size_t)NAME_MAX_BYTES);
+
+    memcpy(to, from.ptr, len);
+    to[len] = '\0';
 }
 
 /* A part lies where its parent does. */
@@ -87,9 +90,10 @@ static bool is_barred(struct finding *f, const struct stmt_table *t, const struc
     return true;
 }
 
-static const struct map_table *find_relation(struct finding *f, const struct stmt_table *t, struct catalog_table *found)
+static const struct map_table *find_relation(struct finding *f, const struct stmt_table *t, const struct placement *p)
 {
-    const struct map_table *placed = found->kind == 'S' ? &on_home : placement_of(f, found);
+    const struct catalog_table *found = &p->relation;
+    const struct map_table *placed = p->table;
 
     f->viewed = f->viewed || (found->kind == 'v' && f->sqlstate == NULL);
     if (found->kind == 'v')
@@ -107,11 +111,14 @@ static const struct map_table *find_relation(struct finding *f, const struct stm
     return f->sqlstate == NULL || f->viewed ? placed : NULL;
 }
 
+static bool may_have_temporary(const struct client *c)
+{
+    return ((c->pins | c->traces | c->asking) & TRACE_TEMP) != 0;
+}
+
 static bool may_be_temporary(const struct finding *f, const struct stmt_table *t)
 {
-    const struct client *c = f->c;
-
-    return f->makes_temporary || ((c->pins | c->traces | c->asking) & TRACE_TEMP) != 0 ||
+    return f->makes_temporary || may_have_temporary(f->c) ||
            (t->schema != NULL && strncmp(t->schema, "pg_temp", 7) == 0);
 }
 
@@ -126,15 +133,31 @@ static const struct map_table *find_unknown(struct finding *f, const struct stmt
     return NULL;
 }
 
+/* What the catalog has by that name, and where it lies. */
+static enum catalog_found look_up(struct finding *f, const struct stmt_table *t, struct placement *found)
+{
+    struct placements *placed = &f->c->worker->placed;
+    uint64_t generation = catalog_generation(f->c->db);
+
+    if (placed_find(placed, generation, f->map, t->schema, t->name, found))
+        return CATALOG_ONE;
+    enum catalog_found result = catalog_table(f->c->db, t->schema, t->name, &found->relation);
+    if (result != CATALOG_ONE)
+        return result;
+    found->table = found->relation.kind == 'S' ? &on_home : placement_of(f, &found->relation);
+    placed_put(placed, generation, (struct map *)f->map, t->schema, t->name, found);
+    return CATALOG_ONE;
+}
+
 /* For keyset_places. */
 static const struct map_table *find_table(void *arg, const struct stmt_table *t)
 {
     struct finding *f = arg;
-    struct catalog_table found = {.kind = 0};
+    struct placement found = {.table = NULL};
 
     if (is_system(t))
         return &on_home;
-    switch (catalog_table(f->c->db, t->schema, t->name, &found)) {
+    switch (look_up(f, t, &found)) {
     case CATALOG_UNREAD:
         finding_refuse(f, "Try again.", "the schema has changed, and is being read");
         f->sqlstate = "57P03";
@@ -450,5 +473,61 @@ struct finding finding_of(struct client *c, const struct sharding_run *run)
         find_stmt(&f, list->stmts[i]);
     if (list != NULL)
         heed(&f, list);
+    return f;
+}
+
+/* --- once more --- */
+
+#define AGAIN_MAX (2 * KIB) /* what is remembered of a run */
+
+static struct span span_at(const struct buf *b, size_t at, size_t len)
+{
+    return span_of(buf_head(b) + at, len);
+}
+
+static bool is_last(const struct found_last *last, const struct client *c, const struct sharding_run *run)
+{
+    struct span text = span_of(run->sql, strlen(run->sql) + 1), types = run->types;
+    struct span rest = run->bind == NULL ? span_of(NULL, 0) : run->bind->rest;
+
+    return last->client_id == c->id && last->vars == c->vars && last->shape == run->shape && run->shape != NULL &&
+           last->map == __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE) &&
+           last->generation == catalog_generation(c->db) && buf_used(&last->run) == text.len + types.len + rest.len &&
+           span_equal(span_at(&last->run, 0, text.len), text) &&
+           span_equal(span_at(&last->run, text.len, types.len), types) &&
+           span_equal(span_at(&last->run, text.len + types.len, rest.len), rest);
+}
+
+static void remember(struct found_last *last, const struct finding *f)
+{
+    const struct sharding_run *run = f->run;
+    size_t len = strlen(run->sql) + 1, rest = run->bind == NULL ? 0 : run->bind->rest.len;
+    bool plain = f->sqlstate == NULL && !finding_is_many(f) && !f->makes_temporary && !f->told && !f->anywhere &&
+                 !f->viewed && !f->unread && f->way == WRITE_NOT && !place_is_said(f->c) && !may_have_temporary(f->c);
+
+    last->client_id = 0;
+    if (!plain || len + run->types.len + rest > AGAIN_MAX)
+        return;
+    last->client_id = f->c->id;
+    last->vars = f->c->vars;
+    last->shape = run->shape;
+    last->map = f->map;
+    last->generation = catalog_generation(f->c->db);
+    last->shards = f->shards;
+    buf_consume(&last->run, buf_used(&last->run));
+    buf_put(&last->run, run->sql, len);
+    buf_put(&last->run, run->types.ptr, run->types.len);
+    if (rest > 0)
+        buf_put(&last->run, run->bind->rest.ptr, rest);
+}
+
+struct finding finding_again(struct client *c, const struct sharding_run *run)
+{
+    struct found_last *last = &c->worker->placed.last;
+
+    if (is_last(last, c, run) && !place_is_said(c) && !may_have_temporary(c))
+        return (struct finding){.c = c, .map = last->map, .run = run, .shards = last->shards};
+    struct finding f = finding_of(c, run);
+    remember(last, &f);
     return f;
 }

@@ -33,6 +33,8 @@ struct finding {
 };
 
 struct finding finding_of(struct client *c, const struct sharding_run *run);
+/* The same for who has, or is likely to have, found the same of the same run a moment ago. */
+struct finding finding_again(struct client *c, const struct sharding_run *run);
 
 /* The first reason counts. */
 void finding_refuse(struct finding *f, const char *hint, const char *format, ...) PRINTF_LIKE(3, 4);

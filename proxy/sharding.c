@@ -210,7 +210,7 @@ static uint32_t shard_of_batch(struct client *c, const struct map *map, const ui
         if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || f.total > extent - at)
             break;
         if (run_of(c, &w, &f, batch + at, &run, &bind)) {
-            struct finding found = finding_of(c, &run);
+            struct finding found = finding_again(c, &run);
             c->spread = c->spread || finding_is_many(&found) || found.viewed;
             anywhere = anywhere || (found.anywhere && found.sqlstate == NULL);
             if (found.sqlstate == NULL && found.shards != 0 && !finding_is_many(&found))
@@ -323,7 +323,7 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
 {
     if (c->inside)
         return NULL; /* what it runs was looked at before */
-    struct finding f = finding_of(c, run);
+    struct finding f = finding_again(c, run);
     uint32_t here = (uint32_t)__atomic_load_n(&s->pool->target->db->part, __ATOMIC_RELAXED);
 
     const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;

@@ -127,6 +127,7 @@ void statements_free(struct statements *s)
     recent_clear(&s->recent, &s->cache);
     cache_free(&s->cache);
     fingerprint_free(&s->fingerprint);
+    buf_free(&s->read);
 }
 
 void statements_configure(struct statements *s, const struct options *o)
@@ -157,6 +158,19 @@ static struct cache_key key_of(const struct client *c, struct span text, uint64_
                               .flags = flags_of(&c->worker->config->opt, c->vars->standard_strings)};
 }
 
+/* The worker's fingerprint of a text; one that it is of already, to the byte, is not read again. */
+static void take_fingerprint(struct statements *s, const char *sql, size_t len, unsigned flags)
+{
+    if (buf_used(&s->read) > 0 && s->read_flags == flags &&
+        span_equal(span_of(sql, len), span_of(buf_head(&s->read), buf_used(&s->read))))
+        return;
+    fingerprint_read(&s->fingerprint, sql, len, flags, s->seed);
+    s->read_flags = flags;
+    buf_consume(&s->read, buf_used(&s->read));
+    if (len <= RECENT_TEXT_MAX)
+        buf_put(&s->read, sql, len);
+}
+
 struct shape *statement_read(struct client *c, const char *sql, size_t len)
 {
     struct statements *s = &c->worker->statements;
@@ -165,7 +179,7 @@ struct shape *statement_read(struct client *c, const char *sql, size_t len)
 
     if (!may_read(c, len))
         return NULL;
-    fingerprint_read(f, sql, len, flags_of(&c->worker->config->opt, standard), s->seed);
+    take_fingerprint(s, sql, len, flags_of(&c->worker->config->opt, standard));
     if (f->flags & FINGERPRINT_UNREADABLE)
         return NULL; /* each would be a shape of its own */
     struct make make = {
@@ -179,7 +193,7 @@ const struct fingerprint *statement_slots(struct client *c, const char *sql)
     struct statements *s = &c->worker->statements;
     unsigned flags = flags_of(&c->worker->config->opt, c->vars->standard_strings);
 
-    fingerprint_read(&s->fingerprint, sql, strlen(sql), flags, s->seed);
+    take_fingerprint(s, sql, strlen(sql), flags);
     return &s->fingerprint;
 }
 
@@ -461,7 +475,7 @@ bool statement_any(struct worker *w, const struct database_state *db, const char
     struct statements *s = &w->statements;
     unsigned flags = flags_of(&w->config->opt, true);
 
-    fingerprint_read(&s->fingerprint, sql, strlen(sql), flags, s->seed);
+    take_fingerprint(s, sql, strlen(sql), flags);
     const struct span text = span_of(buf_head(&s->fingerprint.text), buf_used(&s->fingerprint.text));
     LIST_FOR_EACH (it, &s->cache.ages) {
         const struct shape *shape = LIST_ENTRY(it, struct shape, age);

@@ -84,6 +84,8 @@ struct reading {
 
 struct statements {
     struct fingerprint fingerprint;
+    struct buf read; /* the text that it is of; empty: of one that is not kept */
+    unsigned read_flags;
     struct cache cache;
     struct recent recent;
     uint64_t seed;

@@ -378,6 +378,7 @@ static void worker_free(struct worker *w)
     pools_free(&w->pools);
     statements_free(&w->statements);
     keyset_free(&w->keyset);
+    placed_clear(&w->placed);
     inbox_free(&w->inbox); /* wake-ups for nobody */
     while (w->stats != NULL) {
         struct stats_slot *slot = w->stats;

@@ -10,6 +10,7 @@
 
 #include "pool/pool.h"
 #include "proxy/inbox.h"
+#include "proxy/placed.h"
 #include "proxy/statements.h"
 #include "shard/keyset.h"
 #include <pthread.h>
@@ -84,7 +85,8 @@ struct worker {
     struct stats_slot *stats; /* atomic head */
     struct list deferred;     /* clients in a transaction that no server knows (defer.h) */
     struct list unfresh;      /* clients whose read waits for a replica to be fresh */
-    struct keyset keyset;     /* scratch of sharding.c */
+    struct keyset keyset;     /* scratch of finding.c */
+    struct placements placed; /* ... what it has looked up lately */
     struct statements statements;
     struct list cancels; /* cancel requests to servers, under way */
     uint64_t last_batch;
