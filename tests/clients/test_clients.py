@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from lib.shards import Shop
 from lib.util import SLOWER
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -25,6 +26,24 @@ PROGRAMS = {
     "go-pq": [OUT / "go_pq"],
 }
 LIMIT_S = 120
+SHARDED_TABLES = """
+users.id = modulo
+orders.user_id = modulo
+order_items.user_id = modulo
+devices.id = modulo
+"""
+SHARDED_SCHEMA = """
+CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, credit int NOT NULL DEFAULT 0,
+                    updated_at timestamptz NOT NULL DEFAULT now(), version int NOT NULL);
+CREATE TABLE orders (id uuid, user_id int REFERENCES users, status text NOT NULL DEFAULT 'open', total int NOT NULL,
+                     PRIMARY KEY (id, user_id));
+CREATE TABLE order_items (order_id uuid, user_id int, line int, product text NOT NULL,
+                          PRIMARY KEY (order_id, user_id, line),
+                          FOREIGN KEY (order_id, user_id) REFERENCES orders);
+CREATE TABLE devices (id serial PRIMARY KEY, label text NOT NULL);
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
+"""
 
 
 def environment(s):
@@ -71,8 +90,19 @@ def test_driver(name, pg, sluice):
         options={"pool_mode": "transaction", "default_pool_size": 4, "max_client_conn": 500},
         workers=2,
     )
-    status, text = run(PROGRAMS[name], environment(s))
+    passes(PROGRAMS[name], environment(s))
+    s.wait_idle()
+
+
+def passes(command, env):
+    status, text = run(command, env)
     failed = failures(text.splitlines())
     assert not failed, "\n".join([*failed, "", text[-6000:]])
     assert status == 0, text[-6000:]
-    s.wait_idle()
+
+
+@pytest.mark.limit(LIMIT_S)
+def test_an_application_on_shards(pg, sluice):
+    shop = Shop(pg, sluice, "service", tables=SHARDED_TABLES, schema=SHARDED_SCHEMA, default_pool_size=4)
+    shop.connect(look="SELECT count(*) FROM users").close()
+    passes(["node", HERE / "typeorm_shards.js"], {**environment(shop.sluice), "PGDATABASE": "store"})

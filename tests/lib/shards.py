@@ -95,15 +95,15 @@ class Shop:
         with self.server(self.databases[shard]) as connection:
             return connection.execute(sql).fetchall()
 
-    def connect(self, **more):
-        """A client, once the map is known."""
+    def connect(self, look="SELECT count(*) FROM audit_log", **more):
+        """A client, once the map is known: the statement is carried out."""
         client = self.sluice.connect(dbname="store", **more)
-        wait_for(lambda: self.knows(client), 20, "the map to be known")
+        wait_for(lambda: self.knows(client, look), 20, "the map to be known")
         return client
 
     @staticmethod
-    def knows(client):
+    def knows(client, look="SELECT count(*) FROM audit_log"):
         try:
-            return client.execute("SELECT count(*) FROM audit_log").fetchone() is not None
+            return client.execute(look).fetchone() is not None
         except psycopg.errors.CannotConnectNow:
             return False
