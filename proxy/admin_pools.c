@@ -23,9 +23,31 @@ bool admin_suspended(void)
     return suspended;
 }
 
+/* A database with shards is all of them, and its coordinator. */
+static bool database_means(const struct database_state *said, const struct database_state *db)
+{
+    size_t len = said == NULL ? 0 : strlen(said->name);
+
+    if (said == NULL || said == db)
+        return true;
+    return __atomic_load_n(&db->part, __ATOMIC_RELAXED) != 0 && strncmp(db->name, said->name, len) == 0 &&
+           db->name[len] == '/';
+}
+
 static bool job_means(const struct job *j, const struct database_state *db)
 {
-    return j->db == NULL || j->db == db;
+    return database_means(j->db, db);
+}
+
+/* Parts that nobody has used yet, too. */
+static void set_paused(struct database_state *db, bool value)
+{
+    const struct config *c = control_config();
+
+    __atomic_store_n(&db->paused, value, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < c->database_count; i++)
+        if (c->databases[i]->part_of != NULL && strcmp(c->databases[i]->part_of, db->name) == 0)
+            __atomic_store_n(&limits_database(c->databases[i]->name)->paused, value, __ATOMIC_RELAXED);
 }
 
 /* --- what every worker does --- */
@@ -86,7 +108,7 @@ static void new_servers(void *arg, struct database_state *db)
 {
     const struct database_state *only = arg;
 
-    if (only == NULL || only == db)
+    if (database_means(only, db))
         __atomic_add_fetch(&db->reconnect, 1, __ATOMIC_RELAXED);
 }
 
@@ -129,7 +151,7 @@ static void resume_everything(void (*done)(void *arg), void *arg)
 
 static void resume_database(struct database_state *db, void (*done)(void *arg), void *arg)
 {
-    __atomic_store_n(&db->paused, false, __ATOMIC_RELAXED);
+    set_paused(db, false);
     log_info("RESUME of database \"%s\"", db->name);
     workers_call(review_in_worker, done, arg);
 }
@@ -158,7 +180,7 @@ void run_pause(struct job *j)
         workers_call(hold_in_worker, job_look, j);
         return;
     }
-    __atomic_store_n(&j->db->paused, true, __ATOMIC_RELAXED);
+    set_paused(j->db, true);
     retire_servers(j->db);
     log_info("PAUSE of database \"%s\"", j->db->name);
     workers_call(review_in_worker, job_look, j);
@@ -307,7 +329,7 @@ void run_kill(struct job *j)
     if (j->db == NULL)
         paused = true;
     else
-        __atomic_store_n(&j->db->paused, true, __ATOMIC_RELAXED);
+        set_paused(j->db, true);
     log_info("KILL of %s%s", j->db == NULL ? "all databases" : "database ", j->db == NULL ? "" : j->db->name);
     workers_call(kill_in_worker, job_tag_done, j);
 }

@@ -15,7 +15,9 @@
 #include "proxy/place.h"
 #include "proxy/routing.h"
 #include "proxy/run_limit.h"
+#include "proxy/sharding.h"
 #include "proxy/statement_timeout.h"
+#include "proxy/temp_names.h"
 
 /* The question that is under way. Owned by its expect entry. */
 struct ask {
@@ -209,6 +211,8 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
         run_limit_note(c, shape);
     if (UNLIKELY(place_is_said(c)) || shape_may(shape, EFFECT_SETTING))
         place_note(c, shape);
+    if (UNLIKELY(sharding_is_on(c)))
+        temp_names_note(c, shape);
 }
 
 void ask_forget_block(struct client *c)

@@ -228,6 +228,7 @@ void client_free(struct client *c)
     prepares_free(&c->prepares);
     buf_free(&c->again);
     buf_free(&c->prepared);
+    buf_free(&c->temp_names);
     carry_forget_errors(c);
     statement_forget(c);
     buf_free(&c->replay);

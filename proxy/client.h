@@ -65,6 +65,7 @@ struct client {
     struct vars *login_vars; /* what RESET ALL returns to; counted */
     struct client_stmts stmts;
     struct prepares prepares;          /* by SQL's PREPARE */
+    struct buf temp_names;             /* temp_names.h; of databases with shards */
     struct buf prepared;               /* NUL-terminated names of those that this transaction may have made */
     struct carry_error *carry_errors;  /* owned: of those that could not be prepared ahead of what is sent now */
     struct unnamed_stmt *unnamed;      /* counted: once all that was sent succeeds; NULL: there is none */

@@ -8,6 +8,7 @@
 #include "proxy/catalog.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
+#include "proxy/temp_names.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -306,16 +307,44 @@ static bool hits_a_backend(const char *name)
     return strcmp(name, "pg_terminate_backend") == 0 || strcmp(name, "pg_cancel_backend") == 0;
 }
 
-static void find_function(struct finding *f, const struct stmt_function *call)
+/* It reads and writes where the key is that one of its arguments holds. */
+static void find_call_by_key(struct finding *f, const struct stmt *s, const struct stmt_function *call,
+                             const struct map_call *known)
+{
+    struct key_param *params;
+    struct keyset_text text = finding_text(f, &params);
+    uint32_t shard = keyset_of_call(f->map, known, s, call, &text);
+
+    f->by_call = true;
+    if (shard < f->map->shard_count)
+        f->shards |= (shardset)1 << shard;
+    else
+        finding_refuse(f, "Call it with a value there, or name the shard: /* sluice: shard=NAME */.",
+                       "argument %d of %s does not tell the shard", known->argument, call->name);
+    free(params);
+}
+
+static void find_function(struct finding *f, const struct stmt *s, const struct stmt_function *call)
 {
     const struct map_call *known = map_call_find(f->map, call->schema, call->name);
 
     if (hits_a_backend(call->name))
         finding_refuse(f, "Use KILL_QUERY on the console.", "%s could hit another shard's backend", call->name);
-    else if (catalog_is_users(f->c->db, call->schema, call->name) && (known == NULL || known->argument != 0))
+    else if (known != NULL && known->argument != 0)
+        find_call_by_key(f, s, call, known);
+    else if (catalog_is_users(f->c->db, call->schema, call->name) && known == NULL)
         finding_refuse(
             f, "If it reads and writes nothing, or only what lies where it runs, list it in [functions] as local.",
             "a function may read rows of any shard: %s", call->name);
+}
+
+/* CALL of what the map knows. */
+static bool is_known_call(const struct finding *f, const struct stmt *s)
+{
+    for (size_t i = 0; i < s->function_count; i++)
+        if (map_call_find(f->map, s->functions[i].schema, s->functions[i].name) == NULL)
+            return false;
+    return s->kind == STMT_CALL && s->function_count > 0;
 }
 
 /* --- statements --- */
@@ -343,6 +372,21 @@ static const char *why_not(const struct stmt *s)
     return NULL;
 }
 
+/* A command about temporary tables alone, which are their server's. */
+static bool is_about_temporary(const struct finding *f, const struct stmt *s)
+{
+    if (s->kind != STMT_DROP && s->kind != STMT_ALTER_TABLE && s->kind != STMT_CREATE_INDEX &&
+        !(s->reasons & REASON_MAINTENANCE))
+        return false;
+    for (size_t i = 0; i < s->table_count; i++) {
+        const struct stmt_table *t = &s->tables[i];
+        bool temporary = t->schema == NULL ? temp_names_has(f->c, t->name) : strncmp(t->schema, "pg_temp", 7) == 0;
+        if (!temporary)
+            return false;
+    }
+    return s->table_count > 0;
+}
+
 /* Its tables are spoken of row by row. */
 static bool has_rows(const struct stmt *s)
 {
@@ -352,7 +396,7 @@ static bool has_rows(const struct stmt *s)
 
 static void find_stmt(struct finding *f, const struct stmt *s)
 {
-    const char *barred = why_not(s);
+    const char *barred = is_known_call(f, s) || is_about_temporary(f, s) ? NULL : why_not(s);
 
     f->makes_temporary = f->makes_temporary || (s->reasons & REASON_TEMP);
     if (barred != NULL)
@@ -364,7 +408,7 @@ static void find_stmt(struct finding *f, const struct stmt *s)
     for (size_t i = 0; i < s->table_count && !has_rows(s); i++)
         find_whole_table(f, &s->tables[i]);
     for (size_t i = 0; i < s->function_count; i++)
-        find_function(f, &s->functions[i]);
+        find_function(f, s, &s->functions[i]);
     if (s->body != NULL)
         find_stmt(f, s->body);
     if (s->kind == STMT_PREPARE && f->shards != 0)
@@ -473,6 +517,8 @@ struct finding finding_of(struct client *c, const struct sharding_run *run)
         find_stmt(&f, list->stmts[i]);
     if (list != NULL)
         heed(&f, list);
+    if (f.by_call && finding_is_many(&f))
+        finding_refuse(&f, "Call it by itself.", "a function runs where its key is, and the rest lies elsewhere, too");
     return f;
 }
 

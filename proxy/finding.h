@@ -25,6 +25,7 @@ struct finding {
     bool told;            /* the user has named the shard */
     bool anywhere;        /* it inserts rows that may lie on any shard: one is to be chosen */
     bool viewed;          /* it has a view, which speaks against it first */
+    bool by_call;         /* a function in it runs where its key is */
     bool unread;          /* the server may find more wrong with it than can be seen here */
     const char *sqlstate; /* NULL: not refused */
     const char *hint;

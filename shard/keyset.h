@@ -61,6 +61,11 @@ void keyset_read(struct keyset *k, const struct stmt *s, const struct keyset_pla
                  const struct keyset_text *text);
 void keyset_free(struct keyset *k);
 
+/* The shard of the key that an argument of a call holds, as the function's line says; NULL: that of rows without a key.
+ * SHARD_UNSURE: which it is, is not certain; SHARD_NONE: no shard has it. */
+uint32_t keyset_of_call(const struct map *m, const struct map_call *known, const struct stmt *s,
+                        const struct stmt_function *call, const struct keyset_text *text);
+
 /* True if it is proved that the statement is right on one shard. *shard: which; SHARD_NONE: any of them. */
 bool keyset_is_one(const struct keyset *k, uint32_t *shard);
 

@@ -286,3 +286,25 @@ const char *keyset_rows(const struct stmt *s, const struct map_table *t, const s
         rows_of_slot(&r, text, rest, index, each, arg);
     return NULL;
 }
+
+/* --- a call --- */
+
+uint32_t keyset_of_call(const struct map *m, const struct map_call *known, const struct stmt *s,
+                        const struct stmt_function *call, const struct keyset_text *text)
+{
+    struct buf scratch = {.data = NULL};
+    struct key_reader r = {.type = known->table->type, .assigned = true, .utf8 = text->utf8, .scratch = &scratch};
+    uint32_t shard = SHARD_UNSURE;
+
+    if (known->argument > call->arg_count)
+        return SHARD_UNSURE; /* its default, or written by name */
+
+    struct key_value v = keyset_value(&r, text, &s->values[call->arg + known->argument - 1]);
+
+    if (v.certainty == KEY_NULL)
+        shard = SHARD_NULL;
+    else if (v.certainty == KEY_CERTAIN)
+        shard = map_shard_of(m, known->table, &v);
+    buf_free(&scratch);
+    return shard;
+}

@@ -22,13 +22,17 @@ CREATE TABLE members (id int PRIMARY KEY, email text UNIQUE);
 CREATE TABLE papers (id int PRIMARY KEY);
 CREATE TABLE stamps (id int PRIMARY KEY, paper int CONSTRAINT of_paper REFERENCES papers);
 CREATE TABLE notes (id int, body text);
+CREATE FUNCTION orders_of(who int, since int DEFAULT 0) RETURNS bigint STABLE LANGUAGE sql AS
+    'SELECT count(*) FROM users WHERE id = $1';
+CREATE PROCEDURE rename(note text, who int) LANGUAGE sql AS 'UPDATE users SET country = $1 WHERE id = $2';
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
 """
 
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    made = Shop(pg, kept_sluice, "ops", tables=TABLES + MORE_TABLES, schema=SCHEMA + MORE)
+    made = Shop(pg, kept_sluice, "ops", tables=TABLES + MORE_TABLES, schema=SCHEMA + MORE,
+                functions="orders_of = key(1) users\nrename = key(2) users\n")
     with made.connect() as client:
         for n in range(1, 9):
             client.execute(f"INSERT INTO users (id, name, country) VALUES ({n}, 'u{n}', 'de')")
@@ -269,3 +273,51 @@ def test_shards_with_target_standby_are_refused(shop, tmp_path):
     line = text.split("\n").index("store = shards=store target=standby") + 1
     status, said = map_command(ini)
     assert status == 1 and f"{ini}:{line}: " in said and "target=standby" in said
+
+
+# --- commands on pools reach every shard ---
+
+
+def test_pause_and_reconnect_of_a_database_mean_all_its_shards(shop, client):
+    def servers():
+        return {row["ptr"] for row in shop.sluice.admin("SHOW SERVERS") if row["database"].startswith("store")}
+
+    assert client.execute("SELECT count(*) FROM users").fetchone() == (8,)
+    assert len(servers()) >= 4
+    shop.sluice.admin("PAUSE store")
+    assert servers() == set()
+    shop.sluice.admin("RESUME store")
+    assert client.execute("SELECT count(*) FROM users").fetchone() == (8,)
+    before = servers()
+    shop.sluice.admin("RECONNECT store")
+    shop.sluice.admin("WAIT_CLOSE store")
+    assert not before & servers()
+    shop.sluice.admin("KILL store")
+    with pytest.raises(psycopg.OperationalError):
+        client.execute("SELECT 1")
+    assert servers() == set()
+    shop.sluice.admin("RESUME store")
+
+
+def test_a_function_runs_where_its_key_is(shop, client):
+    for value in (3, 6):
+        assert client.execute(f"SELECT orders_of({value})").fetchone() == (1,)
+        assert client.execute("SELECT orders_of(%s)", (value,)).fetchone() == (1,)
+    assert client.execute("SELECT orders_of(99), current_database()").fetchone() == (0, "ops_4")
+    client.execute("CALL rename('it', 6)")
+    assert shop.rows(2, "SELECT country FROM users WHERE id = 6") == [("it",)]
+    refused(client, "SELECT orders_of(1 + 1)", "0A000", "argument 1 of orders_of")
+    refused(client, "SELECT orders_of(1), orders_of(2)", "0A000")
+    refused(client, "SELECT orders_of(id) FROM users", "0A000", "argument 1 of orders_of")
+    refused(client, "UPDATE users SET born = NULL WHERE orders_of(5) > 1", "0A000", "runs where its key is")
+
+
+def test_a_temporary_table_comes_and_goes(client):
+    for _ in range(2):
+        client.execute("CREATE TEMP TABLE mine (n int)")
+        client.execute("INSERT INTO mine VALUES (1)")
+        client.execute("DROP TABLE mine")
+    client.execute("BEGIN")
+    client.execute("CREATE TEMP TABLE mine (n int)")
+    client.execute("DROP TABLE mine")
+    client.execute("COMMIT")
