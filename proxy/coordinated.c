@@ -244,6 +244,8 @@ static void end(struct coordinated *k)
 {
     struct client *c = k->c;
 
+    if (k->failed)
+        defer_fail(c);
     c->coordinated = NULL;
     coordinated_free(k);
     msg_ready(&c->conn.out, session_block_status(c));

@@ -41,6 +41,8 @@ static struct probe *open_server(const struct job *j, const struct config_databa
 
     if (p == NULL)
         fail(whose, why);
+    else
+        probe_wait_run(p, coordinator_path);
     return p;
 }
 

@@ -657,7 +657,7 @@ static bool plan(struct client *c, const struct request *q, struct answerable *a
     return false;
 }
 
-static bool begin_coordinated(struct client *c, const struct request *q)
+bool gather_whole(struct client *c, const struct request *q)
 {
     struct coordinated *k = coordinated_new(c, q);
 
@@ -670,9 +670,9 @@ static bool begin_coordinated(struct client *c, const struct request *q)
 }
 
 /* Its last answers were of types that cannot be merged. */
-static bool is_unmerged(const struct client *c, const struct shape *shape)
+bool gather_prefers_whole(const struct client *c, const struct request *q)
 {
-    return shape != NULL && reading_of(shape)->unmerged == catalog_generation(c->db);
+    return q->run.shape != NULL && reading_of(q->run.shape)->unmerged == catalog_generation(c->db);
 }
 
 bool gather_begin(struct client *c, const uint8_t *batch, size_t extent)
@@ -683,10 +683,10 @@ bool gather_begin(struct client *c, const uint8_t *batch, size_t extent)
     if (c->arm != NULL || defer_is_open(c) || c->failed_block || c->in_batch || c->pins != 0 ||
         !request_read(c, batch, extent, &q))
         return false;
-    if (is_unmerged(c, q.run.shape) && begin_coordinated(c, &q))
+    if (gather_prefers_whole(c, &q) && gather_whole(c, &q))
         return true;
     if (!plan(c, &q, &a))
-        return begin_coordinated(c, &q);
+        return gather_whole(c, &q);
     client_move(c, CLIENT_GATHERING);
     start(c, &q, &a, NULL);
     return true;

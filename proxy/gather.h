@@ -19,6 +19,11 @@
 bool gather_begin(struct client *c, const uint8_t *batch, size_t extent);
 /* What has come is looked at. Also once in a while, for arms that are gone. */
 void gather_pump(struct client *c);
+/* The coordinator answers it, in the place of them all. False: it cannot. The client may have a transaction of which no
+ * server knows: it stays so, since the coordinator's answer is no part of it. */
+bool gather_whole(struct client *c, const struct request *r);
+/* As far as is known by now, only that can. */
+bool gather_prefers_whole(const struct client *c, const struct request *r);
 /* Whether a SELECT is one for that, and which shards it asks. */
 bool gather_would(struct client *c, const struct request *r, shardset *shards);
 /* The same within a transaction, whose arms (by shard) have their servers: joint_gathered is called at its end. */

@@ -649,8 +649,10 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t exten
         return JOINT_NOT;
     if (is_repeatable(c))
         shards = map_all(__atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE));
-    else if (!c->spread || !request_read(c, batch, extent, &q) || !gather_would(c, &q, &shards))
+    else if (!c->spread || !request_read(c, batch, extent, &q))
         return JOINT_NOT;
+    else if (gather_prefers_whole(c, &q) || !gather_would(c, &q, &shards))
+        return gather_whole(c, &q) ? JOINT_TAKEN : JOINT_NOT;
     struct joint *j = joint_new(c);
     j->current = first_of(shards);
     client_move(c, CLIENT_GATHERING);

@@ -2,11 +2,15 @@
 
 import random
 import re
+import threading
 
 import psycopg
 import pytest
 from lib.shards import COUNT, SCHEMA, Shop
 from lib.util import wait_for
+from lib.wire import Client, bind, describe, errors_of, execute, parse, query, rows_of, sync, tags_of, types_of
+from psycopg import errors
+from psycopg.pq import TransactionStatus
 
 MORE = """
 CREATE TYPE mood AS ENUM ('sad', 'fine', 'happy');
@@ -253,3 +257,100 @@ def test_another_database_is_no_coordinator(pg, sluice):
         with pytest.raises(psycopg.errors.CannotConnectNow):
             client.execute("SELECT * FROM users ORDER BY name")
         assert "its coordinator is not kept in step: the server is shard coordinator" in shop.sluice.log()
+
+
+JOIN = "SELECT count(*) FROM users u JOIN orders o ON o.id = u.id"
+
+
+def test_in_a_transaction_that_has_done_nothing(filled):
+    with filled.connect() as client:
+        wanted = client.execute(JOIN).fetchone()
+        with client.transaction():
+            assert client.execute(JOIN).fetchone() == wanted
+            assert client.info.transaction_status == TransactionStatus.INTRANS
+            assert client.execute("SELECT name FROM users WHERE id = 1").fetchone() == ("user 1",)
+            with pytest.raises(errors.FeatureNotSupported) as error, client.transaction():
+                client.execute(JOIN)
+            assert "outside of a transaction" in error.value.diag.message_hint
+        client.execute("BEGIN")
+        with pytest.raises(errors.DivisionByZero):
+            client.execute("SELECT 1 / (u.id - u.id) FROM users u JOIN orders o ON o.id = u.id")
+        with pytest.raises(errors.InFailedSqlTransaction):
+            client.execute("SELECT 1")
+        client.execute("ROLLBACK")
+        client.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        with pytest.raises(errors.FeatureNotSupported):
+            client.execute(JOIN)
+        client.execute("ROLLBACK")
+
+
+REFUSED = [
+    ("SELECT u.ctid FROM users u JOIN orders o ON o.id = u.id", "system column"),
+    ("SELECT tableoid::regclass, count(*) FROM users u JOIN orders o ON o.id = u.id GROUP BY 1", "system column"),
+    ("SELECT count(*) FROM users u TABLESAMPLE SYSTEM (50) JOIN orders o ON o.id = u.id", "TABLESAMPLE"),
+    ("SELECT u.id FROM users u JOIN orders o ON o.id = u.id FOR UPDATE", "locks rows"),
+    ("SELECT count(*) FROM ONLY users u JOIN orders o ON o.id = u.id", "ONLY"),
+    ("SELECT count(*) FROM users u JOIN pg_class c ON c.relname = u.name", "nobody knows"),
+    ("SELECT random() FROM users u JOIN orders o ON o.id = u.id", "calls random"),
+    ("SELECT pg_backend_pid() FROM users u JOIN orders o ON o.id = u.id", ""),
+    ("SELECT count_users(), u.id FROM users u JOIN orders o ON o.id = u.id", "function"),
+    ("SELECT current_user FROM users u JOIN orders o ON o.id = u.id", "asks for the user"),
+    ("SELECT count(*) FROM users u JOIN secrets s ON s.what = u.name", "the coordinator says"),
+    ("SELECT * FROM who", "does not exist"),
+    ("SELECT nextval('nothing') FROM users u JOIN orders o ON o.id = u.id", ""),
+]
+
+
+@pytest.mark.parametrize("sql, words", REFUSED, ids=[sql[:60] for sql, _ in REFUSED])
+def test_what_it_would_answer_wrong_is_refused(filled, sql, words):
+    with filled.connect() as client:
+        with pytest.raises(errors.FeatureNotSupported) as error:
+            client.execute(sql)
+        assert words in str(error.value)
+
+
+def test_the_messages_are_one_servers(filled):
+    filled.connect().close()
+    with Client(filled.sluice.port).login("demo", "store") as line:
+        line.send(query(JOIN + " WHERE u.id < 3 AND u.id > 0"))
+        got = line.recv_until()
+        assert types_of(got) == "TDCZ" and rows_of(got) == [["2"]] and tags_of(got) == ["SELECT 1"]
+        line.send(parse("s", JOIN + " WHERE u.id < $1") + describe("S", "s") + sync())
+        assert types_of(line.recv_until()) == "1tTZ"
+        line.send(bind("", "s", ["2"]) + execute() + sync())
+        assert types_of(line.recv_until()) == "2DCZ"
+        line.send(bind("", "s", ["2"]) + describe("P", "") + execute() + sync() + query("SELECT 1"))
+        got = line.recv_until("Z", 2)
+        assert types_of(got) == "2TDCZTDCZ"
+        line.send(parse("t", "SELECT nothing FROM users u JOIN orders o ON o.id = u.id") + bind("", "t") + execute() +
+                  sync())
+        assert errors_of(line.recv_until()) == ["42703"]
+        line.send(bind("", "t") + execute() + sync())
+        assert errors_of(line.recv_until()) == ["26000"]
+        line.send(query("SELECT repeat('x', 5000) FROM users u, users v, users w ORDER BY u.id"))
+        line.recv(100_000)
+        line.reset()
+    filled.sluice.wait_idle()
+
+
+def test_rights_are_the_users(filled):
+    with filled.server(filled.databases[0]) as home, filled.server(filled.coordinator) as server:
+        assert home.execute("SELECT has_table_privilege('demo', 'users', 'SELECT')").fetchone() == (True,)
+        assert server.execute("SELECT has_table_privilege('demo', 'users', 'SELECT, INSERT')").fetchone() == (True,)
+        assert server.execute("SELECT has_table_privilege('demo', 'users', 'INSERT')").fetchone() == (False,)
+
+
+def test_a_cancel_reaches_it(filled):
+    with filled.connect() as client:
+        def run():
+            with pytest.raises(errors.QueryCanceled):
+                client.execute("SELECT count(*) FROM " + ", ".join(f"users u{i}" for i in range(9)))
+            ended.append(57014)
+        ended, database = [], filled.coordinator
+        thread = threading.Thread(target=run)
+        thread.start()
+        wait_for(lambda: filled.pg.backends(state="active", usename="demo", datname=database), 20, "it to be asked")
+        client.cancel()
+        thread.join(30)
+        assert ended == [57014]
+        assert client.execute(JOIN).fetchone() is not None
