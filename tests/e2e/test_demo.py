@@ -19,6 +19,8 @@ PROMISED = ("spoon 18", "replica1 | streaming", "replica2 | streaming", "number 
             "number of failed transactions: 0", "for them now: 10",
             "each followed at once by a read of it on another connection; seen: 10",
             "ERROR:  canceling statement due to user request", "its client was told: ERROR:  canceling statement",
+            "10 customers on store4", "rows of each shard, merged in order", "1003 | customer 21", "  2 |    110",
+            "HINT:  Give the key",
             "on_replica", "after the failover", "primary comes back by pg_rewind", "cl_waiting", "avg_xact_time",
             "make demo-stop")
 
