@@ -418,7 +418,7 @@ static void each_database(void *arg, struct database_state *db)
     if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)) || db->part != 0)
         return; /* what the home shard has, all have */
     uint64_t basis = facts == NULL ? 0 : facts->number + (control_config()->generation << 40);
-    if (is_sharded(db) && facts != NULL && db->mapped != basis && survey_is_over(db)) {
+    if (is_sharded(db) && facts != NULL && !is_outdated(facts, db) && db->mapped != basis && survey_is_over(db)) {
         db->mapped = basis;
         shards_learn(db);
     }

@@ -61,7 +61,7 @@ struct commit {
     bool nobody; /* was there to be asked when it began: goes on when it is looked at next */
     usec_t since;
     usec_t again_at;
-    const char *tag;  /* static: what the client is told if all goes well */
+    const char *tag;  /* borrowed from the client's: what it is told if all goes well; NULL: nothing */
     struct buf error; /* an ErrorResponse: what it is told otherwise */
     char fatal[200];  /* ... with which its connection ends; "": it goes on */
     char sqlstate[6];
@@ -104,7 +104,7 @@ static void end(struct commit *m)
     if (c != NULL && m->fatal[0] == '\0') {
         if (buf_used(&m->error) > 0)
             conn_send(&c->conn, buf_head(&m->error), buf_used(&m->error));
-        else
+        else if (m->tag != NULL)
             msg_command_complete(&c->conn.out, m->tag);
         conn_touch(&c->conn);
     }
@@ -597,17 +597,17 @@ static struct commit *make(struct client *c, struct arm **arms, uint32_t count, 
     return m;
 }
 
-struct commit *commit_new(struct client *c, struct arm **arms, uint32_t count)
+struct commit *commit_new(struct client *c, struct arm **arms, uint32_t count, const char *tag)
 {
-    struct commit *m = make(c, arms, count, "COMMIT");
+    struct commit *m = make(c, arms, count, tag);
 
     ask(m);
     return m;
 }
 
-struct commit *commit_new_rollback(struct client *c, struct arm **arms, uint32_t count)
+struct commit *commit_new_rollback(struct client *c, struct arm **arms, uint32_t count, const char *tag)
 {
-    struct commit *m = make(c, arms, count, "ROLLBACK");
+    struct commit *m = make(c, arms, count, tag);
 
     m->phase = ROLLING_BACK;
     m->nobody = tell(m, everybody(m), "ROLLBACK") == 0;

@@ -22,10 +22,11 @@
 struct commit;
 
 /* COMMIT of arms (owned from now on, with the array; by shard, NULL: takes no part), which hold their servers in their
- * transactions. c is told the tag or the error, and then joint_ended is called, with the arms. */
-struct commit *commit_new(struct client *c, struct arm **arms, uint32_t count);
-/* ROLLBACK of them; tag: what the client is told. */
-struct commit *commit_new_rollback(struct client *c, struct arm **arms, uint32_t count);
+ * transactions. c is told the tag (borrowed while c is there) or the error, and then joint_ended is called, with the
+ * arms. */
+struct commit *commit_new(struct client *c, struct arm **arms, uint32_t count, const char *tag);
+/* ROLLBACK of them; tag NULL: the client is told nothing. */
+struct commit *commit_new_rollback(struct client *c, struct arm **arms, uint32_t count, const char *tag);
 /* The client is gone: it goes on without it. */
 void commit_orphan(struct commit *m);
 /* What twophase_ask was told. */

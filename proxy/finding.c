@@ -104,7 +104,7 @@ static const struct map_table *find_relation(struct finding *f, const struct stm
                        t->name);
     else if (UNLIKELY(is_barred(f, t, placed)))
         return NULL;
-    else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_EVERYWHERE)
+    else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_EVERYWHERE && f->way != WRITE_COMMAND)
         finding_refuse(f, "Write to each shard by itself.", "a table that lies on all shards is not written: \"%s\"",
                        t->name);
     else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_BY_KEY && found->has_triggers)
@@ -150,6 +150,16 @@ static enum catalog_found look_up(struct finding *f, const struct stmt_table *t,
     return CATALOG_ONE;
 }
 
+static void refuse_outdated(struct finding *f)
+{
+    bool first = f->sqlstate == NULL;
+
+    f->outdated = true;
+    finding_refuse(f, "Try again.", "the schema has changed, and is being read");
+    if (first)
+        f->sqlstate = "57P03";
+}
+
 /* For keyset_places. */
 static const struct map_table *find_table(void *arg, const struct stmt_table *t)
 {
@@ -160,8 +170,7 @@ static const struct map_table *find_table(void *arg, const struct stmt_table *t)
         return &on_home;
     switch (look_up(f, t, &found)) {
     case CATALOG_UNREAD:
-        finding_refuse(f, "Try again.", "the schema has changed, and is being read");
-        f->sqlstate = "57P03";
+        refuse_outdated(f);
         break;
     case CATALOG_NONE:
         return find_unknown(f, t);
@@ -387,6 +396,65 @@ static bool is_about_temporary(const struct finding *f, const struct stmt *s)
     return s->table_count > 0;
 }
 
+/* It may be new. */
+static const struct map_table *find_quietly(void *arg, const struct stmt_table *t)
+{
+    struct finding *f = arg;
+    struct finding quiet = *f;
+    const struct map_table *found;
+
+    quiet.way = WRITE_COMMAND;
+    found = find_table(&quiet, t);
+    f->outdated = f->outdated || quiet.outdated;
+    return found;
+}
+
+/* A table that is not known may be the session's own, and that is on the home shard. */
+static bool has_temporary(const struct finding *f, const struct stmt *s)
+{
+    struct catalog_table found;
+
+    for (size_t i = 0; i < s->table_count; i++)
+        if (may_be_temporary(f, &s->tables[i]) &&
+            catalog_table(f->c->db, s->tables[i].schema, s->tables[i].name, &found) == CATALOG_NONE)
+            return true;
+    return false;
+}
+
+/* TRUNCATE, LOCK: those of one shard's tables are that one's. */
+static void find_rows_as_a_whole(struct finding *f, const struct stmt *s)
+{
+    f->way = WRITE_COMMAND;
+    for (size_t i = 0; i < s->table_count; i++)
+        find_whole_table(f, &s->tables[i]);
+}
+
+/* A command about tables and other objects, which all shards are to carry out. */
+static bool find_command(struct finding *f, const struct stmt *s)
+{
+    struct scatter_refusal r;
+    enum write_way way = writes_of_command(s, f->run->sql, strlen(f->run->sql), lex_flags(f), find_quietly, f, &r);
+
+    if (f->outdated)
+        refuse_outdated(f);
+    if (way == WRITE_NOT && r.why[0] != '\0')
+        finding_refuse(f, r.help, "%s", r.why);
+    if (way == WRITE_NOT)
+        return r.why[0] != '\0';
+    if (has_temporary(f, s)) {
+        f->shards |= HOME;
+        return true;
+    }
+    if (s->kind == STMT_TRUNCATE || s->kind == STMT_LOCK)
+        find_rows_as_a_whole(f, s);
+    else
+        f->shards |= map_all(f->map);
+    f->way = way;
+    if (finding_stmt(f) == NULL)
+        finding_refuse(f, "Send it by itself.", "a command for all shards comes alone in its text");
+    return true;
+}
+
 /* Its tables are spoken of row by row. */
 static bool has_rows(const struct stmt *s)
 {
@@ -396,13 +464,18 @@ static bool has_rows(const struct stmt *s)
 
 static void find_stmt(struct finding *f, const struct stmt *s)
 {
-    const char *barred = is_known_call(f, s) || is_about_temporary(f, s) ? NULL : why_not(s);
+    bool temporary = is_about_temporary(f, s);
+    const char *barred = is_known_call(f, s) || temporary ? NULL : why_not(s);
 
     f->makes_temporary = f->makes_temporary || (s->reasons & REASON_TEMP);
+    if (!temporary && find_command(f, s))
+        return;
     if (barred != NULL)
         finding_refuse(f, "Run it on each shard by itself.", "%s", barred);
-    if (s->reasons & HOME_REASONS)
+    if (s->reasons & HOME_REASONS) {
         f->shards |= HOME;
+        f->home = true;
+    }
     if (has_rows(s))
         find_rows(f, s);
     for (size_t i = 0; i < s->table_count && !has_rows(s); i++)

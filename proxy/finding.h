@@ -21,11 +21,13 @@ struct finding {
     const struct sharding_run *run;
     shardset shards;
     enum write_way way;   /* of a command; else NOT */
+    bool home;            /* it uses what only the home shard has */
     bool makes_temporary; /* one of the statements before, or this one, may have made a table of the session's own */
     bool told;            /* the user has named the shard */
     bool anywhere;        /* it inserts rows that may lie on any shard: one is to be chosen */
     bool viewed;          /* it has a view, which speaks against it first */
     bool by_call;         /* a function in it runs where its key is */
+    bool outdated;        /* the schema is being read anew: it can be said then */
     bool unread;          /* the server may find more wrong with it than can be seen here */
     const char *sqlstate; /* NULL: not refused */
     const char *hint;

@@ -3,7 +3,8 @@
  *
  *   OPEN ──> JOINING ──> OPEN             arms begin the transaction; then the batch is looked at once more
  *                   └──> GATED ──> SEEING ──> OPEN      REPEATABLE READ: all take their snapshots (gate.h)
- *   OPEN ──> GATHERING ──> OPEN
+ *   OPEN ──> GATHERING ──> OPEN           gather.h
+ *   OPEN ──> DEALING ──> OPEN             deal.h
  *   OPEN ──> TELLING ──> OPEN             one text for all
  *   OPEN ──> FAILING ──> OPEN             a server is made to fail, for an error that none of them has said
  *   OPEN ──> ENDING ──> (freed)           commit.h
@@ -14,9 +15,11 @@
 
 #include "proxy/ask.h"
 #include "proxy/commit.h"
+#include "proxy/deal.h"
 #include "proxy/fate.h"
 #include "proxy/gate.h"
 #include "proxy/gather.h"
+#include "proxy/joint_words.h"
 #include "proxy/round.h"
 #include "proxy/sending.h"
 
@@ -28,6 +31,7 @@ enum joint_phase {
     JOINT_GATED,
     JOINT_SEEING,
     JOINT_GATHERING,
+    JOINT_DEALING,
     JOINT_TELLING,
     JOINT_FAILING,
     JOINT_ENDING
@@ -38,17 +42,24 @@ struct joint {
     enum joint_phase phase;
     uint32_t count;   /* of shards */
     uint32_t current; /* the one whose server the client holds, or gets back */
+    bool once;        /* it is one statement's that came without a transaction */
     bool drops;       /* FAILING: the batch at the client's head is dropped after it */
     bool reads;       /* it is in the gate */
     bool chains;      /* ENDING: AND CHAIN */
     char *sql;        /* owned: what is told; NULL: nothing */
     char *tag;        /* owned: what the client is told then */
     struct round round;
+    struct deal *deal;     /* owned; DEALING */
     struct commit *commit; /* ENDING; goes on by itself when the client leaves */
     struct arm **arms;     /* owned, by shard, NULL: it takes no part; ENDING: NULL, the commit has them */
 };
 
 /* --- who takes part --- */
+
+static uint32_t first_of(shardset s)
+{
+    return (uint32_t)__builtin_ctzll(s);
+}
 
 static void on_output(struct arm *a)
 {
@@ -103,6 +114,7 @@ static void joint_free(struct joint *j)
         if (j->arms[k] != NULL)
             joint_release(j->arms[k]);
     round_free(&j->round);
+    deal_free(j->deal);
     free(j->arms);
     free(j->sql);
     free(j->tag);
@@ -199,7 +211,10 @@ static void join_next(struct joint *j)
     struct buf sql = {0};
 
     round_begin(&j->round);
-    journal_put(j->c, &sql);
+    if (j->once)
+        buf_put(&sql, "BEGIN", 5);
+    else
+        journal_put(j->c, &sql);
     buf_put_u8(&sql, 0);
     for (uint32_t k = 0; k < j->count; k++)
         if (j->arms[k] != NULL && j->arms[k]->client->server == NULL)
@@ -259,9 +274,9 @@ static void after_joining(struct joint *j)
 
     if (failed != NULL)
         send_error(c, failed);
-    if (!drop_strangers(j)) {
+    if (!drop_strangers(j) || (failed != NULL && j->once)) {
+        c->failed_block = !j->once;
         joint_free(j);
-        c->failed_block = true;
         c->drop_batch = true;
         client_move(c, CLIENT_IDLE);
         client_wake(c);
@@ -270,7 +285,7 @@ static void after_joining(struct joint *j)
     } else if (failed != NULL) {
         rest(j);
         make_fail(j, true);
-    } else if (is_repeatable(c)) {
+    } else if (!j->once && is_repeatable(c)) {
         j->phase = JOINT_GATED;
         if (gate_read(c->db, c->worker, c->id))
             joint_admitted(c);
@@ -401,6 +416,77 @@ static enum joint_step gather(struct joint *j, const struct request *q)
     return JOINT_NOT;
 }
 
+/* --- one statement of several shards' writes --- */
+
+/* It is committed, or undone, and then the client is told. */
+static void end_once(struct joint *j, bool commits)
+{
+    struct arm **arms = j->arms;
+
+    j->phase = JOINT_ENDING;
+    j->arms = NULL;
+    j->commit = commits ? commit_new(j->c, arms, j->count, j->tag) : commit_new_rollback(j->c, arms, j->count, NULL);
+}
+
+void joint_dealt(struct client *c, bool failed, const char *tag)
+{
+    struct joint *j = c->joint;
+
+    deal_free(j->deal);
+    j->deal = NULL;
+    if (j->once) {
+        rest(j);
+        j->tag = mem_strdup(tag);
+        end_once(j, !failed);
+        return;
+    }
+    if (!failed)
+        msg_command_complete(&c->conn.out, tag);
+    joint_gathered(c, failed);
+}
+
+static enum joint_step deal(struct joint *j, const struct request *q)
+{
+    take_back(j);
+    j->phase = JOINT_DEALING;
+    j->deal = deal_new(j->c, q, j->arms);
+    if (j->deal != NULL)
+        return JOINT_TAKEN;
+    hand_over(j);
+    return JOINT_NOT;
+}
+
+/* Its shards have joined. */
+static enum joint_step deal_once(struct joint *j, const uint8_t *batch, size_t extent)
+{
+    struct client *c = j->c;
+    struct request q;
+
+    if (request_read(c, batch, extent, &q) && deal(j, &q) == JOINT_TAKEN)
+        return JOINT_TAKEN;
+    take_back(j);
+    msg_error(&c->conn.out, "ERROR", "40001", "the placement of its rows has changed", NULL, "Try again.");
+    conn_touch(&c->conn);
+    end_once(j, false);
+    return JOINT_TAKEN;
+}
+
+enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t extent)
+{
+    shardset shards = 0;
+    struct request q;
+
+    if (c->arm != NULL || c->failed_block || c->in_batch || c->pins != 0 || rules_of(c)->serializable ||
+        !request_read(c, batch, extent, &q) || !deal_would(c, &q, &shards) || request_stmt(&q)->kind == STMT_LOCK)
+        return JOINT_NOT;
+    struct joint *j = joint_new(c);
+    j->once = true;
+    j->current = first_of(shards);
+    client_move(c, CLIENT_GATHERING);
+    begin_joining(j, shards);
+    return JOINT_WAIT;
+}
+
 /* --- its end --- */
 
 static void end_by(struct joint *j, const struct request *q, bool commits)
@@ -415,7 +501,7 @@ static void end_by(struct joint *j, const struct request *q, bool commits)
     j->phase = JOINT_ENDING;
     j->chains = (request_stmt(q)->flags & FACT_CHAIN) != 0;
     j->arms = NULL;
-    j->commit = commits ? commit_new(c, arms, j->count) : commit_new_rollback(c, arms, j->count);
+    j->commit = commits ? commit_new(c, arms, j->count, "COMMIT") : commit_new_rollback(c, arms, j->count, "ROLLBACK");
 }
 
 /* What its session may have left is asked for as ever; that lies on the first shard, if any of it is one shard's. */
@@ -473,40 +559,6 @@ bool joint_is_own(const struct stmt *s)
     return s->kind == STMT_SET && s->name != NULL && strncasecmp(s->name, "sluice.", 7) == 0;
 }
 
-enum control { CONTROL_NONE, CONTROL_COMMIT, CONTROL_ROLLBACK, CONTROL_TELL };
-
-static enum control control_of(const struct stmt *s)
-{
-    switch (s->kind) {
-    case STMT_COMMIT:
-        return CONTROL_COMMIT;
-    case STMT_ROLLBACK:
-        return CONTROL_ROLLBACK;
-    case STMT_SET: /* what is Sluice's own is no server's, and what a default is, each server knows otherwise */
-        return (s->flags & FACT_DEFAULT) || joint_is_own(s) ? CONTROL_NONE : CONTROL_TELL;
-    case STMT_SAVEPOINT:
-    case STMT_RELEASE:
-    case STMT_ROLLBACK_TO:
-    case STMT_SET_CONSTRAINTS:
-    case STMT_SET_TRANSACTION:
-        return CONTROL_TELL;
-    default:
-        return CONTROL_NONE;
-    }
-}
-
-static const char *tag_of(const struct stmt *s)
-{
-    switch (s->kind) {
-    case STMT_ROLLBACK_TO:
-        return "ROLLBACK";
-    case STMT_SET_TRANSACTION:
-        return "SET";
-    default:
-        return stmt_kind_name(s->kind);
-    }
-}
-
 static bool has_failed(const struct joint *j)
 {
     return j->c->server->tx == 'E';
@@ -518,7 +570,7 @@ static enum joint_step run_control(struct joint *j, const struct request *q, con
     struct client *c = j->c;
     bool keeps = (c->traces | c->pins) != 0;
 
-    switch (control_of(s)) {
+    switch (joint_control_of(s)) {
     case CONTROL_COMMIT:
     case CONTROL_ROLLBACK:
         if ((s->flags & FACT_CHAIN) && keeps)
@@ -528,7 +580,7 @@ static enum joint_step run_control(struct joint *j, const struct request *q, con
     case CONTROL_TELL:
         if (has_failed(j) && s->kind != STMT_ROLLBACK_TO)
             return JOINT_NOT;
-        tell(j, q, tag_of(s));
+        tell(j, q, joint_tag_of(s));
         return JOINT_TAKEN;
     case CONTROL_NONE:
         break;
@@ -570,11 +622,6 @@ static struct joint *take_part(struct client *c)
     return j;
 }
 
-static uint32_t first_of(shardset s)
-{
-    return (uint32_t)__builtin_ctzll(s);
-}
-
 static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look)
 {
     uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
@@ -583,7 +630,8 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
 
     if (look->refused || shards == 0 || shards == (shardset)1 << here)
         return JOINT_NOT;
-    if (many && (q == NULL || !gather_would(c, q, &shards)))
+    bool deals = many && q != NULL && deal_would(c, q, &shards);
+    if (many && !deals && (q == NULL || !gather_would(c, q, &shards)))
         return JOINT_NOT;
     if (c->joint == NULL && (is_serializable(c) || !journal_is_whole(c)))
         return JOINT_NOT;
@@ -596,6 +644,8 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
         begin_joining(j, joining);
         return JOINT_WAIT;
     }
+    if (deals)
+        return deal(j, q);
     return many ? gather(j, q) : move_to(j, first_of(shards));
 }
 
@@ -628,14 +678,21 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
     bool alone = request_read(c, batch, extent, &q);
     const struct stmt *s = alone ? request_stmt(&q) : NULL;
 
+    if (c->joint != NULL && c->joint->once)
+        return deal_once(c->joint, batch, extent);
     journal_settle(c, c->server->tx == 'E');
-    if (c->joint != NULL && is_bare(s) && control_of(s) != CONTROL_NONE)
+    if (c->joint != NULL && is_bare(s) && joint_control_of(s) != CONTROL_NONE)
         return run_control(c->joint, &q, s);
-    if (c->server->tx != 'T')
+    if (c->server->tx == 'E')
         return JOINT_NOT;
     if (c->joint != NULL)
         follow_cursor(c->joint, s, batch);
     sharding_look(c, batch, extent, &look);
+    if (look.outdated && sharding_awaits(c))
+        return JOINT_WAIT;
+    c->fresh_since = 0;
+    if (c->server->tx == 'I') /* it is pinned */
+        return JOINT_NOT;
     return run_on(c, alone ? &q : NULL, &look);
 }
 
@@ -651,7 +708,7 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t exten
         shards = map_all(__atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE));
     else if (!c->spread || !request_read(c, batch, extent, &q))
         return JOINT_NOT;
-    else if (gather_prefers_whole(c, &q) || !gather_would(c, &q, &shards))
+    else if (!deal_would(c, &q, &shards) && (gather_prefers_whole(c, &q) || !gather_would(c, &q, &shards)))
         return gather_whole(c, &q) ? JOINT_TAKEN : JOINT_NOT;
     struct joint *j = joint_new(c);
     j->current = first_of(shards);
@@ -669,6 +726,8 @@ void joint_cancel(struct client *c)
 
     if (j->phase == JOINT_ENDING)
         commit_cancel(j->commit);
+    else if (j->phase == JOINT_DEALING)
+        deal_cancel(j->deal);
     else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_TELLING)
         round_cancel(&j->round);
 }
@@ -689,6 +748,9 @@ void joint_pump(struct client *c)
             lost(j);
         break;
     case JOINT_GATHERING:
+        break;
+    case JOINT_DEALING:
+        deal_pump(j->deal);
         break;
     case JOINT_JOINING:
     case JOINT_SEEING:

@@ -29,10 +29,15 @@ enum joint_step {
 enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t extent);
 /* The same of one whose transaction no server knows yet; spread: a statement's rows lie on several shards. */
 enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t extent);
+/* The same of one that is in no transaction and holds no server: a statement that writes on several shards gets a
+ * transaction of its own. */
+enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t extent);
 /* Its statement over several shards is answered, but for ReadyForQuery. */
 void joint_gathered(struct client *c, bool failed);
 /* Its shards may take their snapshots (gate.h). */
 void joint_admitted(struct client *c);
+/* The same of one that writes, but for its tag, too. */
+void joint_dealt(struct client *c, bool failed, const char *tag);
 /* It asks for its statement to end. */
 void joint_cancel(struct client *c);
 /* Once in a while: arms may be gone. */

@@ -300,9 +300,9 @@ static enum step route_held(struct client *c, struct work *k)
 
     if ((!routing_is_guest(c, c->server) && !shards) || !begins_anew(c, k))
         return GO_ON;
-    if (!expect_empty(&c->server->expects))
+    if (!expect_empty(&c->server->expects) || !list_empty(&c->fresh_node))
         return WAIT;
-    if (!shards || c->server->tx == 'I' || routing_is_guest(c, c->server))
+    if (!shards || (c->server->tx == 'I' && c->pins == 0) || routing_is_guest(c, c->server))
         return GO_ON;
     size_t extent = batch_extent(c, k);
     return extent == 0 ? WAIT : follow(k, joint_route(c, k->at, extent));
@@ -327,7 +327,7 @@ static enum step route(struct client *c, struct work *k)
         consume(k, extent);
         return WAIT;
     }
-    return GO_ON;
+    return UNLIKELY(c->spread) ? follow(k, joint_once(c, k->at, extent)) : GO_ON;
 }
 
 /* --- attach --- */

@@ -92,14 +92,68 @@ bool sharding_is_coordinators(struct client *c, const struct sharding_run *run)
     return coordinator_why_not(&f) == NULL;
 }
 
+/* Its rows, each where it belongs. */
+static bool deal_rows(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
+{
+    const struct stmt *s = finding_stmt(f);
+    struct key_param *params;
+    struct keyset_text text = finding_text(f, &params);
+    struct insert_refusal refusal;
+
+    d->way = writes_of_rows(s, &f->c->worker->keyset, &text, r);
+    if (d->way == WRITE_ROWS) {
+        d->split = finding_split(f, s, &text, &refusal);
+        d->shards = 0;
+        for (size_t i = 0; d->split != NULL && i < d->split->part_count; i++)
+            d->shards |= (shardset)1 << d->split->parts[i].shard;
+        if (d->split == NULL)
+            *r = refusal.refusal;
+    }
+    free(params);
+    return d->way == WRITE_SAME || d->split != NULL;
+}
+
+static bool deal_of(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
+{
+    const struct stmt *s = finding_stmt(f);
+
+    *d = (struct sharding_deal){.way = f->way, .shards = f->shards};
+    r->why[0] = '\0';
+    r->help = NULL;
+    if (s == NULL || d->way == WRITE_APART)
+        return false;
+    if (d->way == WRITE_COMMAND)
+        return true;
+    if (s->kind != STMT_INSERT && s->kind != STMT_UPDATE && s->kind != STMT_DELETE)
+        return false;
+    if (!f->home)
+        return deal_rows(f, d, r);
+    snprintf(r->why, sizeof r->why, "it uses what only the first shard has");
+    return false;
+}
+
+bool sharding_deal(struct client *c, const struct sharding_run *run, struct sharding_deal *d)
+{
+    struct finding f = finding_of(c, run);
+    struct scatter_refusal r;
+
+    return finding_is_many(&f) && !f.told && deal_of(&f, d, &r);
+}
+
 /* Where it is sent to one of them all the same, it is no batch of its own, or within a transaction. */
 static void refuse_many(struct finding *f)
 {
     struct scatter_refusal r;
     struct scatter_plan *plan = plan_of(f, &r);
-    const char *why = plan == NULL ? coordinator_why_not(f) : NULL;
+    struct sharding_deal deal = {.split = NULL};
+    bool dealt = plan == NULL && r.why[0] == '\0' && deal_of(f, &deal, &r);
+    const char *why = plan == NULL && !dealt ? coordinator_why_not(f) : NULL;
 
-    if (why == NULL)
+    insert_split_free(deal.split);
+    if (dealt)
+        finding_refuse(f, "Send it by itself, and not in a SERIALIZABLE transaction.",
+                       "its rows lie on more than one shard");
+    else if (why == NULL)
         finding_refuse(f, "Run it outside of a transaction, in a batch of its own.",
                        "its rows lie on more than one shard");
     else if (coordinator_is_there(f->c) && r.why[0] != '\0')
@@ -196,8 +250,9 @@ static uint32_t shard_of_set(struct finding *f)
     return shard;
 }
 
-/* The shard that the first statement of the batch that names one names. */
-static uint32_t shard_of_batch(struct client *c, const struct map *map, const uint8_t *batch, size_t extent)
+/* The shard that the first statement of the batch that names one names. *outdated: it cannot be said yet. */
+static uint32_t shard_of_batch(struct client *c, const struct map *map, const uint8_t *batch, size_t extent,
+                               bool *outdated)
 {
     struct walk w = {.name = NULL};
     struct sharding_run run;
@@ -212,6 +267,7 @@ static uint32_t shard_of_batch(struct client *c, const struct map *map, const ui
         if (run_of(c, &w, &f, batch + at, &run, &bind)) {
             struct finding found = finding_again(c, &run);
             c->spread = c->spread || finding_is_many(&found) || found.viewed;
+            *outdated = *outdated || found.outdated;
             anywhere = anywhere || (found.anywhere && found.sqlstate == NULL);
             if (found.sqlstate == NULL && found.shards != 0 && !finding_is_many(&found))
                 return number_of(found.shards);
@@ -240,6 +296,7 @@ void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct
             continue;
         struct finding found = finding_of(c, &run);
         look->shards |= found.shards;
+        look->outdated = look->outdated || found.outdated;
         look->refused = look->refused || found.sqlstate != NULL;
     }
 }
@@ -256,8 +313,7 @@ static bool only_prepares(const uint8_t *batch, size_t extent)
     return f.type == 'S';
 }
 
-/* For a while: it is being read. */
-static bool is_awaited(struct client *c)
+bool sharding_awaits(struct client *c)
 {
     usec_t now = c->worker->loop.now;
 
@@ -281,13 +337,14 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
     c->only_prepares = c->spread = false;
     if (c->arm != NULL && map != NULL)
         return pool_of_part(c->pool, (int)c->arm->shard, name_of_part(map, c->arm->shard));
-    if (map == NULL && is_awaited(c))
+    bool outdated = map == NULL;
+    c->only_prepares = map != NULL && defer_is_open(c) && only_prepares(batch, extent);
+    uint32_t shard = map == NULL ? 0 : shard_of_batch(c, map, batch, extent, &outdated);
+    if (outdated && sharding_awaits(c))
         return NULL;
     c->fresh_since = 0;
     if (map == NULL)
         return c->pool; /* there it is refused */
-    c->only_prepares = defer_is_open(c) && only_prepares(batch, extent);
-    uint32_t shard = shard_of_batch(c, map, batch, extent);
     return pool_of_part(c->pool, (int)shard, map->shard_names[shard]);
 }
 
@@ -402,9 +459,25 @@ static void put_shards(const struct finding *f, char *out, size_t size)
             at += (size_t)snprintf(out + at, size - at, "%s%s", at == 0 ? "" : ", ", f->map->shard_names[k]);
 }
 
+/* NULL: it is not carried out by several shards. */
+static const char *way_of_deal(struct finding *f)
+{
+    struct sharding_deal deal = {.split = NULL};
+    struct scatter_refusal r;
+    bool dealt = finding_is_many(f) && deal_of(f, &deal, &r);
+
+    insert_split_free(deal.split);
+    if (!dealt)
+        return NULL;
+    return deal.way == WRITE_ROWS   ? "in one transaction: each of them its rows"
+           : deal.way == WRITE_SAME ? "in one transaction: the same on each of them"
+                                    : "in one transaction: the same on one after the other";
+}
+
 void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told)
 {
     struct finding f = finding_of(c, run);
+    const char *deals = way_of_deal(&f);
     struct scatter_refusal r;
     struct scatter_plan *plan = finding_is_many(&f) ? plan_of(&f, &r) : NULL;
 
@@ -412,6 +485,8 @@ void sharding_tell(struct client *c, const struct sharding_run *run, struct shar
     put_shards(&f, told->shards, sizeof told->shards);
     if (plan != NULL)
         snprintf(told->way, sizeof told->way, "all of them together: %s", plan->why);
+    else if (deals != NULL)
+        snprintf(told->way, sizeof told->way, "%s", deals);
     else if (coordinator_why_not(&f) == NULL)
         snprintf(told->way, sizeof told->way, "coordinator: %s", f.viewed ? "it has a view" : r.why);
     else if (finding_is_many(&f))

@@ -14,8 +14,10 @@
 
 #include "parser/msgin.h"
 #include "proxy/refusal.h"
+#include "shard/insert_split.h"
 #include "shard/map.h"
 #include "shard/scatter_map.h"
+#include "shard/writes.h"
 
 /* A statement as it is to run. */
 struct sharding_run {
@@ -38,8 +40,12 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
 struct sharding_look {
     shardset shards;
     bool refused;
+    bool outdated; /* the schema is being read anew */
 };
 void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look);
+
+/* True: the client waits until the schema was read, and is woken then; false: it has waited long enough. */
+bool sharding_awaits(struct client *c);
 
 /* Why s must not run it; NULL: it may. For refusal_send. */
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run);
@@ -54,6 +60,14 @@ const char *sharding_bars(const struct sending *m);
 struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *run, shardset *shards);
 /* A SELECT that is not one shard's, and that the coordinator can answer. */
 bool sharding_is_coordinators(struct client *c, const struct sharding_run *run);
+/* How a statement is carried out that writes on several shards, or is about all of them. */
+struct sharding_deal {
+    enum write_way way; /* ROWS, SAME, COMMAND */
+    shardset shards;
+    struct insert_split *split; /* ROWS: owned; its parts are those of `shards`; else NULL */
+};
+/* False: it is none for that. */
+bool sharding_deal(struct client *c, const struct sharding_run *run, struct sharding_deal *d);
 /* What a Bind runs: the text of the Parse before it in its batch (name NULL: there was none), or of the name that it
  * has. False: nobody knows. */
 bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const struct msg_bind *bind,

@@ -13,6 +13,7 @@ countries = everywhere
 audit_log = shard s3
 """
 SCHEMA = """
+SET ROLE demo;
 CREATE TABLE users (id serial PRIMARY KEY, name text NOT NULL, country text);
 CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY, user_id int NOT NULL, total numeric(10,2),
                      PRIMARY KEY (id, user_id));
@@ -20,8 +21,6 @@ CREATE TABLE labels (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, text te
 CREATE TABLE tickets (id text PRIMARY KEY, note text);
 CREATE TABLE countries (code text PRIMARY KEY, name text);
 CREATE TABLE audit_log (at int, what text);
-GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
-GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
 """
 
 
@@ -98,3 +97,152 @@ def test_rows_without_keys_that_nobody_draws_are_refused(client):
         client.execute("INSERT INTO tickets (note) VALUES ('x')")
     with pytest.raises(errors.SyntaxError):
         client.execute("INSERT INTO users (id, name) VALUES (1, 'x'), (5)")
+
+
+# --- statements over several shards ---
+
+
+def whole(shop, sql, *args):
+    """What one database says: rows, or the tag."""
+    with shop.server(shop.whole) as server:
+        return said(server, sql, *args)
+
+
+def said(client, sql, *args, binary=False):
+    cursor = client.execute(sql, *args, binary=binary)
+    return (cursor.fetchall() if cursor.description else None), cursor.statusmessage
+
+
+def same(shop, client, sql, *args, ordered=False):
+    expected, found = whole(shop, sql, *args), said(client, sql, *args)
+    if not ordered and expected[0] is not None:
+        expected, found = (sorted(expected[0]), expected[1]), (sorted(found[0]), found[1])
+    assert found == expected
+
+
+def fill(shop, client, count=20):
+    rows = ", ".join(f"({i}, 'user {i}', '{'de' if i % 3 else 'fr'}')" for i in range(1, count + 1))
+    same(shop, client, f"INSERT INTO users VALUES {rows}")
+
+
+def test_an_insert_of_many_rows_is_split(shop, client):
+    same(shop, client, "INSERT INTO users VALUES (3, 'c', 'de'), (1, 'a', NULL), (4, 'd', 'x'), (2, 'b', 'y'), "
+         "(7, 'g', 'z') RETURNING *, 5", ordered=True)
+    same(shop, client, "INSERT INTO users (name, id) VALUES (%s, %s), (%s, %s), (%s, 12) RETURNING id, name",
+         ("x", 10, "y", 11, "z"), ordered=True)
+    for k in range(COUNT):
+        assert all(i % COUNT == k for i, in shop.rows(k, "SELECT id FROM users"))
+    assert all_rows(shop, "SELECT id, name FROM users") == whole(shop, "SELECT id, name FROM users ORDER BY 1")[0]
+
+
+def test_on_conflict_over_several_shards(shop, client):
+    fill(shop, client, 8)
+    same(shop, client, "INSERT INTO users VALUES (1, 'n'), (9, 'n'), (2, 'n'), (10, 'n') ON CONFLICT (id) DO NOTHING "
+         "RETURNING id")
+    same(shop, client, "INSERT INTO users VALUES (1, 'm'), (11, 'm'), (2, 'm') ON CONFLICT (id) "
+         "DO UPDATE SET name = excluded.name || users.name RETURNING id, name", ordered=True)
+    with pytest.raises(errors.CardinalityViolation):
+        client.execute("INSERT INTO users VALUES (1, 'm'), (2, 'm'), (1, 'k') ON CONFLICT (id) "
+                       "DO UPDATE SET name = 'z'")
+    assert all_rows(shop, "SELECT id, name FROM users") == whole(shop, "SELECT id, name FROM users ORDER BY 1")[0]
+
+
+def test_an_error_on_one_shard_undoes_all(shop, client):
+    fill(shop, client, 8)
+    for sql, error in (("INSERT INTO users VALUES (31, 'x'), (32, 'x'), (5, 'twice')", errors.UniqueViolation),
+                       ("INSERT INTO users VALUES (31, 'x'), (32, NULL)", errors.NotNullViolation),
+                       ("INSERT INTO users VALUES (31, 'x'), ('x', 'y')", errors.FeatureNotSupported),
+                       ("UPDATE users SET name = CASE WHEN id = 7 THEN NULL ELSE 'x' END", errors.NotNullViolation),
+                       ("DELETE FROM users WHERE 1 / (id - 6) < 5", errors.DivisionByZero)):
+        with pytest.raises(error):
+            client.execute(sql)
+    assert client.execute("SELECT 1").fetchone() == (1,)
+    assert all_rows(shop, "SELECT id, name FROM users") == whole(shop, "SELECT id, name FROM users ORDER BY 1")[0]
+
+
+def test_updates_and_deletes_without_key(shop, client):
+    fill(shop, client)
+    same(shop, client, "UPDATE users SET name = name || '!' WHERE country = 'de'")
+    same(shop, client, "UPDATE users SET name = %s WHERE id IN (1, 2, 3) RETURNING id, name", ("x",))
+    same(shop, client, "INSERT INTO orders (id, user_id, total) OVERRIDING SYSTEM VALUE VALUES (1, 1, 5), (2, 2, 6), "
+         "(3, 2, 7), (4, 3, 8) RETURNING *", ordered=True)
+    same(shop, client, "UPDATE users SET name = (SELECT count(*) FROM orders WHERE user_id = users.id)::text")
+    same(shop, client, "DELETE FROM orders USING users WHERE users.id = user_id AND users.country = 'fr' RETURNING *")
+    same(shop, client, "DELETE FROM users WHERE id NOT IN (5, 6)")
+    same(shop, client, "DELETE FROM users WHERE name = 'nobody' RETURNING id")
+    assert all_rows(shop, "SELECT * FROM users") == whole(shop, "SELECT * FROM users ORDER BY 1")[0]
+    with pytest.raises(errors.FeatureNotSupported, match="may lie on other shards"):
+        client.execute("DELETE FROM users WHERE id < (SELECT max(user_id) FROM orders)")
+    with pytest.raises(errors.FeatureNotSupported, match="system column"):
+        client.execute("DELETE FROM users WHERE ctid = '(0,1)'")
+
+
+def test_writes_in_transactions_over_several_shards(shop, client):
+    fill(shop, client, 8)
+    with client.transaction():
+        client.execute("UPDATE users SET name = 'one' WHERE id = 1")
+        assert client.execute("UPDATE users SET country = 'xx'").rowcount == 8
+        assert client.execute("INSERT INTO users VALUES (30, 'a'), (31, 'b') RETURNING id").fetchall() == [(30,), (31,)]
+        with pytest.raises(errors.UniqueViolation), client.transaction():
+            client.execute("INSERT INTO users VALUES (40, 'a'), (31, 'b')")
+        assert client.execute("SELECT count(*) FROM users").fetchone() == (10,)
+        assert len(all_rows(shop, "SELECT id FROM users WHERE country = 'xx'")) == 0
+    assert len(all_rows(shop, "SELECT id FROM users WHERE country = 'xx'")) == 8
+    with client.transaction(force_rollback=True):
+        client.execute("DELETE FROM users")
+    assert len(all_rows(shop, "SELECT id FROM users")) == 10
+
+
+def test_writes_by_the_extended_protocol(shop):
+    with shop.connect(prepare_threshold=0) as client:
+        client.execute("TRUNCATE users")
+        for i in range(3):
+            sql = "INSERT INTO users (id, name) VALUES (%s, %s), (%s, %s) RETURNING id"
+            ids = [10 * i + 1, 10 * i + 2]
+            found = client.execute(sql, (ids[0], "a", ids[1], "b"), binary=i == 1).fetchall()
+            assert found == [(ids[0],), (ids[1],)]
+            assert client.execute("UPDATE users SET name = %s", (f"n{i}",)).rowcount == 2 * i + 2
+        assert client.execute("DELETE FROM users RETURNING name").fetchall() == [("n2",)] * 6
+
+
+# --- commands ---
+
+
+def test_truncate_on_all_shards(shop, client):
+    fill(shop, client)
+    same(shop, client, "TRUNCATE users, labels RESTART IDENTITY")
+    assert all_rows(shop, "SELECT id FROM users") == []
+    with client.transaction():
+        fill_in = client.execute("INSERT INTO users VALUES (1, 'a'), (2, 'b')")
+        assert fill_in.rowcount == 2
+        client.execute("LOCK TABLE users IN SHARE MODE")
+        client.execute("TRUNCATE users")
+    assert all_rows(shop, "SELECT id FROM users") == []
+
+
+def test_ddl_on_all_shards(shop, client):
+    column = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'tickets'::regclass AND attname = 'more'"
+    same(shop, client, "ALTER TABLE tickets ADD COLUMN more int DEFAULT 5")
+    assert [shop.rows(k, column) for k in range(COUNT)] == [[(1,)]] * COUNT
+    with client.transaction(force_rollback=True):
+        client.execute("ALTER TABLE tickets DROP COLUMN more")
+    same(shop, client, "CREATE INDEX tickets_more ON tickets (more)")
+    same(shop, client, "GRANT SELECT (more) ON tickets TO PUBLIC")
+    same(shop, client, "COMMENT ON COLUMN tickets.more IS 'x'")
+    for sql, error in (("CREATE INDEX tickets_more ON tickets (more)", errors.DuplicateTable),
+                       ("ALTER TABLE tickets ADD CHECK (more > 'x')", errors.InvalidTextRepresentation),
+                       ("ALTER TABLE tickets DROP COLUMN id", errors.FeatureNotSupported),
+                       ("ALTER TABLE tickets RENAME id TO key", errors.FeatureNotSupported)):
+        with pytest.raises(error):
+            client.execute(sql)
+    assert [shop.rows(k, column) for k in range(COUNT)] == [[(1,)]] * COUNT
+    same(shop, client, "ALTER TABLE tickets DROP COLUMN more")
+
+
+def test_a_temporary_tables_commands_are_its_sessions(shop, client):
+    client.execute("CREATE TEMP TABLE passing (n int)")
+    client.execute("ALTER TABLE passing ADD COLUMN m int")
+    client.execute("INSERT INTO passing VALUES (1, 2), (3, 4)")
+    client.execute("TRUNCATE passing")
+    client.execute("DROP TABLE passing")
+    client.execute("DISCARD TEMP")

@@ -1,0 +1,367 @@
+/*
+ * deal.c: see deal.h. Each arm gets Parse, Bind, Describe, Execute, Sync.
+ * Thread: worker.
+ */
+#include "proxy/deal.h"
+
+#include "parser/msgout.h"
+#include "proxy/joint.h"
+#include "proxy/sending.h"
+#include "shard/insert_split.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct part {
+    struct arm *arm; /* borrowed from the transaction */
+    struct deal *deal;
+    const struct insert_part *rows; /* NULL: the statement as it is */
+    bool asked, parsed, over;
+};
+
+struct deal {
+    struct client *c;
+    struct sharding_deal way; /* owned */
+    char *sql;                /* owned: the statement */
+    struct buf types;         /* of its parameters */
+    struct buf bind;          /* Bind's body behind the names, up to the formats of the result */
+    struct buf formats;       /* ... and these */
+    char *parses;             /* owned: the name that the client's Parse gives; NULL: there was none */
+    uint32_t row;             /* in turn: whose row is next */
+    bool describes, simple;
+    bool described; /* the client has been told, or does not want to be */
+    bool failed;    /* it was told an error */
+    bool pumping;
+    uint64_t touched; /* rows, by the tags */
+    char tag[64];     /* of the first part: "INSERT 0", "CREATE TABLE" */
+    uint32_t next;    /* the part that runs next, when the one before it is over */
+    uint32_t count;
+    struct part parts[];
+};
+
+/* --- what the arms are asked --- */
+
+static void put_types(struct deal *d, const struct insert_part *rows, struct buf *to)
+{
+    struct span all = span_of(buf_head(&d->types), buf_used(&d->types));
+
+    if (rows != NULL)
+        insert_part_types(rows, all, to);
+    else
+        buf_put(to, all.ptr, all.len);
+}
+
+static void put_bind(struct deal *d, const struct insert_part *rows, struct buf *in)
+{
+    size_t mark = msg_begin(in, 'B');
+
+    buf_put(in, "\0", 2); /* unnamed portal and statement */
+    if (rows != NULL)
+        insert_part_bind(rows, span_of(buf_head(&d->bind), buf_used(&d->bind)), in);
+    else
+        buf_put(in, buf_head(&d->bind), buf_used(&d->bind));
+    buf_put(in, buf_head(&d->formats), buf_used(&d->formats));
+    msg_end(in, mark);
+}
+
+static void part_feed(struct part *p)
+{
+    struct deal *d = p->deal;
+    struct buf *in = arm_in(p->arm), types = {0};
+
+    p->asked = true;
+    put_types(d, p->rows, &types);
+    msg_parse(in, "", p->rows != NULL ? p->rows->sql : d->sql, span_of(buf_head(&types), buf_used(&types)));
+    put_bind(d, p->rows, in);
+    msg_named(in, 'D', 'P', "");
+    msg_execute(in, "");
+    msg_empty(in, 'S');
+    buf_free(&types);
+    arm_go(p->arm);
+}
+
+static bool runs_in_turn(const struct deal *d)
+{
+    return d->way.way == WRITE_COMMAND;
+}
+
+static void run_next(struct deal *d)
+{
+    do
+        part_feed(&d->parts[d->next++]);
+    while (d->next < d->count && !runs_in_turn(d));
+}
+
+static void cancel_others(struct deal *d, const struct part *but)
+{
+    for (uint32_t i = 0; i < d->count; i++) {
+        struct part *p = &d->parts[i];
+        if (p == but || p->over)
+            continue;
+        if (!p->asked)
+            p->over = true;
+        else if (!arm_is_gone(p->arm))
+            arm_cancel(p->arm);
+    }
+}
+
+/* --- its end --- */
+
+void deal_free(struct deal *d)
+{
+    if (d == NULL)
+        return;
+    insert_split_free(d->way.split);
+    buf_free(&d->types);
+    buf_free(&d->bind);
+    buf_free(&d->formats);
+    free(d->parses);
+    free(d->sql);
+    free(d);
+}
+
+static bool is_over(const struct deal *d)
+{
+    for (uint32_t i = 0; i < d->count; i++)
+        if (!d->parts[i].over)
+            return false;
+    return true;
+}
+
+static void end_if_over(struct deal *d)
+{
+    char tag[100];
+
+    if (!is_over(d))
+        return;
+    snprintf(tag, sizeof tag, "%s", d->tag);
+    if (d->way.way != WRITE_COMMAND)
+        snprintf(tag, sizeof tag, "%s %" PRIu64, d->tag, d->touched);
+    joint_dealt(d->c, d->failed, tag);
+}
+
+static void fail(struct deal *d, const struct part *p, const void *message, size_t len)
+{
+    if (d->failed)
+        return;
+    d->failed = true;
+    if (d->parses != NULL && p != NULL && !p->parsed)
+        prepare_untake(d->c, d->parses); /* PostgreSQL would not have it, either */
+    conn_send(&d->c->conn, message, len);
+    cancel_others(d, p);
+}
+
+/* An arm's end is not the client's. */
+static void fail_by(struct deal *d, const struct part *p, struct span message)
+{
+    struct buf error = {0};
+    struct msg_error e;
+
+    if (msgin_error(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER), &e) == PARSE_OK &&
+        strcmp(e.severity, "ERROR") != 0) {
+        msg_error(&error, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
+                  e.hint[0] == '\0' ? NULL : e.hint);
+        message = span_of(buf_head(&error), buf_used(&error));
+    }
+    fail(d, p, message.ptr, message.len);
+    buf_free(&error);
+}
+
+static void on_gone(struct deal *d, struct part *p)
+{
+    struct buf message = {0};
+
+    if (p->over)
+        return;
+    p->over = true;
+    msg_error(&message, "ERROR", "08006", "a shard's connection was lost", NULL, NULL);
+    fail(d, p, buf_head(&message), buf_used(&message));
+    buf_free(&message);
+}
+
+/* --- what the arms are answered --- */
+
+static bool is_ordered(const struct deal *d)
+{
+    return d->way.split != NULL && d->way.split->returns && !d->way.split->skips;
+}
+
+/* Its next row may go on now. */
+static bool is_wanted(const struct deal *d, const struct part *p)
+{
+    if (!d->described || conn_is_high(&d->c->conn))
+        return false;
+    return !is_ordered(d) || d->row >= d->way.split->row_count || d->way.split->shards[d->row] == p->arm->shard;
+}
+
+/* RowDescription, NoData: the first part's. */
+static void on_description(struct deal *d, const struct part *p, uint8_t type, struct span message)
+{
+    if (p != &d->parts[0] || d->described)
+        return;
+    d->described = true;
+    if (type == 'T' || !d->simple)
+        conn_send(&d->c->conn, message.ptr, message.len);
+}
+
+/* "INSERT 0 5", "UPDATE 5": what is before the number, and that. */
+static void on_tag(struct deal *d, const struct part *p, struct span body)
+{
+    char text[64];
+    char *number;
+
+    snprintf(text, sizeof text, "%.*s", (int)body.len, (const char *)body.ptr);
+    number = strrchr(text, ' ');
+    if (d->way.way != WRITE_COMMAND && number != NULL) {
+        d->touched += strtoull(number, NULL, 10);
+        *number = '\0';
+    }
+    if (p == &d->parts[0])
+        snprintf(d->tag, sizeof d->tag, "%s", text);
+}
+
+static void on_ready(struct deal *d, struct part *p)
+{
+    p->over = true;
+    if (!d->failed && d->next < d->count)
+        run_next(d);
+}
+
+/* False: it is not wanted yet. */
+static bool on_message(struct deal *d, struct part *p, uint8_t type, struct span message)
+{
+    bool counts = !d->failed;
+
+    if (type == 'D' && counts && !is_wanted(d, p))
+        return false;
+    if ((type == 'T' || type == 'n') && counts)
+        on_description(d, p, type, message);
+    else if (type == 'D' && counts) {
+        conn_send(&d->c->conn, message.ptr, message.len);
+        d->row++;
+    } else if (type == 'C' && counts)
+        on_tag(d, p, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
+    else if (type == '1')
+        p->parsed = true;
+    else if (type == 'N' && p == &d->parts[0] && counts)
+        conn_send(&d->c->conn, message.ptr, message.len);
+    else if (type == 'E')
+        fail_by(d, p, message);
+    else if (type == 'Z')
+        on_ready(d, p);
+    return true;
+}
+
+/* True if something was taken. */
+static bool part_take(struct deal *d, struct part *p)
+{
+    struct span message;
+    bool taken = false;
+    uint8_t type;
+
+    while (!p->over && p->asked && arm_next(p->arm, &type, &message) && on_message(d, p, type, message)) {
+        arm_taken(p->arm, message);
+        taken = true;
+    }
+    return taken;
+}
+
+void deal_pump(struct deal *d)
+{
+    bool more = !d->pumping;
+
+    if (!more)
+        return;
+    d->pumping = true;
+    while (more) {
+        more = false;
+        for (uint32_t i = 0; i < d->count; i++) {
+            struct part *p = &d->parts[i];
+            more = part_take(d, p) || more;
+            if (arm_is_gone(p->arm))
+                on_gone(d, p);
+        }
+    }
+    d->pumping = false;
+    end_if_over(d);
+}
+
+static void part_output(struct arm *arm)
+{
+    deal_pump(((struct part *)arm->owner)->deal);
+}
+
+static const struct arm_user part_user = {.output = part_output};
+
+void deal_cancel(struct deal *d)
+{
+    cancel_others(d, NULL);
+}
+
+/* --- beginning --- */
+
+/* What stands before the formats of the result is cut for the parts. */
+static void take_bind(struct deal *d, const struct request *q)
+{
+    struct reader r = reader_of(q->bind.rest.ptr, q->bind.rest.len);
+
+    if (q->simple) {
+        buf_put(&d->bind, "\0\0\0", 4);
+        buf_put(&d->formats, "\0", 2);
+        return;
+    }
+    reader_bytes(&r, 2u * reader_u16(&r));
+    for (uint16_t n = reader_u16(&r); n > 0; n--) {
+        uint32_t len = reader_u32(&r);
+        reader_bytes(&r, len == UINT32_MAX ? 0 : len);
+    }
+    buf_put(&d->bind, q->bind.rest.ptr, (size_t)(r.at - q->bind.rest.ptr));
+    buf_put(&d->formats, r.at, reader_left(&r));
+}
+
+static void take_parts(struct deal *d, struct arm *const *arms)
+{
+    const struct insert_split *split = d->way.split;
+
+    for (uint32_t k = 0, i = 0; i < d->count; k++) {
+        if (!(d->way.shards >> k & 1))
+            continue;
+        struct part *p = &d->parts[i];
+        *p = (struct part){.arm = arms[k], .deal = d, .rows = split == NULL ? NULL : &split->parts[i]};
+        p->arm->user = &part_user;
+        p->arm->owner = p;
+        i++;
+    }
+}
+
+bool deal_would(struct client *c, const struct request *q, shardset *shards)
+{
+    struct sharding_deal way;
+
+    if (!sharding_deal(c, &q->run, &way))
+        return false;
+    *shards = way.shards;
+    insert_split_free(way.split);
+    return true;
+}
+
+struct deal *deal_new(struct client *c, const struct request *q, struct arm *const *arms)
+{
+    struct sharding_deal way;
+
+    if (!sharding_deal(c, &q->run, &way))
+        return NULL;
+    uint32_t count = (uint32_t)__builtin_popcountll(way.shards);
+    struct deal *d = mem_zalloc(sizeof *d + count * sizeof(struct part));
+    *d = (struct deal){.c = c, .way = way, .count = count, .describes = q->describes, .simple = q->simple};
+    d->described = !q->describes;
+    d->sql = mem_strdup(q->run.sql);
+    buf_put(&d->types, q->run.types.ptr, q->run.types.len);
+    take_bind(d, q);
+    if (q->parse.len > 0)
+        d->parses = mem_strdup((const char *)q->parse.ptr);
+    request_begin(c, q);
+    take_parts(d, arms);
+    run_next(d);
+    return d;
+}

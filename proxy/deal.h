@@ -1,0 +1,32 @@
+/*
+ * deal.h: a statement that writes on several shards, within a transaction over these (joint.h): each gets its part of
+ * it, and the client one answer: the rows of RETURNING, in the order of an INSERT's rows where they all come back, and
+ * a tag with the counts added up.
+ *
+ *   statement ──> parts (shard/writes.h) ──> arm, arm ──> their shards
+ *   client <── RowDescription, rows <── as they come, or in turn
+ *
+ * The first error ends the whole: the other arms are cancelled. A command that is not about rows runs on one shard
+ * after the other, so that its locks have an order.
+ * Thread: worker.
+ */
+#ifndef SLUICE_DEAL_H
+#define SLUICE_DEAL_H
+
+#include "proxy/arm.h"
+#include "proxy/request.h"
+
+struct deal;
+
+/* Whether the statement is one for that, and which shards it concerns. */
+bool deal_would(struct client *c, const struct request *q, shardset *shards);
+/* It begins; arms: those of the client's transaction, by shard. joint_dealt is called at its end, and only then it is
+ * to be freed. NULL: it is none for that, after all. */
+struct deal *deal_new(struct client *c, const struct request *q, struct arm *const *arms);
+void deal_free(struct deal *d); /* NULL is nothing */
+/* What has come is looked at. Also once in a while, for arms that are gone. */
+void deal_pump(struct deal *d);
+/* The client asks for its statement to end. */
+void deal_cancel(struct deal *d);
+
+#endif
