@@ -58,9 +58,11 @@ class Shop:
                         for k, database in enumerate(self.databases))
         if coordinator:
             self.coordinator = f"{name}_coordinator"
-            self.make(self.coordinator, "")
+            role = "postgres" if coordinator is True else coordinator
+            self.make(self.coordinator, "" if coordinator is True else
+                      f"CREATE EXTENSION postgres_fdw; GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO {role}")
             lines += (f"coordinator = host={pg.host} port={pg.port} dbname={self.coordinator} "
-                      "recovery_user=postgres\n")
+                      f"recovery_user={role}\n")
         self.text = (f"store = shards=store\n[shards store]\n{lines}[tables store]\n{tables}"
                      f"[functions store]\n{functions}")
         self.make(self.whole, schema)
