@@ -16,6 +16,11 @@
 
 /* --- several shards together --- */
 
+static bool begins_with(struct span text, const char *word)
+{
+    return text.len >= strlen(word) && memcmp(text.ptr, word, strlen(word)) == 0;
+}
+
 /* A column of a text has a deterministic collation, or the catalog would not have told its type. */
 static unsigned fact_column(void *arg, const struct map_table *t, const char *name)
 {
@@ -28,7 +33,8 @@ static unsigned fact_column(void *arg, const struct map_table *t, const char *na
         return 0;
     if (!catalog_column(f->c->db, &found, name, &position, &type))
         return SCATTER_COLUMN_ABSENT;
-    return SCATTER_COLUMN_THERE | (type.len > 0 ? SCATTER_COLUMN_EXACT : 0u);
+    bool text = begins_with(type, "text") || begins_with(type, "character");
+    return SCATTER_COLUMN_THERE | (type.len > 0 ? SCATTER_COLUMN_EXACT : 0u) | (text ? SCATTER_COLUMN_TEXT : 0u);
 }
 
 static enum scatter_function fact_function(void *arg, const char *schema, const char *name)

@@ -97,6 +97,16 @@ static struct scatter_order direction_of(const struct planner *b, size_t order, 
                                               (proof_column(b, m->expr) & SCATTER_COLUMN_BYTEWISE) != 0};
 }
 
+/* Of other types than plain columns' the answers tell. */
+static bool check_order(struct planner *b, const struct scatter_order *o, const struct meaning *m)
+{
+    if (o->bytewise || !(proof_column(b, m->expr) & SCATTER_COLUMN_TEXT))
+        return true;
+    return planner_refuse(b, "A text can be merged under COLLATE \"C\".",
+                          "shards' rows cannot be merged in the order of "
+                          "a text");
+}
+
 /* Both are the same column, however they are written. */
 static bool is_same_column(const struct planner *b, const struct outline_expr *x, const struct outline_expr *y)
 {
@@ -133,6 +143,8 @@ static bool hide_orders(struct planner *b)
         if (!text_order(b, i, &m) || !check_selected(b, &m))
             return false;
         orders[i] = direction_of(b, i, &m);
+        if (!check_order(b, &orders[i], &m))
+            return false;
         orders[i].index = text_hide(b, m.piece);
     }
     return true;
@@ -262,6 +274,8 @@ static bool order_groups(struct planner *b, struct scatter_output *outputs)
             return false;
         orders[i] = direction_of(b, i, &m);
         orders[i].by_output = proof_has_aggregate(b, m.expr);
+        if (!orders[i].by_output && !check_order(b, &orders[i], &m))
+            return false;
         if (!orders[i].by_output)
             orders[i].index = text_hide(b, m.piece);
         else if (!order_output(b, outputs, &m, &orders[i].index))

@@ -48,6 +48,7 @@ enum scatter_function {
 #define SCATTER_COLUMN_THERE 2    /* it has; neither bit: not known */
 #define SCATTER_COLUMN_BYTEWISE 4 /* a text that is ordered by its bytes: under C, and sent in the server's encoding */
 #define SCATTER_COLUMN_EXACT 8    /* a text whose equal values have equal bytes: under a deterministic collation */
+#define SCATTER_COLUMN_TEXT 16    /* a text; without BYTEWISE, answers are not merged in its order */
 
 struct scatter_facts {
     /* A table of the statement, by its index. */

@@ -267,6 +267,7 @@ def test_in_a_transaction_that_has_done_nothing(filled):
         wanted = client.execute(JOIN).fetchone()
         with client.transaction():
             assert client.execute(JOIN).fetchone() == wanted
+            assert client.execute("SELECT name FROM users ORDER BY name LIMIT 1").fetchone() == ("user 0",)
             assert client.info.transaction_status == TransactionStatus.INTRANS
             assert client.execute("SELECT name FROM users WHERE id = 1").fetchone() == ("user 1",)
             with pytest.raises(errors.FeatureNotSupported) as error, client.transaction():
@@ -359,13 +360,13 @@ def test_a_cancel_reaches_it(filled):
 def test_without_a_superuser(pg, sluice):
     """Keys are looked for in lists of remainders: on all shards, but nowhere wrong."""
     shop = Shop(pg, sluice, "coordinated_plain", coordinator="demo")
-    fill_users = "INSERT INTO users VALUES (%s, %s)"
     with shop.connect() as client:
         for i in range(-3, 9):
-            client.execute(fill_users, (i, f"user {i % 3}"))
+            client.execute("INSERT INTO users VALUES (%s, %s)", (i, f"user {i % 3}"))
             client.execute("INSERT INTO tickets VALUES (%s, %s)", (f"t {i}", f"user {i}"))
-        assert client.execute("SELECT name, array_agg(id ORDER BY id) FROM users GROUP BY name ORDER BY name").fetchall() \
-            == [("user 0", [-3, 0, 3, 6]), ("user 1", [-2, 1, 4, 7]), ("user 2", [-1, 2, 5, 8])]
+        grouped = "SELECT name, array_agg(id ORDER BY id) FROM users GROUP BY name ORDER BY name"
+        assert client.execute(grouped).fetchall() == [
+            ("user 0", [-3, 0, 3, 6]), ("user 1", [-2, 1, 4, 7]), ("user 2", [-1, 2, 5, 8])]
         joined = "SELECT u.id FROM users u JOIN tickets t ON t.id = 't ' || u.id WHERE u.id IN (-3, 4, 5) ORDER BY 1"
         assert client.execute(joined).fetchall() == [(-3,), (4,), (5,)]
     assert "PARTITION BY LIST ((id % 4))" in shop.command(command="coordinator")
