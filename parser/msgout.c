@@ -72,7 +72,7 @@ void msg_error(struct buf *b, const char *severity, const char *sqlstate, const 
 
 void msg_error_of(struct buf *b, const char *sqlstate, const char *message, const char *hint, const char *routine)
 {
-    put_report(b, 'E', "ERROR", sqlstate, message, NULL, hint, routine);
+    put_report(b, 'E', "ERROR", sqlstate, message, NULL, *hint == '\0' ? NULL : hint, routine);
 }
 
 void msg_notice(struct buf *b, const char *severity, const char *sqlstate, const char *message, const char *detail,

@@ -136,6 +136,7 @@ struct client {
         usec_t sent_at; /* the last one */
         bool asked;     /* a client or the console wants it, no limit of ours */
         bool of_run;    /* for a limit of the statement that runs alone, not of the batch */
+        bool deadlock;  /* what it is told is 40P01 (deadlock.h) */
     } cancelling;
 
     /* times */
@@ -224,6 +225,8 @@ char session_block_status(const struct client *c);
 void session_refused(struct client *c, const struct refusal *why);
 /* A cancel request came while it waits for a server: its batch is answered by 57014. */
 void session_cancelled(struct client *c);
+/* It waits for a server, in a ring: its batch is answered by 40P01. */
+void session_deadlocked(struct client *c);
 void session_server_lost(struct client *c, struct server *s);
 /* The same, because its statement went on for too long. */
 void session_server_late(struct client *c, struct server *s);

@@ -15,6 +15,7 @@
 #include "proxy/averages.h"
 #include "proxy/catalog.h"
 #include "proxy/coordinator_keeper.h"
+#include "proxy/deadlock.h"
 #include "proxy/fate.h"
 #include "proxy/lookup.h"
 #include "proxy/monitor.h"
@@ -372,6 +373,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     catalog_tick(now);
     coordinator_keeper_tick(now);
     twophase_tick(now);
+    deadlock_tick();
     if (!control_shutting_down())
         publish_keep_ready();
 }
@@ -556,6 +558,7 @@ static void everything_stop(void)
     usage_free();
     survey_stop();
     catalog_free();
+    deadlock_free();
     twophase_free();
     coordinator_keeper_free();
     shards_free();

@@ -21,14 +21,24 @@ void session_refused(struct client *c, const struct refusal *why)
     client_wake(c);
 }
 
-void session_cancelled(struct client *c)
+static void end_wait(struct client *c, enum fate f)
 {
     pool_abandon(&c->waiter);
     client_move(c, CLIENT_IDLE);
-    fate_meet(c, FATE_CANCELLED_WAIT);
+    fate_meet(c, f);
     defer_fail(c);
     c->drop_batch = true;
     client_wake(c);
+}
+
+void session_cancelled(struct client *c)
+{
+    end_wait(c, FATE_CANCELLED_WAIT);
+}
+
+void session_deadlocked(struct client *c)
+{
+    end_wait(c, FATE_DEADLOCKED_WAIT);
 }
 
 /* Every batch that was under way is answered: the first by the error, all by ReadyForQuery. What of the last one is

@@ -12,6 +12,7 @@
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/catalog.h"
+#include "proxy/deadlock.h"
 #include "proxy/effects.h"
 #include "proxy/fate.h"
 #include "proxy/placeholders.h"
@@ -390,20 +391,21 @@ static bool reword(struct relay *r, const struct expect *head, struct span body,
         if (carry_reword(c, r->s, e))
             return true;
     }
-    if (head == NULL || (head->effect != EFFECT_REFUSAL && head->effect != EFFECT_BOUND))
+    bool deadlock = c->cancelling.deadlock && strcmp(e->sqlstate, "57014") == 0;
+    if (!deadlock && (head == NULL || (head->effect != EFFECT_REFUSAL && head->effect != EFFECT_BOUND)))
         return false;
     run_flush(r);
-    if (head->effect == EFFECT_REFUSAL) {
+    if (deadlock) {
+        deadlock_tell(c);
+    } else if (head->effect == EFFECT_REFUSAL) {
         const struct refusal_text *text = head->arg;
-        msg_error_of(&c->conn.out, text->sqlstate, text->message, text->hint[0] == '\0' ? NULL : text->hint,
-                     text->routine);
+        msg_error_of(&c->conn.out, text->sqlstate, text->message, text->hint, text->routine);
     } else {
         const struct client_stmt *st = head->arg;
         put_renamed(&c->conn.out, body, st->asked == NULL ? st->name : st->asked->name, st->name);
     }
     conn_touch(&c->conn);
-    r->s->replied = true;
-    return true;
+    return r->s->replied = true;
 }
 
 /* What went ahead of a batch was refused, and so the batch did not run. A cancel that came just then is the batch's:
