@@ -345,11 +345,10 @@ void defer_send(struct client *c, struct server *s)
 void defer_sent(struct server *s, const struct expect *e)
 {
     s->unnamed_told = 0;
-    if (e->type != EXPECT_EXECUTE)
-        return;
-    s->tx = 'T';
-    if (s->owner != NULL)
-        client_wake(CONTAINER_OF(s->owner, struct client, waiter)); /* it may have waited for this (send.c) */
+    if (e->type == EXPECT_EXECUTE)
+        s->tx = 'T';
+    if (s->tx == 'T' && s->owner != NULL)
+        client_wake(CONTAINER_OF(s->owner, struct client, waiter)); /* it may have waited for the last one (send.c) */
 }
 
 void defer_restore(struct client *c)

@@ -10,7 +10,7 @@ import pytest
 import lib.sluice
 from lib.transcripts import ONE_BYTE, TRANSCRIPTS, tell
 from lib.util import SANITIZER
-from lib.wire import Client, extended, rows_of, sync
+from lib.wire import Client, extended, parse, rows_of, sync
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -44,3 +44,11 @@ def test_a_row_larger_than_every_buffer(hostile, prepared):
     with Client(hostile(prepared.port).port).login("postgres", "shop") as c:
         got = c.ask(extended("SELECT repeat($1, 30000)", ["0123456789"]) + sync(), timeout_s=60)
         assert rows_of(got) == [["0123456789" * 30000]]
+
+
+def test_a_begin_that_is_answered_in_pieces(hostile, prepared):
+    """A Query waits for all of the answer to the BEGIN that went ahead of it, where statements have names."""
+    with Client(hostile(prepared.port).port).login("postgres", "shop") as c:
+        c.ask(parse("named", "SELECT 1") + sync())
+        c.query("BEGIN")
+        assert rows_of(c.query("SELECT 2")) == [["2"]]
