@@ -70,6 +70,14 @@ def test_it_is_made_of_what_the_home_shard_has(shop):
                      **dict.fromkeys(("events", "notes", "orders", "tenants", "tickets", "users", "visits"), "p")}
 
 
+def test_what_is_printed_makes_the_same(shop):
+    look = "SELECT sum FROM sluice.generated", "SELECT gone FROM sluice.made ORDER BY number"
+    with shop.server(shop.coordinator) as server:
+        before = [server.execute(sql).fetchall() for sql in look]
+        server.execute(shop.command(command="coordinator"))
+        assert [server.execute(sql).fetchall() for sql in look] == before
+
+
 PRUNED = [
     ("SELECT * FROM users WHERE id = 5", {2}), ("SELECT * FROM users WHERE id = -3", {2}),
     ("SELECT * FROM users WHERE id IN (4, 8, 9)", {1, 2}), ("SELECT * FROM users WHERE id = 6::bigint", {3}),
