@@ -34,6 +34,7 @@ struct database_state {
     int sharded;             /* atomic bool: it has shards, and is itself the first of them */
     int part;                /* atomic: the number of the shard that it is, from 0 */
     struct map *map;         /* atomic: of these (proxy/shards.h); NULL: none, or not known yet */
+    struct oids *oids;       /* atomic: proxy/oids.h; NULL: not known */
     uint64_t mapped;         /* control: of the facts that it was made of */
     struct gate *gate;       /* atomic: proxy/gate.h; NULL: none yet */
     uint64_t coordinated;    /* atomic: 1 + the `catalog` that its coordinator has; 0: nobody knows */

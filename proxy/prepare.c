@@ -14,6 +14,7 @@
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/explain.h"
+#include "proxy/oids.h"
 #include "proxy/refusal.h"
 #include "proxy/sending.h"
 #include "proxy/sharding.h"
@@ -93,13 +94,19 @@ static void evict(const struct sending *m)
 static void put_parse(const struct sending *m, const char *name, const char *sql, struct span types)
 {
     const char *explained = explain_statement(sql);
-    struct buf text = {0};
+    struct buf text = {0}, numbers = {0};
 
     if (UNLIKELY(explained != NULL))
         explain_rewrite(m->c, explained, &text);
+    if (UNLIKELY(types.len > 0 && oids_differ(m->s->pool->target->db))) {
+        buf_put(&numbers, types.ptr, types.len);
+        oids_to_shard(m->s->pool->target->db, numbers.data, types.len);
+        types = span_of(numbers.data, types.len);
+    }
     msg_parse(&m->s->conn.out, name, explained == NULL ? sql : (const char *)text.data, types);
     conn_touch(&m->s->conn);
     buf_free(&text);
+    buf_free(&numbers);
 }
 
 /* The server's entry for a text, usable in this batch. NULL: wait until what is pending has been told. */
@@ -445,7 +452,7 @@ static enum send_result parse_unnamed(const struct sending *m, const struct msg_
 
     forget_replay(c);
     unnamed_stmt_set(&c->unnamed, unnamed_new(m->p + FRAME_HEADER, m->have - FRAME_HEADER));
-    if (UNLIKELY(explain_statement(parse->text) != NULL))
+    if (UNLIKELY(oids_differ(m->s->pool->target->db)) || UNLIKELY(explain_statement(parse->text) != NULL))
         put_parse(m, "", parse->text, parse->types);
     else
         sending_raw(m);

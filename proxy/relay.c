@@ -15,6 +15,7 @@
 #include "proxy/deadlock.h"
 #include "proxy/effects.h"
 #include "proxy/fate.h"
+#include "proxy/oids.h"
 #include "proxy/placeholders.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
@@ -602,6 +603,7 @@ static enum verdict on_async(const struct relay *r)
 
 static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
 {
+    oids_of_answer(r->s->pool->target->db, type, body);
     switch (type) {
     case 'Z':
         return on_ready(r, body);
@@ -632,10 +634,8 @@ static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
     case 'G':
         return on_copy_in(r);
     case 'H':
-        r->s->copy = COPY_OUT;
-        return within(r);
     case 'W':
-        r->s->copy = COPY_BOTH;
+        r->s->copy = type == 'H' ? COPY_OUT : COPY_BOTH;
         return within(r);
     case 't':
     case 'V':

@@ -13,6 +13,7 @@
 #include "pool/probe.h"
 #include "proxy/control.h"
 #include "proxy/monitor.h"
+#include "proxy/oids.h"
 
 #include <stdio.h>
 
@@ -99,6 +100,22 @@ static void compare(struct survey_state *s, const struct map *m)
     s->differed = differs;
 }
 
+static void learn_oids(const struct survey_state *s)
+{
+    const struct config_sharding *sharding = NULL;
+    const struct config_database *d = config_database_find(control_config(), s->db->name);
+
+    if (d != NULL && d->shards != NULL)
+        sharding = config_sharding_find(control_config(), d->shards);
+    for (uint32_t k = 1; sharding != NULL && k < s->count && k < sharding->shard_count; k++) {
+        if (s->shards[0].said == NULL || s->shards[k].said == NULL)
+            continue;
+        char *name = mem_printf("%s/%s", s->db->name, sharding->shards[k]->name);
+        oids_learn(limits_database(name), s->shards[0].said, s->shards[k].said);
+        free(name);
+    }
+}
+
 static void round_over(struct survey_state *s)
 {
     const struct map *m = __atomic_load_n(&s->db->map, __ATOMIC_ACQUIRE);
@@ -106,6 +123,7 @@ static void round_over(struct survey_state *s)
 
     s->generation = s->asking;
     s->next_at = clock_now() + ASK_AGAIN_USEC;
+    learn_oids(s);
     if (m == NULL || m->shard_count != s->count) {
         s->db->mapped = 0; /* a map has waited for this */
         return;
@@ -407,6 +425,7 @@ void survey_stop(void)
         list_del(&s->node);
         free(s);
     }
+    oids_free();
     free(question);
     question = NULL;
 }

@@ -8,6 +8,7 @@
  *   u  schema, table, unique index, columns (none where it has an expression)
  *   f  schema, table, foreign key, schema and table that it refers to, pairs of columns
  *   g  schema, table: it has a guard
+ *   y  schema, type, -, its number       x  schema, table or view, -, its number
  *   z  schema, table, -, rows, bytes (SIZES, a statement of its own: it waits for locks)
  *
  * Lists are separated by \1. Steps of sequences differ by purpose.
@@ -92,7 +93,11 @@ static const char checks[] =
     "pg_catalog.pg_class r ON r.oid = k.confrelid JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace WHERE "
     "k.contype = 'f' AND k.conparentid = 0 AND " USERS " "
     "UNION ALL SELECT 'g', n.nspname, c.relname, '', '', '' FROM " RELATION " JOIN pg_catalog.pg_constraint k ON "
-    "k.conrelid = c.oid WHERE k.conname = 'sluice_shard' AND k.contype = 'c' AND " USERS;
+    "k.conrelid = c.oid WHERE k.conname = 'sluice_shard' AND k.contype = 'c' AND " USERS " "
+    "UNION ALL SELECT 'y', n.nspname, t.typname, '', t.oid::text, '' FROM pg_catalog.pg_type t JOIN "
+    "pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND " USERS " "
+    "UNION ALL SELECT 'x', n.nspname, c.relname, '', c.oid::text, '' FROM " RELATION
+    " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid >= 16384 AND " USERS;
 
 const char survey_sizes[] =
     "SELECT 'z', n.nspname, c.relname, '', sum(z.row_count)::pg_catalog.int8::text, sum(z.bytes)::text FROM (SELECT "

@@ -1,5 +1,6 @@
 """What an operator of a database with shards says and sees: hints, routes, views of the console, checks."""
 
+import enum
 import subprocess
 
 import psycopg
@@ -7,6 +8,7 @@ import pytest
 from lib.shards import SCHEMA, TABLES, Shop
 from lib.sluice import PROGRAM, SANITIZER_ENV
 from lib.util import wait_for
+from psycopg.types.enum import EnumInfo, register_enum
 
 MORE_TABLES = """
 accounts.id = modulo
@@ -15,6 +17,7 @@ members.email = unique
 papers.id = modulo
 stamps.id = modulo
 notes.id = modulo
+moods.id = modulo
 """
 MORE = """
 CREATE TABLE accounts (id int PRIMARY KEY, email text CONSTRAINT one_email UNIQUE);
@@ -22,6 +25,8 @@ CREATE TABLE members (id int PRIMARY KEY, email text UNIQUE);
 CREATE TABLE papers (id int PRIMARY KEY);
 CREATE TABLE stamps (id int PRIMARY KEY, paper int CONSTRAINT of_paper REFERENCES papers);
 CREATE TABLE notes (id int, body text);
+CREATE TYPE mood AS ENUM ('calm', 'wild');
+CREATE TABLE moods (id int PRIMARY KEY, mood mood);
 CREATE FUNCTION orders_of(who int, since int DEFAULT 0) RETURNS bigint STABLE LANGUAGE sql AS
     'SELECT count(*) FROM users WHERE id = $1';
 CREATE PROCEDURE rename(note text, who int) LANGUAGE sql AS 'UPDATE users SET country = $1 WHERE id = $2';
@@ -321,3 +326,28 @@ def test_a_temporary_table_comes_and_goes(client):
     client.execute("CREATE TEMP TABLE mine (n int)")
     client.execute("DROP TABLE mine")
     client.execute("COMMIT")
+
+
+# --- types that users made have other numbers on each shard ---
+
+
+Mood = enum.Enum("Mood", "calm wild")
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_types_have_the_home_shards_numbers(shop, binary):
+    with shop.connect(prepare_threshold=0) as client:
+        register_enum(EnumInfo.fetch(client, "mood"), client, Mood)
+        for k in range(8):
+            client.execute("DELETE FROM moods WHERE id = %s", (k,))
+            client.execute("INSERT INTO moods VALUES (%s, %s)", (k, Mood.wild if k % 3 else Mood.calm))
+        seen = set()
+        for k in range(8):
+            cursor = client.cursor(binary=binary)
+            cursor.execute("SELECT mood, id FROM moods WHERE id = %s AND mood = ANY (%s)", (k, [Mood.calm, Mood.wild]))
+            assert cursor.fetchone()[0] is (Mood.wild if k % 3 else Mood.calm)
+            seen.add((cursor.description[0].type_code, cursor.pgresult.ftable(0)))
+        assert seen == {shop.rows(0, "SELECT 'mood'::regtype::oid, 'moods'::regclass::oid")[0]}
+        assert {shop.rows(k, "SELECT 'mood'::regtype::oid")[0] for k in range(4)} > {(next(iter(seen))[0],)}
+        assert client.execute("SELECT mood FROM moods ORDER BY id", binary=binary).fetchall()[:2] == \
+            [(Mood.calm,), (Mood.wild,)]
