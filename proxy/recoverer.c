@@ -392,11 +392,6 @@ void recoverer_ask(struct recoverer *r, const char *sql, const char *param, reco
     run_later(r);
 }
 
-const char *recoverer_trouble(const struct recoverer *r)
-{
-    return r->trouble[0] == '\0' ? NULL : r->trouble;
-}
-
 /* --- the whole of it --- */
 
 struct recoverer *recoverer_of(struct database_state *db)

@@ -32,8 +32,6 @@ struct recoverer *recoverer_of(struct database_state *db);
 void recoverer_ask(struct recoverer *r, const char *sql, const char *param, recoverer_told *told, void *arg);
 /* The nodes of the shard; NULL: it is not configured. */
 const struct cluster *recoverer_cluster(const struct recoverer *r);
-/* Why nothing can be asked there now; NULL: the last question was answered, or nothing was asked yet. */
-const char *recoverer_trouble(const struct recoverer *r);
 
 /* Whom to connect as; d is a shard's line, or the database that became of it. host and address are borrowed. */
 struct probe_target recoverer_target(const struct config *c, const struct config_database *d,

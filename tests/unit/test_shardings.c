@@ -12,7 +12,7 @@ static const char full[] = "[tables store]\n"
                            "[databases]\n"
                            "shop = shards=store pool_size=7\n"
                            "[shards store]\n"
-                           "s1 = host=a,b port=1,2 dbname=one recovery_user=root weights=1,0\n"
+                           "s1 = host=a,b port=1,2 dbname=one recovery_user=root recovery_password=pw weights=1,0\n"
                            "s2 = dbname=two pool_size=3\n"
                            "coordinator = host=c user=reader\n"
                            "[functions  store]\n"
@@ -31,6 +31,7 @@ static void check_sections(const struct config *c)
     assert_int_equal(s->shard_count, 2);
     assert_string_equal(s->shards[0]->name, "s1");
     assert_string_equal(s->shards[0]->recovery_user, "root");
+    assert_string_equal(s->shards[0]->recovery_password, "pw");
     assert_string_equal(s->shards[0]->hosts[1].host, "b");
     assert_int_equal(s->shards[0]->hosts[1].port, 2);
     assert_int_equal(s->shards[0]->weights[1], 0);
@@ -90,6 +91,7 @@ static void sections_that_are_wrong(void **state)
     expect_error(GOOD "coordinator = host=b,a\n", "bad.ini:5: the coordinator is shard \"s1\"; give it a database of");
     expect_error(GOOD "s2 = host=b shards=x\n", "bad.ini:5: unknown key \"shards\"");
     expect_error(GOOD "s2 = host=b port=x\n", "bad.ini:5: bad port \"x\"");
+    expect_error(GOOD "s2 = host=b recovery_password=x\n", "bad.ini:5: recovery_password without recovery_user");
     expect_error(GOOD "[tables store]\nt = everywhere\nt = shard s1\n", "bad.ini:7: table \"t\" is written twice");
     expect_error(GOOD "[functions store]\nf = local\nf = local\n", "bad.ini:7: function \"f\" is written twice");
     expect_error(GOOD "[shards]\ns2 = host=b\n", "bad.ini:5: a section without its name; write [shards NAME]");
