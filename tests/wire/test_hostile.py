@@ -10,7 +10,8 @@ import pytest
 import lib.sluice
 from lib.transcripts import ONE_BYTE, TRANSCRIPTS, tell
 from lib.util import SANITIZER
-from lib.wire import Client, extended, parse, rows_of, sync
+from lib.wire import Client, extended, rows_of, sync
+from wire import test_random
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -46,9 +47,8 @@ def test_a_row_larger_than_every_buffer(hostile, prepared):
         assert rows_of(got) == [["0123456789" * 30000]]
 
 
-def test_a_begin_that_is_answered_in_pieces(hostile, prepared):
-    """A Query waits for all of the answer to the BEGIN that went ahead of it, where statements have names."""
-    with Client(hostile(prepared.port).port).login("postgres", "shop") as c:
-        c.ask(parse("named", "SELECT 1") + sync())
-        c.query("BEGIN")
-        assert rows_of(c.query("SELECT 2")) == [["2"]]
+@pytest.mark.limit(300)
+@pytest.mark.parametrize("seed", [12, 34])
+def test_a_conversation(hostile, prepared, seed):
+    """These two once hung: a Query that waits for the BEGIN that went ahead of it was woken by a part of its answer."""
+    test_random.test_same_as_postgresql(hostile, prepared, seed, wide=False)
