@@ -8,7 +8,12 @@
 
 static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
 {
-    return session_input(CONTAINER_OF(conn, struct client, conn), p, len);
+    struct client *c = CONTAINER_OF(conn, struct client, conn);
+    size_t used = session_input(c, p, len);
+
+    if (used > 0 && c->arm != NULL && c->arm->user->fed != NULL)
+        c->arm->user->fed(c->arm);
+    return used;
 }
 
 static void on_drained(struct conn *conn)

@@ -17,6 +17,7 @@ struct arm;
 struct arm_user {
     void (*output)(struct arm *a);   /* something is queued, or it is gone */
     void (*attached)(struct arm *a); /* it has its server; may be NULL */
+    void (*fed)(struct arm *a);      /* some of what was put there has gone on; may be NULL */
 };
 
 struct arm {

@@ -5,6 +5,7 @@
 #include "proxy/deal.h"
 
 #include "parser/msgout.h"
+#include "proxy/copy_in.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
 #include "shard/insert_split.h"
@@ -21,6 +22,7 @@ struct part {
 
 struct deal {
     struct client *c;
+    struct copy_in *copy;     /* owned: it is COPY FROM, and that does all; or NULL */
     struct sharding_deal way; /* owned */
     char *sql;                /* owned: the statement */
     struct buf types;         /* of its parameters */
@@ -111,6 +113,7 @@ void deal_free(struct deal *d)
 {
     if (d == NULL)
         return;
+    copy_in_free(d->copy);
     insert_split_free(d->way.split);
     buf_free(&d->types);
     buf_free(&d->bind);
@@ -270,6 +273,10 @@ void deal_pump(struct deal *d)
 {
     bool more = !d->pumping;
 
+    if (d->copy != NULL) {
+        copy_in_pump(d->copy); /* which may free it */
+        return;
+    }
     if (!more)
         return;
     d->pumping = true;
@@ -295,7 +302,21 @@ static const struct arm_user part_user = {.output = part_output};
 
 void deal_cancel(struct deal *d)
 {
-    cancel_others(d, NULL);
+    if (d->copy != NULL)
+        copy_in_cancel(d->copy);
+    else
+        cancel_others(d, NULL);
+}
+
+size_t deal_input(struct deal *d, const uint8_t *p, size_t len)
+{
+    return d->copy == NULL ? 0 : copy_in_input(d->copy, p, len);
+}
+
+void deal_left(struct deal *d)
+{
+    if (d->copy != NULL)
+        copy_in_cancel(d->copy);
 }
 
 /* --- beginning --- */
@@ -338,7 +359,7 @@ bool deal_would(struct client *c, const struct request *q, shardset *shards)
 {
     struct sharding_deal way;
 
-    if (!sharding_deal(c, &q->run, &way))
+    if (!sharding_deal(c, &q->run, &way) || (way.way == WRITE_COPY && !q->simple))
         return false;
     *shards = way.shards;
     insert_split_free(way.split);
@@ -354,6 +375,10 @@ struct deal *deal_new(struct client *c, const struct request *q, struct arm *con
     uint32_t count = (uint32_t)__builtin_popcountll(way.shards);
     struct deal *d = mem_zalloc(sizeof *d + count * sizeof(struct part));
     *d = (struct deal){.c = c, .way = way, .count = count, .describes = q->describes, .simple = q->simple};
+    if (way.way == WRITE_COPY) {
+        d->copy = copy_in_new(c, q, arms);
+        return d;
+    }
     d->described = !q->describes;
     d->sql = mem_strdup(q->run.sql);
     buf_put(&d->types, q->run.types.ptr, q->run.types.len);

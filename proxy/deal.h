@@ -26,6 +26,10 @@ struct deal *deal_new(struct client *c, const struct request *q, struct arm *con
 void deal_free(struct deal *d); /* NULL is nothing */
 /* What has come is looked at. Also once in a while, for arms that are gone. */
 void deal_pump(struct deal *d);
+/* What the client sends meanwhile. Returns how much of it was taken: rows of a COPY. */
+size_t deal_input(struct deal *d, const uint8_t *p, size_t len);
+/* The client sends no more. */
+void deal_left(struct deal *d);
 /* The client asks for its statement to end. */
 void deal_cancel(struct deal *d);
 

@@ -183,6 +183,11 @@ static const struct map_table *find_table(void *arg, const struct stmt_table *t)
     return NULL;
 }
 
+const struct map_table *finding_table(struct finding *f, const struct stmt_table *t)
+{
+    return find_table(f, t);
+}
+
 /* A table in a command that has no conditions on its rows. */
 static void find_whole_table(struct finding *f, const struct stmt_table *t)
 {
@@ -238,7 +243,7 @@ struct keyset_text finding_text(const struct finding *f, struct key_param **para
 }
 
 /* Each shard draws keys that lie there: `sluice shards --apply` has made its sequence do so. */
-static bool draws_on_shard(const struct finding *f, const struct map_table *t)
+bool finding_draws(const struct finding *f, const struct map_table *t)
 {
     struct catalog_table found;
 
@@ -259,7 +264,7 @@ struct insert_split *finding_split(const struct finding *f, const struct stmt *s
                                    struct insert_refusal *r)
 {
     const struct map_table *t = f->c->worker->keyset.tables[filled_table(s)];
-    struct insert_facts facts = {.map = f->map, .table = t, .draw = draws_on_shard(f, t) ? DRAW_SHARD : DRAW_NONE};
+    struct insert_facts facts = {.map = f->map, .table = t, .draw = finding_draws(f, t) ? DRAW_SHARD : DRAW_NONE};
 
     return insert_split_new(s, text, strlen(text->sql), &facts, r);
 }

@@ -53,6 +53,10 @@ const struct stmt *finding_stmt(const struct finding *f);
 /* The parameters of a Bind, which was checked when it came. Returns how many there are; owned by the caller. */
 size_t finding_params(const struct sharding_run *run, struct key_param **params);
 
+/* Where a table lies; NULL: it is refused. */
+const struct map_table *finding_table(struct finding *f, const struct stmt_table *t);
+/* Each shard draws keys of its own for that table's rows. */
+bool finding_draws(const struct finding *f, const struct map_table *t);
 /* This execution's text. *params: for free(). */
 struct keyset_text finding_text(const struct finding *f, struct key_param **params);
 

@@ -720,6 +720,17 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t exten
 
 /* --- from outside --- */
 
+void joint_left(struct client *c)
+{
+    if (c->joint->deal != NULL)
+        deal_left(c->joint->deal);
+}
+
+size_t joint_input(struct client *c, const uint8_t *p, size_t len)
+{
+    return c->joint->deal == NULL ? 0 : deal_input(c->joint->deal, p, len);
+}
+
 void joint_cancel(struct client *c)
 {
     struct joint *j = c->joint;

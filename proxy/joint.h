@@ -38,6 +38,10 @@ void joint_gathered(struct client *c, bool failed);
 void joint_admitted(struct client *c);
 /* The same of one that writes, but for its tag, too. */
 void joint_dealt(struct client *c, bool failed, const char *tag);
+/* What it sends while its statement runs. Returns how much of that was taken: rows of a COPY. */
+size_t joint_input(struct client *c, const uint8_t *p, size_t len);
+/* It sends no more. */
+void joint_left(struct client *c);
 /* It asks for its statement to end. */
 void joint_cancel(struct client *c);
 /* Once in a while: arms may be gone. */

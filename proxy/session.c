@@ -489,6 +489,8 @@ size_t session_input(struct client *c, const uint8_t *p, size_t len)
     struct work k = {.at = p, .left = len};
     enum step step = GO_ON;
 
+    if (UNLIKELY(c->state == CLIENT_GATHERING) && joint_is_on(c))
+        return joint_input(c, p, len);
     if (c->state == CLIENT_WAITING || c->state == CLIENT_GATHERING || c->worker->suspended)
         return 0;
     while (step == GO_ON || step == ANSWERED) {
@@ -549,6 +551,11 @@ static bool wants_more(const struct client *c)
 
 void session_run(struct client *c)
 {
+    if (UNLIKELY(c->state == CLIENT_GATHERING) && joint_is_on(c)) {
+        conn_reprocess(&c->conn);
+        if (c->eof && joint_is_on(c))
+            joint_left(c);
+    }
     if (c->state != CLIENT_IDLE && c->state != CLIENT_ACTIVE)
         return;
     conn_reprocess(&c->conn);

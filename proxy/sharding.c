@@ -119,6 +119,47 @@ static bool deal_rows(struct finding *f, struct sharding_deal *d, struct scatter
     return d->way == WRITE_SAME || d->split != NULL;
 }
 
+/* NULL: *why (static) says why not, or "" */
+static struct copy_split *copy_of(struct finding *f, const char **why)
+{
+    const struct stmt *s = finding_stmt(f);
+    struct copy_format format;
+
+    *why = "";
+    if (s == NULL || s->kind != STMT_COPY_FROM || s->table_count != 1 || f->home || f->run->bind != NULL)
+        return NULL;
+    const struct map_table *t = finding_table(f, &s->tables[0]);
+    if (t == NULL || t->way != MAP_BY_KEY)
+        return NULL;
+    *why = copy_format_read(s, t, place_is_utf8(f->c), &format);
+    if (*why != NULL)
+        return NULL;
+    struct copy_split *split = copy_split_new(f->map, t, &format, finding_draws(f, t) ? 0 : SHARD_NONE, SIZE_MAX);
+    const char *version = vars_get(f->c->vars, "server_version");
+    split->ends_early = version == NULL || atoi(version) < 18;
+    return split;
+}
+
+struct copy_split *sharding_copy(struct client *c, const struct sharding_run *run)
+{
+    struct finding f = finding_of(c, run);
+    const char *why;
+
+    return finding_is_many(&f) && !f.told ? copy_of(&f, &why) : NULL;
+}
+
+static bool deal_copy(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
+{
+    const char *why;
+    struct copy_split *split = copy_of(f, &why);
+
+    d->way = WRITE_COPY;
+    if (split == NULL)
+        snprintf(r->why, sizeof r->why, "%s", why);
+    copy_split_free(split);
+    return split != NULL;
+}
+
 static bool deal_of(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
 {
     const struct stmt *s = finding_stmt(f);
@@ -130,6 +171,8 @@ static bool deal_of(struct finding *f, struct sharding_deal *d, struct scatter_r
         return false;
     if (d->way == WRITE_COMMAND)
         return true;
+    if (s->kind == STMT_COPY_FROM)
+        return deal_copy(f, d, r);
     if (s->kind != STMT_INSERT && s->kind != STMT_UPDATE && s->kind != STMT_DELETE)
         return false;
     if (!f->home)
@@ -475,9 +518,9 @@ static const char *way_of_deal(struct finding *f)
     insert_split_free(deal.split);
     if (!dealt)
         return NULL;
-    return deal.way == WRITE_ROWS   ? "in one transaction: each of them its rows"
-           : deal.way == WRITE_SAME ? "in one transaction: the same on each of them"
-                                    : "in one transaction: the same on one after the other";
+    return deal.way == WRITE_ROWS || deal.way == WRITE_COPY ? "in one transaction: each of them its rows"
+           : deal.way == WRITE_SAME                         ? "in one transaction: the same on each of them"
+                                                            : "in one transaction: the same on one after the other";
 }
 
 void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told)

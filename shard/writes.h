@@ -6,9 +6,10 @@
  *   UPDATE users SET seen = true                      SAME    the same text on each of the shards that may have rows;
  *                                                             the counts are added up
  *   TRUNCATE users, ALTER TABLE, GRANT, LOCK          COMMAND the same text on all shards; what one says is said
+ *   COPY users FROM STDIN                             COPY    each shard its rows: copy_split.h
  *   VACUUM, ANALYZE, CREATE INDEX CONCURRENTLY        APART   the same, shard by shard, each by itself
  *
- * The first three belong into one transaction over all of the shards.
+ * The first four belong into one transaction over all of the shards.
  * Thread: any (no state).
  */
 #ifndef SLUICE_WRITES_H
@@ -17,7 +18,7 @@
 #include "shard/keyset.h"
 #include "shard/scatter.h"
 
-enum write_way { WRITE_NOT, WRITE_ROWS, WRITE_SAME, WRITE_COMMAND, WRITE_APART };
+enum write_way { WRITE_NOT, WRITE_ROWS, WRITE_SAME, WRITE_COMMAND, WRITE_COPY, WRITE_APART };
 
 /* INSERT, UPDATE or DELETE, of which k was read and has nothing to object, and which several shards concern. Returns
  * ROWS, SAME, or NOT with *r set. */

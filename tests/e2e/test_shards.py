@@ -91,7 +91,6 @@ REFUSED = [
     ("SELECT count_users()", "a function may read rows of any shard"),
     ("SELECT twice(id) FROM users WHERE id = 1", "a function may read rows of any shard"),
     ("INSERT INTO countries VALUES ('xx', 'x')", "on all shards is not written"),
-    ("COPY users FROM STDIN", "more than one shard"),
     ("COPY users TO STDOUT", "more than one shard"),
     ("MERGE INTO users u USING (SELECT 1 AS id) s ON u.id = s.id WHEN MATCHED THEN DELETE", "MERGE is not split"),
     ("DO 'BEGIN PERFORM 1; END'", "code that cannot be seen"),

@@ -1,0 +1,138 @@
+"""COPY FROM STDIN into tables of four shards, compared with what one database makes of the same data."""
+
+import random
+
+import pytest
+from lib.shards import COUNT, Shop
+from psycopg import errors
+
+TABLES = """
+users.id = modulo
+tickets.id = string_hash
+audit_log = shard s3
+"""
+SCHEMA = """
+SET ROLE demo;
+CREATE TABLE users (n int, id bigint, name text, born date);
+CREATE TABLE tickets (id text, note text);
+CREATE TABLE audit_log (at int, what text);
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(pg, kept_sluice):
+    return Shop(pg, kept_sluice, "shop_copy", tables=TABLES, schema=SCHEMA)
+
+
+@pytest.fixture
+def client(shop):
+    client = shop.connect()
+    client.execute("TRUNCATE users, tickets")
+    with shop.server(shop.whole) as server:
+        server.execute("TRUNCATE users, tickets")
+    return client
+
+
+def copy(client, sql, data, step=None):
+    """What came of it: a tag, or an SQLSTATE and its context."""
+    cursor = client.cursor()
+    try:
+        with cursor.copy(sql) as stream:
+            for at in range(0, len(data), step or len(data) or 1):
+                stream.write(data[at:at + (step or len(data))])
+    except errors.Error as error:
+        return error.sqlstate, error.diag.context
+    return cursor.statusmessage
+
+
+def rows(shop, table):
+    found = sorted((row for k in range(COUNT) for row in shop.rows(k, f"SELECT * FROM {table}")), key=repr)
+    with shop.server(shop.whole) as server:
+        expected = sorted(server.execute(f"SELECT * FROM {table}").fetchall(), key=repr)
+    assert found == expected
+    return found
+
+
+def both(shop, client, sql, data, step=None):
+    with shop.server(shop.whole) as server:
+        expected = copy(server, sql, data)
+    assert copy(client, sql, data, step) == expected
+    return expected
+
+
+def value(chance):
+    return chance.choice((None, "", "a b", "tab\there", "line\nfeed", "quote\"d", "back\\slash", "x,y", "\\N", "Zürich",
+                          "carriage\rreturn", "NULL", "\\.", "'"))
+
+
+def exported(server, rows_of, options):
+    """These rows as PostgreSQL writes them."""
+    server.execute("CREATE TEMP TABLE given (n int, id bigint, name text, born date)")
+    with server.cursor().copy("COPY given FROM STDIN") as stream:
+        for row in rows_of:
+            stream.write_row(row)
+    with server.cursor().copy(f"COPY given TO STDOUT ({options})") as stream:
+        data = b"".join(bytes(part) for part in stream)
+    server.execute("DROP TABLE given")
+    return data
+
+
+FORMATS = ["format text", "format text, delimiter '|', null 'x'", "format text, header", "format csv",
+           "format csv, header, delimiter ';', quote '''', escape '!'", "format csv, force_quote *", "format binary",
+           "format csv, null 'NULL', escape '\\'"]
+
+
+@pytest.mark.parametrize("options", FORMATS)
+def test_rows_of_all_formats(shop, client, options):
+    chance = random.Random(options)
+    given = [(i, chance.choice((None, i, -i, i * 10**10)), value(chance), None) for i in range(300)]
+    with shop.server(shop.whole) as server:
+        data = exported(server, given, options)
+    options = options.replace(", force_quote *", "")
+    assert both(shop, client, f"COPY users FROM STDIN ({options})", data, chance.choice((7, 100, 8192))) == "COPY 300"
+    assert len(rows(shop, "users")) == 300
+    for k in range(COUNT):
+        assert shop.rows(k, f"SELECT id FROM users WHERE coalesce(id, 0) % {COUNT} NOT IN ({k}, {k - COUNT})") == []
+
+
+def test_text_keys_and_columns(shop, client):
+    data = "".join(f"note {i}\tüber-{i}\n" for i in range(50)).encode()
+    assert both(shop, client, "COPY tickets (note, id) FROM STDIN", data, 11) == "COPY 50"
+    assert len(rows(shop, "tickets")) == 50
+    assert client.execute("SELECT note FROM tickets WHERE id = 'über-7'").fetchall() == [("note 7",)]
+
+
+def test_an_error_tells_the_clients_line_and_undoes_all(shop, client):
+    good = [f"{i}\t{i}\tx\t2020-01-01" for i in range(1, 60)]
+    for bad in ("40\t40\tx\t2020-13-01", "x\t40\tx\t\\N", "40\t40\tx", "40\t40\tx\t\\N\tmore", "40\tx\tx\t\\N"):
+        data = "\n".join(good[:39] + [bad] + good[40:]) + "\n"
+        result = both(shop, client, "COPY users FROM STDIN", data.encode(), 100)
+        assert ", line 40" in result[1]
+    data = "id\n" + "\n".join(f'{i},{i},"two\nlines",2020-01-01' for i in range(1, 20)) + "\n20,20,x,never\n"
+    assert ", line 40" in both(shop, client, "COPY users FROM STDIN (format csv, header)", data.encode())[1]
+    assert rows(shop, "users") == []
+    assert client.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_what_is_not_certain_is_refused(shop, client):
+    assert copy(client, "COPY users (n, name) FROM STDIN", b"1\tx\n")[0] == "0A000"
+    assert rows(shop, "users") == []
+
+
+def test_copy_in_a_transaction_and_its_failure_by_the_client(shop, client):
+    with client.transaction():
+        client.execute("INSERT INTO users (n, id) VALUES (1, 1)")
+        assert copy(client, "COPY users (id) FROM STDIN", b"2\n3\n4\n") == "COPY 3"
+        client.execute("UPDATE users SET name = 'x'")
+    assert sum(len(shop.rows(k, "SELECT 1 FROM users WHERE name = 'x'")) for k in range(COUNT)) == 4
+    with pytest.raises(errors.QueryCanceled):
+        with client.cursor().copy("COPY users (id) FROM STDIN") as stream:
+            stream.write(b"7\n8\n")
+            raise errors.QueryCanceled("enough")
+    assert client.execute("SELECT count(*) FROM users").fetchone() == (4,)
+
+
+def test_much_data(shop, client):
+    data = "".join(f"{i}\t{i}\t{'x' * 80}\t2020-01-01\n" for i in range(60000)).encode()
+    assert both(shop, client, "COPY users FROM STDIN", data, 65536) == "COPY 60000"
+    assert [len(shop.rows(k, "SELECT id FROM users")) for k in range(COUNT)] == [15000] * COUNT
