@@ -96,6 +96,20 @@ void arm_taken(struct arm *a, struct span message)
     conn_taken(&a->client->conn, message.len);
 }
 
+void arm_put_error(struct buf *out, struct span message)
+{
+    struct msg_error e;
+
+    if (message.len == 0 ||
+        msgin_error(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER), &e) != PARSE_OK)
+        msg_error(out, "ERROR", "08006", "a shard's connection was lost", NULL, NULL);
+    else if (strcmp(e.severity, "ERROR") == 0)
+        buf_put(out, message.ptr, message.len);
+    else
+        msg_error(out, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
+                  e.hint[0] == '\0' ? NULL : e.hint);
+}
+
 bool arm_is_gone(const struct arm *a)
 {
     return a->client == NULL || a->client->state == CLIENT_LINGER || a->client->state == CLIENT_DEAD;

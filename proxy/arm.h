@@ -39,6 +39,9 @@ void arm_go(struct arm *a);
 /* The next message that it was sent, if it is there whole. What is not taken stops its server, in the end. */
 bool arm_next(struct arm *a, uint8_t *type, struct span *message);
 void arm_taken(struct arm *a, struct span message);
+/* An ErrorResponse that it was sent (empty: its connection was lost), in the words of one for its client: the end of an
+ * arm is not the client's. */
+void arm_put_error(struct buf *out, struct span message);
 /* Its connection has ended, or is about to. */
 bool arm_is_gone(const struct arm *a);
 /* What it waits for, or runs, is to end by an error. */

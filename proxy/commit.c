@@ -195,7 +195,7 @@ static void keep_error(struct commit *m, const struct round_part *p)
         msg_error(&m->error, "ERROR", "55000", "the shards are not prepared for transactions over several of them",
                   e.message, "Run \"sluice shards FILE DATABASE --apply\".");
     else
-        buf_put(&m->error, message.ptr, message.len);
+        arm_put_error(&m->error, message);
 }
 
 /* --- rolling back --- */

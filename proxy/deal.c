@@ -154,32 +154,21 @@ static void fail(struct deal *d, const struct part *p, const void *message, size
     cancel_others(d, p);
 }
 
-/* An arm's end is not the client's. */
 static void fail_by(struct deal *d, const struct part *p, struct span message)
 {
     struct buf error = {0};
-    struct msg_error e;
 
-    if (msgin_error(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER), &e) == PARSE_OK &&
-        strcmp(e.severity, "ERROR") != 0) {
-        msg_error(&error, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
-                  e.hint[0] == '\0' ? NULL : e.hint);
-        message = span_of(buf_head(&error), buf_used(&error));
-    }
-    fail(d, p, message.ptr, message.len);
+    arm_put_error(&error, message);
+    fail(d, p, buf_head(&error), buf_used(&error));
     buf_free(&error);
 }
 
 static void on_gone(struct deal *d, struct part *p)
 {
-    struct buf message = {0};
-
     if (p->over)
         return;
     p->over = true;
-    msg_error(&message, "ERROR", "08006", "a shard's connection was lost", NULL, NULL);
-    fail(d, p, buf_head(&message), buf_used(&message));
-    buf_free(&message);
+    fail_by(d, p, span_of(NULL, 0));
 }
 
 /* --- what the arms are answered --- */

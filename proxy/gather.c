@@ -310,35 +310,25 @@ static void fail_merge(struct gather *g)
     fail_as(g, e->sqlstate, e->message, e->hint);
 }
 
-/* An arm's end is not the client's. */
 static void fail_by(struct gather *g, const struct part *part, struct span message)
 {
     struct buf error = {0};
-    struct msg_error e;
 
-    if (msgin_error(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER), &e) == PARSE_OK &&
-        strcmp(e.severity, "ERROR") != 0) {
-        msg_error(&error, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
-                  e.hint[0] == '\0' ? NULL : e.hint);
-        message = span_of(buf_head(&error), buf_used(&error));
-    }
-    fail(g, part, message.ptr, message.len);
+    arm_put_error(&error, message);
+    fail(g, part, buf_head(&error), buf_used(&error));
     buf_free(&error);
 }
 
 static void on_gone(struct gather *g, struct part *part)
 {
-    struct buf message = {0};
     bool was_over = part->phase == PART_OVER;
 
     part->phase = PART_OVER;
-    arm_close(part->arm);
+    if (!g->in_joint)
+        arm_close(part->arm);
     part->arm = NULL;
-    if (was_over)
-        return;
-    msg_error(&message, "ERROR", "08006", "a shard's connection was lost", NULL, NULL);
-    fail(g, part, buf_head(&message), buf_used(&message));
-    buf_free(&message);
+    if (!was_over)
+        fail_by(g, part, span_of(NULL, 0));
 }
 
 /* --- what the arms are answered --- */

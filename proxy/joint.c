@@ -253,18 +253,17 @@ static bool drop_strangers(struct joint *j)
 
 static void send_error(struct client *c, const struct round_part *p)
 {
-    struct msg_error e;
-    struct span m = span_of(buf_head(&p->error), buf_used(&p->error));
-
-    if (m.len > 0 && msgin_error(span_of(m.ptr + FRAME_HEADER, m.len - FRAME_HEADER), &e) == PARSE_OK) {
-        if (strcmp(e.severity, "ERROR") == 0)
-            conn_send(&c->conn, m.ptr, m.len);
-        else
-            msg_error(&c->conn.out, "ERROR", e.sqlstate, e.message, NULL, NULL); /* an arm's end is not the client's */
-    } else {
-        msg_error(&c->conn.out, "ERROR", "08006", "a shard's connection was lost", NULL, NULL);
-    }
+    arm_put_error(&c->conn.out, span_of(buf_head(&p->error), buf_used(&p->error)));
     conn_touch(&c->conn);
+}
+
+static void see(struct joint *j)
+{
+    struct client *c = j->c;
+
+    j->phase = JOINT_GATED;
+    if (gate_read(c->db, c->worker, c->id))
+        joint_admitted(c);
 }
 
 static void after_joining(struct joint *j)
@@ -285,10 +284,8 @@ static void after_joining(struct joint *j)
     } else if (failed != NULL) {
         rest(j);
         make_fail(j, true);
-    } else if (!j->once && is_repeatable(c)) {
-        j->phase = JOINT_GATED;
-        if (gate_read(c->db, c->worker, c->id))
-            joint_admitted(c);
+    } else if (!j->once && is_repeatable(c) && !c->journal.seen) {
+        see(j);
     } else {
         hand_over(j);
     }
@@ -313,6 +310,7 @@ static void after_seeing(struct joint *j)
 
     leave_gate(j);
     if (failed == NULL) {
+        j->c->journal.seen = true;
         hand_over(j);
         return;
     }
@@ -554,11 +552,6 @@ void joint_resolved(struct client *c, const char *gid, enum twophase_outcome out
 
 /* --- the batch at the head --- */
 
-bool joint_is_own(const struct stmt *s)
-{
-    return s->kind == STMT_SET && s->name != NULL && strncasecmp(s->name, "sluice.", 7) == 0;
-}
-
 static bool has_failed(const struct joint *j)
 {
     return j->c->server->tx == 'E';
@@ -649,22 +642,36 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
     return many ? gather(j, q) : move_to(j, first_of(shards));
 }
 
-/* The cursor that the batch speaks of first; NULL: of none. A portal's name is one, too. */
-static const char *cursor_of(const struct stmt *s, const uint8_t *batch)
+/* All that a REPEATABLE READ transaction may ever see is seen from its first query on. s: all that the batch runs;
+ * NULL: it runs more, or it is not read. */
+static bool must_see(struct client *c, const struct stmt *s, const uint8_t *batch)
 {
-    const char *body = (const char *)batch + FRAME_HEADER;
+    return journal_is_whole(c) && !c->journal.seen && is_repeatable(c) && strchr("QPB", batch[0]) != NULL &&
+           (s == NULL || joint_takes_snapshot(s));
+}
 
-    if (s != NULL && (s->kind == STMT_FETCH || s->kind == STMT_MOVE || s->kind == STMT_CLOSE))
-        return s->name;
-    if (batch[0] == 'E')
-        return body;
-    return (batch[0] == 'D' || batch[0] == 'C') && body[0] == 'P' ? body + 1 : NULL;
+static shardset all_shards(const struct client *c)
+{
+    return map_all(__atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE));
+}
+
+static enum joint_step see_all(struct client *c)
+{
+    struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
+    shardset joining = missing(j, all_shards(c));
+
+    take_back(j);
+    if (joining != 0)
+        begin_joining(j, joining);
+    else
+        see(j);
+    return JOINT_WAIT;
 }
 
 /* A cursor is where it was opened. */
 static void follow_cursor(struct joint *j, const struct stmt *s, const uint8_t *batch)
 {
-    const char *name = cursor_of(s, batch);
+    const char *name = joint_cursor_of(s, batch);
     uint32_t shard = name == NULL ? SHARD_NONE : journal_cursor_shard(j->c, name);
 
     if (shard < j->count && j->arms[shard] != NULL)
@@ -685,6 +692,8 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
         return run_control(c->joint, &q, s);
     if (c->server->tx == 'E')
         return JOINT_NOT;
+    if (must_see(c, s, batch))
+        return see_all(c);
     if (c->joint != NULL)
         follow_cursor(c->joint, s, batch);
     sharding_look(c, batch, extent, &look);
@@ -696,17 +705,17 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
     return run_on(c, alone ? &q : NULL, &look);
 }
 
-/* All that a REPEATABLE READ transaction may ever see is seen from its first statement on. */
 enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t extent)
 {
     struct request q;
     shardset shards = 0;
+    bool alone = request_read(c, batch, extent, &q);
 
     if (is_serializable(c) || c->only_prepares)
         return JOINT_NOT;
-    if (is_repeatable(c))
-        shards = map_all(__atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE));
-    else if (!c->spread || !request_read(c, batch, extent, &q))
+    if (must_see(c, alone ? request_stmt(&q) : NULL, batch))
+        shards = all_shards(c);
+    else if (!c->spread || !alone)
         return JOINT_NOT;
     else if (!deal_would(c, &q, &shards) && (gather_prefers_whole(c, &q) || !gather_would(c, &q, &shards)))
         return gather_whole(c, &q) ? JOINT_TAKEN : JOINT_NOT;

@@ -54,9 +54,6 @@ static inline bool joint_is_on(const struct client *c)
     return c->joint != NULL;
 }
 
-/* A SET that is for Sluice alone: sluice.route ... */
-bool joint_is_own(const struct stmt *s);
-
 /* --- for commit.h --- */
 
 /* It has ended, and the client was told all but ReadyForQuery. What is taken of the arms is NULL then. fatal: with

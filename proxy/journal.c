@@ -4,8 +4,10 @@
  */
 #include "proxy/journal.h"
 
-#include "proxy/joint.h"
+#include "proxy/joint_words.h"
 #include "proxy/sharding.h"
+
+#include <strings.h>
 
 #define ENTRIES_MAX ((size_t)64 * 1024) /* bytes; who says more has but one shard */
 
@@ -26,7 +28,7 @@ void journal_chain(struct client *c)
 {
     buf_free(&c->journal.entries);
     buf_free(&c->journal.cursors);
-    c->journal.unsure = false;
+    c->journal.unsure = c->journal.seen = false;
 }
 
 void journal_add(struct client *c, const char *sql)
@@ -43,7 +45,24 @@ static bool is_of_transaction(const struct stmt *s)
 {
     return s->kind == STMT_SAVEPOINT || s->kind == STMT_RELEASE || s->kind == STMT_ROLLBACK_TO ||
            s->kind == STMT_SET_TRANSACTION || s->kind == STMT_SET_CONSTRAINTS ||
-           (s->effects & (EFFECT_SETTING | EFFECT_DISCARD)) != 0;
+           (s->effects & (EFFECT_SETTING | EFFECT_DISCARD)) != 0 || journal_sets_isolation(s);
+}
+
+/* BEGIN within a transaction does, with a warning. */
+bool journal_sets_isolation(const struct stmt *s)
+{
+    if (s->kind == STMT_SET)
+        return s->name != NULL && strcasecmp(s->name, "transaction_isolation") == 0;
+    return (s->kind == STMT_BEGIN || s->kind == STMT_START || s->kind == STMT_SET_TRANSACTION) &&
+           s->modes.isolation != ISOLATION_UNSAID;
+}
+
+/* Values that travel by themselves would have to be written out; what a default is, each server knows otherwise; and
+ * who joins must know of which isolation the transaction is. */
+static bool can_be_told(const struct stmt *s)
+{
+    return s->params == 0 && s->kind != STMT_RESET && s->kind != STMT_RESET_ALL && !(s->flags & FACT_DEFAULT) &&
+           !journal_sets_isolation(s) && (!(s->effects & EFFECT_SETTING) || s->kind == STMT_SET);
 }
 
 void journal_note(struct client *c, const struct stmt *s, const struct sharding_run *run)
@@ -59,10 +78,7 @@ void journal_note(struct client *c, const struct stmt *s, const struct sharding_
     }
     if (alone && joint_is_own(s))
         return;
-    /* Values that travel by themselves would have to be written out, and what a default is, each server knows
-     * otherwise. */
-    j->lost = j->lost || !alone || s->params > 0 || s->kind == STMT_RESET || s->kind == STMT_RESET_ALL ||
-              (s->flags & FACT_DEFAULT);
+    j->lost = j->lost || !alone || !can_be_told(s);
     j->unsure = true;
     if (!j->lost)
         journal_add(c, run->sql);

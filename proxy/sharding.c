@@ -7,6 +7,7 @@
 #include "proxy/catalog.h"
 #include "proxy/coordinator.h"
 #include "proxy/joint.h"
+#include "proxy/joint_words.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
 
@@ -402,7 +403,9 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
 /* What concerns all servers of a transaction is not for one of them alone (joint.h takes what comes by itself). */
 static const char *splits_joint(struct client *c, const struct server *s, const struct stmt *stmt)
 {
-    if (!joint_is_on(c) || stmt == NULL || stmt->kind == STMT_BEGIN || stmt->kind == STMT_START)
+    if (!joint_is_on(c) || stmt == NULL)
+        return NULL;
+    if ((stmt->kind == STMT_BEGIN || stmt->kind == STMT_START) && !journal_sets_isolation(stmt))
         return NULL;
     if (stmt->effects & EFFECT_TRANSACTION)
         return "in a transaction on several shards, its commands come one in a batch";

@@ -336,3 +336,35 @@ def test_a_cancel_within_a_transaction(shop, client):
         client.execute("SELECT 1")
     client.execute("ROLLBACK")
     assert names(shop, 39) == ["user 39"]
+
+
+def waiting(shop, shard):
+    return shop.rows(shard, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "
+                            "wait_event_type = 'Lock'")
+
+
+def test_a_shard_that_is_lost_in_a_scatter_ends_the_session(shop):
+    failed = []
+
+    def count(client):
+        try:
+            client.execute("SELECT count(*) FROM users")
+            client.execute("SELECT 1")
+        except psycopg.Error as error:
+            failed.append(error)
+
+    with shop.connect() as client, shop.server(shop.databases[0]) as other:
+        client.execute("BEGIN")
+        rename(client, 39, "never")
+        other.execute("BEGIN; LOCK TABLE users")
+        thread = threading.Thread(target=count, args=(client,))
+        thread.start()
+        wait_for(lambda: waiting(shop, 0), 20, "the scatter to wait")
+        for (pid,) in waiting(shop, 0):
+            shop.rows(0, f"SELECT pg_terminate_backend({pid})")
+        thread.join()
+        other.execute("ROLLBACK")
+        assert len(failed) == 1
+        with pytest.raises(psycopg.OperationalError):
+            client.execute("SELECT 1")
+    assert names(shop, 39) == ["user 39"]
