@@ -76,6 +76,9 @@ def test_a_comment_names_the_shard(shop, client):
                           ("",)).fetchall() == [(3,), (7,)]
     client.execute("/* sluice: shard=s4 */ ANALYZE users")
     client.execute("/* sluice: shard=s4 */ UPDATE users SET country = 'fr'")
+    client.execute("/* sluice: shard=s4 */ CREATE TABLE here (n int)")
+    assert [shop.rows(k, "SELECT to_regclass('here') IS NOT NULL")[0][0] for k in range(4)] == [0, 0, 0, 1]
+    client.execute("/* sluice: shard=s4 */ DROP TABLE here")
     assert shop.rows(3, "SELECT DISTINCT country FROM users") == [("fr",)]
     assert shop.rows(0, "SELECT DISTINCT country FROM users") == [("de",)]
 
