@@ -11,7 +11,7 @@ import time
 from glob import glob
 
 import wire
-from peers import ROUTED, SCALE, postgres_tool
+from peers import ROUTED, SCALE, SHARDED, SHARDED_ROWS, postgres_tool
 from plan import IDLE_CLIENTS
 from processes import BenchError, cpu_us, rss_kb, tree
 
@@ -32,6 +32,9 @@ INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :a
 END;
 """,
     "bulk": "SELECT * FROM bench_bulk;\n",
+    "point": f"\\set id random(1, {SHARDED_ROWS})\nSELECT n FROM bench_rows WHERE id = :id;\n",
+    "count": "SELECT count(*) FROM bench_rows;\n",
+    "top": "SELECT id, n FROM bench_rows ORDER BY n DESC LIMIT 10;\n",
 }
 LOG_SAMPLE = 0.2  # of the short transactions are written to pgbench's log, for the percentile
 WARM_CLIENTS = 10
@@ -47,6 +50,8 @@ def why_not(case, peer, backend):
         return "no proxy"
     if case.tls and not peer.protocol and not backend.tls:
         return "the fake server has no TLS"
+    if case.sharded and not backend.sharded:
+        return "the fake server has no shards"
     return None
 
 
@@ -81,7 +86,7 @@ class Bench:
         elif case.script == "select":
             argv.append(f"--sampling-rate={LOG_SAMPLE}")
         secret = "require" if case.tls else "disable"
-        database = ROUTED if case.routed else wire.DATABASE
+        database = ROUTED if case.routed else SHARDED if case.sharded else wire.DATABASE
         return argv + [f"host=127.0.0.1 port={peer.port} dbname={database} user={wire.USER} sslmode={secret}"]
 
     def _pgbench(self, case, peer):

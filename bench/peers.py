@@ -8,7 +8,7 @@ import subprocess
 from glob import glob
 
 import wire
-from plan import CLIENTS, UNREAD
+from plan import CLIENTS, SHARD, UNREAD, WHOLE
 from processes import BenchError, Process, demotion, free_port, give_away, log_tail
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -16,6 +16,9 @@ TOP = os.path.dirname(HERE)
 BUILD = os.path.join(TOP, "build", "bench")
 SCALE = 10  # of pgbench's tables
 ROUTED = "routed"  # what Sluice calls the same database on a primary and a replica
+SHARDED = "sharded"  # ... and the one of four shards
+SHARDED_ROWS = 100000
+SHARDS = [f"shard{k}" for k in range(1, 5)]
 MOST_CLIENTS = max(CLIENTS)
 
 
@@ -98,7 +101,8 @@ class PostgresBackend:
 
     tls = True
 
-    def __init__(self, folder, port, certificate, replica):
+    def __init__(self, folder, port, certificate, replica, sharded):
+        self.sharded = sharded
         self.port = port or free_port()
         self.replica = None
         data = os.path.join(make_folder(folder, "postgres"), "data")
@@ -114,6 +118,8 @@ class PostgresBackend:
         self.version = run_tool([postgres_tool("postgres"), "-V"]).strip()
         try:
             self._fill()
+            if sharded:
+                self._fill_shards()
             if replica:
                 self._add_replica(folder, settings)
         except BenchError:
@@ -131,6 +137,19 @@ class PostgresBackend:
                   "-R", "-X", "stream", "-c", "fast", "--no-sync"], cwd=folder, **demotion())
         self.replica_port = free_port()
         self.replica = start_postgres(folder, "replica", data, self.replica_port, settings)
+
+    def _fill_shards(self):
+        """The same rows in a database without shards, and each in one of four."""
+        env = {**os.environ, "PGSSLMODE": "disable"}
+        psql = [postgres_tool("psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", wire.USER, "-qX", "-v",
+                "ON_ERROR_STOP=1", "-d"]
+        for k, database in enumerate([wire.DATABASE, *SHARDS]):
+            if k > 0:
+                run_tool([*psql, "postgres", "-c", f"CREATE DATABASE {database}"], env=env)
+            mine = "true" if k == 0 else f"g % {len(SHARDS)} = {k - 1}"
+            run_tool([*psql, database, "-c", "CREATE TABLE bench_rows (id int PRIMARY KEY, n int NOT NULL)", "-c",
+                      "INSERT INTO bench_rows SELECT g, g * 7919 % 99991 FROM generate_series(1, "
+                      f"{SHARDED_ROWS}) g WHERE {mine}", "-c", "VACUUM ANALYZE bench_rows"], env=env)
 
     def _fill(self):
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", wire.USER]
@@ -150,7 +169,7 @@ class PostgresBackend:
 class FakeBackend:
     """bench/fake.c: answers at once."""
 
-    tls = False
+    tls = sharded = False
     version = "the instant fake server (bench/fake.c)"
 
     def __init__(self, folder, port, _certificate, **_asked):
@@ -317,6 +336,7 @@ class Sluice(IniPooler):
     name = "sluice"
     label = "Sluice"
     section = "sluice"
+    alone = None  # the database that stands in the sharded one's place
 
     def __init__(self, *args):
         super().__init__(*args)
@@ -328,7 +348,24 @@ class Sluice(IniPooler):
     def databases(self):
         hosts = ",".join("127.0.0.1" for _ in self.backend.ports)
         ports = ",".join(str(port) for port in self.backend.ports)
-        return super().databases() + [f"{ROUTED} = host={hosts} port={ports} dbname={wire.DATABASE}"]
+        here = f"host=127.0.0.1 port={self.backend.port}"
+        lines = super().databases() + [f"{ROUTED} = host={hosts} port={ports} dbname={wire.DATABASE}"]
+        if self.alone:
+            return lines + [f"{SHARDED} = {here} dbname={self.alone}"]
+        if not self.has_shards():
+            return lines
+        shards = [f"{name} = {here} dbname={name} recovery_user={wire.USER}" for name in SHARDS]
+        return [*lines, f"{SHARDED} = shards={SHARDED}", f"[shards {SHARDED}]", *shards, f"[tables {SHARDED}]",
+                "bench_rows.id = modulo"]
+
+    def has_shards(self):
+        return self.alone is None and self.backend.sharded
+
+    def command(self):
+        command = super().command()
+        if self.has_shards():
+            run_tool([self.program, "shards", command[-1], SHARDED, "--apply"])
+        return command
 
     def settings(self):
         extra = {"workers": self.plan.workers} if self.plan.workers else {}
@@ -341,8 +378,26 @@ class Unread(Sluice):
     name = UNREAD
     label = "Sluice, sql_aware = 0"
 
+    alone = wire.DATABASE
+
     def settings(self):
         return {**super().settings(), "sql_aware": 0}
+
+
+class Whole(Sluice):
+    """The same build on the same rows without shards."""
+
+    name = WHOLE
+    label = "Sluice, no shards"
+    alone = wire.DATABASE
+
+
+class Shard(Sluice):
+    """The same build on the rows of one shard."""
+
+    name = SHARD
+    label = "Sluice, one shard alone"
+    alone = SHARDS[0]
 
 
 class PgPool(Started):
@@ -378,6 +433,7 @@ def make_peers(plan, folder, backend, certificate):
     peers = [Direct(backend), Sluice(*args), PgBouncer(*args), Floor(*args)]
     if any(case.routed for case in plan.cases):
         peers.append(Unread(*args))
+    peers += [peer(*args) for peer in (Whole, Shard) if any(case.sharded == peer.name for case in plan.cases)]
     if plan.pgpool:
         peers.append(PgPool(*args))
     return peers + [Running(external) for external in plan.externals]

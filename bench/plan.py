@@ -13,6 +13,9 @@ IDLE_CLIENTS = 1000
 BASELINE = "pgbouncer"
 SUBJECT = "sluice"
 UNREAD = "sluice-unread"  # the same build that reads no statements
+WHOLE = "sluice-whole"    # ... whose database has no shards
+SHARD = "sluice-shard"    # ... whose database is one of the shards
+ALIKE = (UNREAD, WHOLE, SHARD)
 # PgBouncer before 1.21 cannot do prepared mode; 1.25 does, at this many times what its simple mode costs.
 PREPARED_COST = 1.23
 
@@ -35,20 +38,23 @@ class Case:
     tls: bool = False
     reconnect: bool = False
     routed: bool = False  # a primary and a replica behind it; Sluice that reads statements and Sluice that does not
+    sharded: str = ""     # a database of four shards; WHOLE or SHARD: what it is compared with
     goal: Goal = None
 
     @property
     def baseline(self):
         """Whose figure the ratios are to."""
-        return UNREAD if self.routed else BASELINE
+        return UNREAD if self.routed else self.sharded or BASELINE
 
     def compares(self, peer_name):
-        return peer_name in (SUBJECT, UNREAD) if self.routed else peer_name != UNREAD
+        alike = self.baseline != BASELINE
+        return peer_name in (SUBJECT, self.baseline) if alike else peer_name not in ALIKE
 
     @property
     def metric(self):
         """The figure that tells most of this case."""
-        return {"calls": "calls", "idle": "idle_kb"}.get(self.kind, "cpu_us_mb" if self.script == "bulk" else "cpu_us")
+        load = "mean_ms" if self.sharded == SHARD else "cpu_us_mb" if self.script == "bulk" else "cpu_us"
+        return {"calls": "calls", "idle": "idle_kb"}.get(self.kind, load)
 
 
 GOALS = {
@@ -62,6 +68,8 @@ GOALS = {
     "bulk-4": Goal("cpu_us_mb", 0.60, 0.50),
     "routed-simple-50": Goal("cpu_us", 1.10, 1.03),
     "routed-prepared-50": Goal("cpu_us", 1.10, 1.03),
+    "shard-point-simple-50": Goal("cpu_us", 1.10, 1.03),
+    "shard-point-prepared-50": Goal("cpu_us", 1.10, 1.03),
     "calls-50": Goal("calls", 4.6, 4.4, absolute=True),
     "idle-1000": Goal("idle_kb", 2.0, 1.0, absolute=True),
 }
@@ -78,6 +86,9 @@ def all_cases():
         Case("bulk-4", "load", script="bulk", clients=4, goal=GOALS["bulk-4"]),
         Case("routed-simple-50", "load", routed=True, goal=GOALS["routed-simple-50"]),
         Case("routed-prepared-50", "load", mode="prepared", routed=True, goal=GOALS["routed-prepared-50"]),
+        *(Case(f"shard-point-{mode}-50", "load", "point", mode, sharded=WHOLE, goal=GOALS[f"shard-point-{mode}-50"])
+          for mode in ("simple", "prepared")),
+        *(Case(f"shard-{script}-1", "load", script, clients=1, sharded=SHARD) for script in ("count", "top")),
         Case("calls-50", "calls", goal=GOALS["calls-50"]),
         Case(f"idle-{IDLE_CLIENTS}", "idle", clients=IDLE_CLIENTS, goal=GOALS[f"idle-{IDLE_CLIENTS}"]),
     ]

@@ -3,11 +3,11 @@
 import csv
 import statistics
 
-from plan import BASELINE, PREPARED_COST, SUBJECT, UNREAD
+from plan import ALIKE, BASELINE, PREPARED_COST, SUBJECT
 
 METRICS = ("tps", "mean_ms", "p99_ms", "cpu_us", "cpu_us_mb", "calls", "idle_kb", "rss_mb")
 UNITS = {"cpu_us": "us CPU a transaction", "cpu_us_mb": "us CPU a MB", "calls": "system calls a transaction",
-         "idle_kb": "KB an idle client"}
+         "idle_kb": "KB an idle client", "mean_ms": "ms a transaction, mean"}
 
 
 class Results:
@@ -93,7 +93,7 @@ def table(head, rows):
 
 def goals_table(results, cases, peers):
     """The comparison on each case's own figure, and the verdict."""
-    shown = [peer for peer in peers if peer.name not in ("direct", UNREAD)]
+    shown = [peer for peer in peers if peer.name not in ("direct", *ALIKE)]
     head = ["case", "measure"] + [peer.label for peer in shown] + ["ratio", "must", "good", "verdict"]
     rows = []
     for case in cases:
