@@ -2,7 +2,7 @@
 
 BANK_SECONDS=600 BANK_SEED=7 tests/run e2e with PYTEST_ARGS="-k bank" runs for longer; what happened is printed by -s.
 That the test has teeth shows a program that commits naively, without a claim: `make NAIVE_COMMIT=1`, then
-SLUICE_BIN=build/naive/sluice BANK_SECONDS=60: it must fail.
+SLUICE_BIN=build/naive/sluice BANK_SECONDS=25 BANK_FAULTS=stall_shard: it must fail.
 """
 
 import os
@@ -13,6 +13,7 @@ from lib.bank import Bank
 from lib.sluice import PROGRAM, SANITIZER_ENV
 
 SECONDS = float(os.environ.get("BANK_SECONDS", "8"))
+FAULTS = [getattr(Bank, name) for name in os.environ.get("BANK_FAULTS", "").split()] or Bank.FAULTS
 
 
 def apply(s):
@@ -26,7 +27,7 @@ def test_no_money_is_made_or_lost(scratch, sluice):
     bank = Bank(scratch, sluice, seed=os.environ.get("BANK_SEED"))
     try:
         bank.open(apply)
-        bank.run(SECONDS)
+        bank.run(SECONDS, FAULTS)
         print(bank.tell())
         bank.settle()
         bank.audit()
