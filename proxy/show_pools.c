@@ -214,7 +214,7 @@ static void put_sizes(struct buf *b, const struct config_database *d)
     const struct options *o = &control_config()->opt;
     usec_t lifetime = d->server_lifetime == UNSET_USEC ? o->server_lifetime : d->server_lifetime;
 
-    msg_row_int(b, override(d->pool_size, o->default_pool_size));
+    msg_row_int(b, override(d->pool_size, d->coordinates ? o->coordinator_pool_size : o->default_pool_size));
     msg_row_int(b, override(d->min_pool_size, o->min_pool_size));
     msg_row_int(b, override(d->reserve_pool_size, o->reserve_pool_size));
     msg_row_int(b, lifetime / USEC_PER_SEC);

@@ -293,6 +293,16 @@ def test_in_a_transaction_that_has_done_nothing(filled):
         client.execute("ROLLBACK")
 
 
+def test_it_is_told(filled):
+    with filled.connect() as client:
+        told = [row[0] for row in client.execute("EXPLAIN (SLUICE) " + JOIN)]
+        assert any(line.startswith("Way: coordinator: orders is not joined with users") for line in told), told
+    sizes = {row["name"]: row["pool_size"] for row in filled.sluice.admin("SHOW DATABASES")}
+    assert (sizes["store/coordinator"], sizes["store/s2"]) == (4, 20)
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        filled.sluice.connect(dbname="store/coordinator")
+
+
 REFUSED = [
     ("SELECT u.ctid FROM users u JOIN orders o ON o.id = u.id", "system column"),
     ("SELECT tableoid::regclass, count(*) FROM users u JOIN orders o ON o.id = u.id GROUP BY 1", "system column"),
