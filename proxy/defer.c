@@ -399,3 +399,20 @@ void defer_fail(struct client *c)
     c->xact_at = 0;
     c->failed_block = true;
 }
+
+/* --- how it is isolated --- */
+
+bool defer_is_repeatable(struct client *c)
+{
+    const char *usual = vars_get(c->vars, "default_transaction_isolation");
+
+    if (c->deferred.modes.isolation != ISOLATION_UNSAID)
+        return c->deferred.modes.isolation == ISOLATION_REPEATABLE_READ;
+    return usual != NULL && strcmp(usual, "repeatable read") == 0;
+}
+
+bool defer_is_serializable(struct client *c)
+{
+    return c->deferred.modes.isolation == ISOLATION_UNSAID ? rules_of(c)->serializable
+                                                           : c->deferred.modes.isolation == ISOLATION_SERIALIZABLE;
+}

@@ -69,4 +69,8 @@ void defer_refused(struct client *c, struct server *s, const struct msg_error *e
 /* An error of Sluice's own: the transaction has failed, and the next server takes that over. */
 void defer_fail(struct client *c);
 
+/* The transaction that it has begun, or the next one, is REPEATABLE READ; SERIALIZABLE. */
+bool defer_is_repeatable(struct client *c);
+bool defer_is_serializable(struct client *c);
+
 #endif

@@ -190,21 +190,6 @@ static void make_fail(struct joint *j, bool drops)
 
 /* --- joining --- */
 
-static bool is_repeatable(struct client *c)
-{
-    const char *usual = vars_get(c->vars, "default_transaction_isolation");
-
-    if (c->deferred.modes.isolation != ISOLATION_UNSAID)
-        return c->deferred.modes.isolation == ISOLATION_REPEATABLE_READ;
-    return usual != NULL && strcmp(usual, "repeatable read") == 0;
-}
-
-static bool is_serializable(struct client *c)
-{
-    return c->deferred.modes.isolation == ISOLATION_UNSAID ? rules_of(c)->serializable
-                                                           : c->deferred.modes.isolation == ISOLATION_SERIALIZABLE;
-}
-
 /* Servers are taken in the order of shards, as by a scatter. */
 static void join_next(struct joint *j)
 {
@@ -284,7 +269,7 @@ static void after_joining(struct joint *j)
     } else if (failed != NULL) {
         rest(j);
         make_fail(j, true);
-    } else if (!j->once && is_repeatable(c) && !c->journal.seen) {
+    } else if (!j->once && defer_is_repeatable(c) && !c->journal.seen) {
         see(j);
     } else {
         hand_over(j);
@@ -626,7 +611,7 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
     bool deals = many && q != NULL && deal_would(c, q, &shards);
     if (many && !deals && (q == NULL || !gather_would(c, q, &shards)))
         return JOINT_NOT;
-    if (c->joint == NULL && (is_serializable(c) || !journal_is_whole(c)))
+    if (c->joint == NULL && (defer_is_serializable(c) || !journal_is_whole(c)))
         return JOINT_NOT;
     struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
     shardset joining = missing(j, shards);
@@ -646,7 +631,7 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
  * NULL: it runs more, or it is not read. */
 static bool must_see(struct client *c, const struct stmt *s, const uint8_t *batch)
 {
-    return journal_is_whole(c) && !c->journal.seen && is_repeatable(c) && strchr("QPB", batch[0]) != NULL &&
+    return journal_is_whole(c) && !c->journal.seen && defer_is_repeatable(c) && strchr("QPB", batch[0]) != NULL &&
            (s == NULL || joint_takes_snapshot(s));
 }
 
@@ -711,7 +696,7 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t exten
     shardset shards = 0;
     bool alone = request_read(c, batch, extent, &q);
 
-    if (is_serializable(c) || c->only_prepares)
+    if (defer_is_serializable(c) || c->only_prepares)
         return JOINT_NOT;
     if (must_see(c, alone ? request_stmt(&q) : NULL, batch))
         shards = all_shards(c);
