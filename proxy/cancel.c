@@ -16,6 +16,7 @@
 
 #include "conf/log.h"
 #include "proxy/active.h"
+#include "proxy/apart.h"
 #include "proxy/control.h"
 #include "proxy/coordinated.h"
 #include "proxy/gather.h"
@@ -307,6 +308,8 @@ static void cancel_here(void *receiver, struct message *m)
         gather_cancel(c);
     else if (c->coordinated != NULL)
         coordinated_cancel(c);
+    else if (c->apart != NULL)
+        apart_cancel(c);
     else if (c->joint != NULL)
         joint_cancel(c);
     else if (c->state == CLIENT_CONSOLE)

@@ -7,6 +7,7 @@
 #include "proxy/client.h"
 
 #include "conf/log.h"
+#include "proxy/apart.h"
 #include "proxy/cancel.h"
 #include "proxy/carry.h"
 #include "proxy/control.h"
@@ -140,6 +141,7 @@ static void let_go(struct client *c)
 {
     gather_abandon(c);
     coordinated_abandon(c);
+    apart_abandon(c);
     joint_abandon(c);
     pool_abandon(&c->waiter);
     list_del(&c->fresh_node);

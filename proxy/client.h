@@ -98,6 +98,7 @@ struct client {
 
     struct gather *gather;           /* owned: how its batch is answered by several shards; or NULL */
     struct coordinated *coordinated; /* owned: how it is answered by the coordinator; or NULL */
+    struct apart *apart;             /* owned: how all shards run its command, one after the other; or NULL */
     struct joint *joint;             /* owned: its transaction on several shards; or NULL */
     struct arm *arm;                 /* what it is of such another client; or NULL */
     bool inside;                     /* it has no socket, and nobody counts it */

@@ -13,6 +13,7 @@
  */
 #include "conf/log.h"
 #include "proxy/active.h"
+#include "proxy/apart.h"
 #include "proxy/ask.h"
 #include "proxy/cancel.h"
 #include "proxy/explain.h"
@@ -327,7 +328,12 @@ static enum step route(struct client *c, struct work *k)
         consume(k, extent);
         return WAIT;
     }
-    return UNLIKELY(c->spread) ? follow(k, joint_once(c, k->at, extent)) : GO_ON;
+    if (LIKELY(!c->spread))
+        return GO_ON;
+    if (!apart_begin(c, k->at, extent))
+        return follow(k, joint_once(c, k->at, extent));
+    consume(k, extent);
+    return WAIT;
 }
 
 /* --- attach --- */

@@ -190,6 +190,14 @@ bool sharding_deal(struct client *c, const struct sharding_run *run, struct shar
     return finding_is_many(&f) && !f.told && deal_of(&f, d, &r);
 }
 
+bool sharding_apart(struct client *c, const struct sharding_run *run, shardset *shards)
+{
+    struct finding f = finding_of(c, run);
+
+    *shards = f.shards;
+    return finding_is_many(&f) && !f.told && f.way == WRITE_APART && finding_stmt(&f) != NULL;
+}
+
 /* Where it is sent to one of them all the same, it is no batch of its own, or within a transaction. */
 static void refuse_many(struct finding *f)
 {

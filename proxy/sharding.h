@@ -71,6 +71,8 @@ struct sharding_deal {
 struct copy_split *sharding_copy(struct client *c, const struct sharding_run *run);
 /* False: it is none for that. */
 bool sharding_deal(struct client *c, const struct sharding_run *run, struct sharding_deal *d);
+/* Of a command that each of several shards runs by itself, one after the other: which. False: it is none. */
+bool sharding_apart(struct client *c, const struct sharding_run *run, shardset *shards);
 /* What a Bind runs: the text of the Parse before it in its batch (name NULL: there was none), or of the name that it
  * has. False: nobody knows. */
 bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const struct msg_bind *bind,

@@ -4,6 +4,7 @@
  * Thread: worker.
  */
 #include "proxy/active.h"
+#include "proxy/apart.h"
 #include "proxy/coordinated.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
@@ -177,6 +178,7 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
         case CLIENT_GATHERING:
             gather_pump(c);
             coordinated_pump(c);
+            apart_pump(c);
             joint_pump(c);
             break;
         case CLIENT_IDLE:

@@ -246,3 +246,39 @@ def test_a_temporary_tables_commands_are_its_sessions(shop, client):
     client.execute("TRUNCATE passing")
     client.execute("DROP TABLE passing")
     client.execute("DISCARD TEMP")
+
+
+# --- commands that no transaction may have ---
+
+
+def indexes(shop, name):
+    return [shop.rows(k, f"SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('{name}')")
+            for k in range(COUNT)]
+
+
+def test_what_runs_in_no_transaction_runs_on_each_shard(shop, client):
+    client.execute("INSERT INTO users (id, name) VALUES (1, 'a'), (2, 'b'), (3, 'c'), (4, 'd')")
+    assert client.execute("CREATE INDEX CONCURRENTLY by_name ON users (name)").statusmessage == "CREATE INDEX"
+    assert indexes(shop, "by_name") == [[(True,)]] * COUNT
+    for text, tag in (("VACUUM users", "VACUUM"), ("VACUUM (ANALYZE) users", "VACUUM"), ("ANALYZE users", "ANALYZE"),
+                      ("REINDEX INDEX CONCURRENTLY by_name", "REINDEX")):
+        assert client.execute(text).statusmessage == tag
+        assert client.execute(text, prepare=True).statusmessage == tag
+    assert all_rows(shop, "SELECT reltuples FROM pg_class WHERE relname = 'users'") == [(1,)] * COUNT
+    client.execute("DROP INDEX CONCURRENTLY by_name")
+    assert indexes(shop, "by_name") == [[]] * COUNT
+
+
+def test_where_it_stops_is_told(shop, client):
+    with shop.server(shop.databases[2]) as server:
+        server.execute("CREATE INDEX there ON users (name)")
+    with pytest.raises(errors.DuplicateTable) as error:
+        client.execute("CREATE INDEX CONCURRENTLY there ON users (name)")
+    assert error.value.diag.message_detail == "It is done on these shards: s1, s2. It is not on these: s3, s4."
+    assert client.execute("SELECT 1").fetchone() == (1,)
+    client.execute("DROP INDEX CONCURRENTLY IF EXISTS there")
+    assert indexes(shop, "there") == [[]] * COUNT
+    client.execute("BEGIN")
+    with pytest.raises(errors.FeatureNotSupported):
+        client.execute("VACUUM users")
+    client.execute("ROLLBACK")
