@@ -323,6 +323,8 @@ static void on_drained(struct conn *conn)
         conn_resume(&c->server->conn);
     gather_pump(c);
     coordinated_pump(c);
+    if (c->state == CLIENT_GATHERING)
+        joint_pump(c);
 }
 
 /* A peer that reset the connection, or died: what it started is stopped, unless it was asked to be left running. */

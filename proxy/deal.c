@@ -313,20 +313,11 @@ void deal_left(struct deal *d)
 /* What stands before the formats of the result is cut for the parts. */
 static void take_bind(struct deal *d, const struct request *q)
 {
-    struct reader r = reader_of(q->bind.rest.ptr, q->bind.rest.len);
+    struct span params, formats;
 
-    if (q->simple) {
-        buf_put(&d->bind, "\0\0\0", 4);
-        buf_put(&d->formats, "\0", 2);
-        return;
-    }
-    reader_bytes(&r, 2u * reader_u16(&r));
-    for (uint16_t n = reader_u16(&r); n > 0; n--) {
-        uint32_t len = reader_u32(&r);
-        reader_bytes(&r, len == UINT32_MAX ? 0 : len);
-    }
-    buf_put(&d->bind, q->bind.rest.ptr, (size_t)(r.at - q->bind.rest.ptr));
-    buf_put(&d->formats, r.at, reader_left(&r));
+    request_split_bind(q, &params, &formats);
+    buf_put(&d->bind, params.ptr, params.len);
+    buf_put(&d->formats, formats.ptr, formats.len);
 }
 
 static void take_parts(struct deal *d, struct arm *const *arms)

@@ -546,19 +546,12 @@ void gather_abandon(struct client *c)
 /* Splits Bind's rest: what stands before the formats of the result goes to the arms as it is. */
 static void take_bind(struct gather *g, const struct request *q)
 {
-    struct reader r = reader_of(q->bind.rest.ptr, q->bind.rest.len);
+    struct span params, formats;
 
+    request_split_bind(q, &params, &formats);
+    struct reader r = reader_of(formats.ptr, formats.len);
     buf_put(&g->bind, "\0", 2); /* unnamed portal and statement */
-    if (q->simple) {
-        buf_put(&g->bind, "\0\0\0", 4);
-        return;
-    }
-    reader_bytes(&r, 2u * reader_u16(&r));
-    for (uint16_t n = reader_u16(&r); n > 0; n--) {
-        uint32_t len = reader_u32(&r);
-        reader_bytes(&r, len == UINT32_MAX ? 0 : len);
-    }
-    buf_put(&g->bind, q->bind.rest.ptr, (size_t)(r.at - q->bind.rest.ptr));
+    buf_put(&g->bind, params.ptr, params.len);
     g->format_count = reader_u16(&r);
     g->formats = mem_zalloc((g->format_count + 1) * sizeof *g->formats);
     for (size_t i = 0; i < g->format_count; i++)

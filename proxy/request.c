@@ -86,6 +86,20 @@ const struct stmt *request_stmt(const struct request *q)
     return list == NULL || list->count != 1 ? NULL : list->stmts[0];
 }
 
+void request_split_bind(const struct request *q, struct span *params, struct span *formats)
+{
+    const struct span rest = q->simple ? span_of("\0\0\0\0\0", 6) : q->bind.rest;
+    struct reader r = reader_of(rest.ptr, rest.len);
+
+    reader_bytes(&r, 2u * reader_u16(&r));
+    for (uint16_t n = reader_u16(&r); n > 0; n--) {
+        uint32_t len = reader_u32(&r);
+        reader_bytes(&r, len == UINT32_MAX ? 0 : len);
+    }
+    *params = span_of(rest.ptr, (size_t)(r.at - rest.ptr));
+    *formats = span_of(r.at, reader_left(&r));
+}
+
 void request_begin(struct client *c, const struct request *q)
 {
     if (q->parse.len > 0) {

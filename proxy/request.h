@@ -24,6 +24,9 @@ struct request {
 bool request_read(struct client *c, const uint8_t *batch, size_t extent, struct request *r);
 /* Its statement; NULL: it is not one, or not read. */
 const struct stmt *request_stmt(const struct request *r);
+/* Of what it binds: what stands between the statement's name and the formats of the result, and these (with their
+ * number). A Query has none of either. */
+void request_split_bind(const struct request *r, struct span *params, struct span *formats);
 /* What PostgreSQL answers to Parse and Bind; what Parse names is the client's from now on. */
 void request_begin(struct client *c, const struct request *r);
 
