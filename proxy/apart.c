@@ -18,14 +18,6 @@ struct apart {
     struct round round;
 };
 
-static void on_output(struct arm *a)
-{
-    if (!arm_is_gone(a))
-        conn_taken(&a->client->conn, conn_queued(&a->client->conn).len); /* nobody has asked */
-}
-
-static const struct arm_user idle_user = {.output = on_output};
-
 static void apart_free(struct apart *a)
 {
     a->c->apart = NULL;
@@ -82,7 +74,7 @@ static void end(struct apart *a, const struct round_part *failed)
 static void run_next(struct apart *a)
 {
     arm_close(a->arm);
-    a->arm = arm_new(a->c, (uint32_t)__builtin_ctzll(a->left), &idle_user, a);
+    a->arm = arm_new(a->c, shardset_first(a->left), &arm_unasked, a);
     round_begin(&a->round);
     round_ask(&a->round, a->arm, a->sql);
 }

@@ -36,6 +36,14 @@ static void on_output(struct conn *conn)
 
 static const struct conn_handler handler = {.input = on_input, .drained = on_drained, .output = on_output};
 
+static void drop_output(struct arm *a)
+{
+    if (!arm_is_gone(a))
+        conn_taken(&a->client->conn, conn_queued(&a->client->conn).len);
+}
+
+const struct arm_user arm_unasked = {.output = drop_output};
+
 struct arm *arm_new(struct client *of, uint32_t shard, const struct arm_user *user, void *owner)
 {
     struct arm *a = mem_zalloc(sizeof *a);
@@ -61,6 +69,22 @@ void arm_close(struct arm *a)
         client_drop(a->client, NULL);
     }
     free(a);
+}
+
+/* As in session pooling, where nothing is asked of its session, either. */
+struct arm *arm_new_held(struct client *of, uint32_t shard, const struct arm_user *user, void *owner)
+{
+    struct arm *a = arm_new(of, shard, user, owner);
+
+    a->client->mode = POOL_SESSION;
+    return a;
+}
+
+void arm_release(struct arm *a)
+{
+    if (a->client != NULL && !arm_is_gone(a))
+        a->client->mode = POOL_TRANSACTION;
+    arm_close(a);
 }
 
 struct buf *arm_in(struct arm *a)

@@ -28,8 +28,14 @@ struct arm {
     void *owner; /* the user's */
 };
 
+/* Of an arm that is asked nothing yet: what it says is dropped. */
+extern const struct arm_user arm_unasked;
+
 /* A new one, for arm_close. */
 struct arm *arm_new(struct client *of, uint32_t shard, const struct arm_user *user, void *owner);
+/* One that keeps its server until it is released, whatever becomes of its transaction; for arm_release. */
+struct arm *arm_new_held(struct client *of, uint32_t shard, const struct arm_user *user, void *owner);
+void arm_release(struct arm *a);
 /* Its connection ends, what it holds is given back; what it has seen counts for its client. NULL: nothing to do. */
 void arm_close(struct arm *a);
 

@@ -80,7 +80,7 @@ static void commit_free(struct commit *m)
 {
     for (uint32_t k = 0; k < m->count; k++)
         if (m->arms[k] != NULL)
-            joint_release(m->arms[k]);
+            arm_release(m->arms[k]);
     round_free(&m->round);
     buf_free(&m->error);
     free(m->arms);
@@ -304,8 +304,8 @@ static void try_again(struct commit *m)
     for (uint32_t k = 0; k < m->count; k++) {
         if (!(m->prepared & bit(k)) || !arm_is_gone(m->arms[k]))
             continue;
-        joint_release(m->arms[k]);
-        m->arms[k] = joint_arm(m->c, k);
+        arm_release(m->arms[k]);
+        m->arms[k] = arm_new_held(m->c, k, &arm_unasked, m);
     }
     finish(m);
 }

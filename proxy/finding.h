@@ -44,7 +44,7 @@ void finding_refuse(struct finding *f, const char *hint, const char *format, ...
 
 static inline bool finding_is_many(const struct finding *f)
 {
-    return f->sqlstate == NULL && (f->shards & (f->shards - 1)) != 0;
+    return f->sqlstate == NULL && shardset_is_many(f->shards);
 }
 
 /* The one statement of the text; NULL: there are none or several, or nobody has read it. */

@@ -15,6 +15,7 @@
 
 #include "proxy/ask.h"
 #include "proxy/commit.h"
+#include "proxy/cut.h"
 #include "proxy/deal.h"
 #include "proxy/fate.h"
 #include "proxy/gate.h"
@@ -55,11 +56,6 @@ struct joint {
 };
 
 /* --- who takes part --- */
-
-static uint32_t first_of(shardset s)
-{
-    return (uint32_t)__builtin_ctzll(s);
-}
 
 static void on_output(struct arm *a)
 {
@@ -112,7 +108,7 @@ static void joint_free(struct joint *j)
     j->c->joint = NULL;
     for (uint32_t k = 0; k < j->count && j->arms != NULL; k++)
         if (j->arms[k] != NULL)
-            joint_release(j->arms[k]);
+            arm_release(j->arms[k]);
     round_free(&j->round);
     deal_free(j->deal);
     free(j->arms);
@@ -124,7 +120,7 @@ static void joint_free(struct joint *j)
 /* An arm holds its server until it is told otherwise, and is asked for nothing of its session. */
 static void add_arm(struct joint *j, uint32_t shard)
 {
-    j->arms[shard] = joint_arm(j->c, shard);
+    j->arms[shard] = arm_new_held(j->c, shard, &idle_user, j);
 }
 
 /* The client's server is its arm's again. */
@@ -226,7 +222,7 @@ static bool drop_strangers(struct joint *j)
         if (j->arms[k] == NULL)
             continue;
         if (p->asked && (p->lost || p->tx != 'T')) {
-            joint_release(j->arms[k]);
+            arm_release(j->arms[k]);
             j->arms[k] = NULL;
         } else if (!any || (k == j->current)) {
             j->current = k;
@@ -464,7 +460,7 @@ enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t extent
         return JOINT_NOT;
     struct joint *j = joint_new(c);
     j->once = true;
-    j->current = first_of(shards);
+    j->current = shardset_first(shards);
     client_move(c, CLIENT_GATHERING);
     begin_joining(j, shards);
     return JOINT_WAIT;
@@ -603,7 +599,7 @@ static struct joint *take_part(struct client *c)
 static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look)
 {
     uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
-    bool many = (look->shards & (look->shards - 1)) != 0;
+    bool many = shardset_is_many(look->shards);
     shardset shards = look->shards;
 
     if (look->refused || shards == 0 || shards == (shardset)1 << here)
@@ -624,7 +620,7 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
     }
     if (deals)
         return deal(j, q);
-    return many ? gather(j, q) : move_to(j, first_of(shards));
+    return many ? gather(j, q) : move_to(j, shardset_first(shards));
 }
 
 /* All that a REPEATABLE READ transaction may ever see is seen from its first query on. s: all that the batch runs;
@@ -663,6 +659,18 @@ static void follow_cursor(struct joint *j, const struct stmt *s, const uint8_t *
         move_to(j, shard);
 }
 
+/* The first statement of several, by itself; those that several shards run together are refused. */
+static enum joint_step run_first(struct client *c, const uint8_t *batch, size_t len)
+{
+    struct sharding_look look;
+
+    sharding_look(c, batch, len, &look);
+    enum joint_step step = run_on(c, NULL, &look);
+    if (step == JOINT_NOT)
+        cut_begin(c, len);
+    return step;
+}
+
 enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t extent)
 {
     struct sharding_look look;
@@ -670,6 +678,8 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
     bool alone = request_read(c, batch, extent, &q);
     const struct stmt *s = alone ? request_stmt(&q) : NULL;
 
+    if (cut_goes_on(c))
+        return JOINT_WAIT;
     if (c->joint != NULL && c->joint->once)
         return deal_once(c->joint, batch, extent);
     journal_settle(c, c->server->tx == 'E');
@@ -687,6 +697,9 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
     c->fresh_since = 0;
     if (c->server->tx == 'I') /* it is pinned */
         return JOINT_NOT;
+    size_t first = alone || (c->joint == NULL && !shardset_is_many(look.shards)) ? 0 : cut_first(c, batch, extent, &q);
+    if (first > 0)
+        return run_first(c, batch, first);
     return run_on(c, alone ? &q : NULL, &look);
 }
 
@@ -700,12 +713,14 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t exten
         return JOINT_NOT;
     if (must_see(c, alone ? request_stmt(&q) : NULL, batch))
         shards = all_shards(c);
-    else if (!c->spread || !alone)
+    else if (!alone || !c->spread) {
+        if (!alone && batch[0] != 'Q')
+            cut_at_begin(c, batch, extent);
         return JOINT_NOT;
-    else if (!deal_would(c, &q, &shards) && (gather_prefers_whole(c, &q) || !gather_would(c, &q, &shards)))
+    } else if (!deal_would(c, &q, &shards) && (gather_prefers_whole(c, &q) || !gather_would(c, &q, &shards)))
         return gather_whole(c, &q) ? JOINT_TAKEN : JOINT_NOT;
     struct joint *j = joint_new(c);
-    j->current = first_of(shards);
+    j->current = shardset_first(shards);
     client_move(c, CLIENT_GATHERING);
     begin_joining(j, shards);
     defer_close(c);
@@ -775,19 +790,4 @@ void joint_abandon(struct client *c)
     if (j->commit != NULL)
         commit_orphan(j->commit);
     joint_free(j);
-}
-
-struct arm *joint_arm(struct client *c, uint32_t shard)
-{
-    struct arm *a = arm_new(c, shard, &idle_user, c->joint);
-
-    a->client->mode = POOL_SESSION;
-    return a;
-}
-
-void joint_release(struct arm *a)
-{
-    if (a->client != NULL && !arm_is_gone(a))
-        a->client->mode = POOL_TRANSACTION;
-    arm_close(a);
 }

@@ -61,8 +61,5 @@ static inline bool joint_is_on(const struct client *c)
 void joint_ended(struct client *c, struct arm **arms, bool failed, const char *sqlstate, const char *fatal);
 /* For twophase_ask. */
 void joint_resolved(struct client *c, const char *gid, enum twophase_outcome outcome);
-/* An arm that keeps its server until it is released. */
-struct arm *joint_arm(struct client *c, uint32_t shard);
-void joint_release(struct arm *a);
 
 #endif

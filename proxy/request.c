@@ -35,7 +35,8 @@ static bool is_unnamed_portal(struct span body, uint8_t type)
     return !r.bad && portal[0] == '\0' && (type == 'D' || reader_u32(&r) == 0) && !r.bad;
 }
 
-static bool read_extended(struct client *c, struct reading_batch *b, struct request *q)
+/* Up to Execute. */
+static bool read_run(struct client *c, struct reading_batch *b, struct request *q)
 {
     struct msg_parse parse = {.name = NULL};
     struct span body;
@@ -58,7 +59,23 @@ static bool read_extended(struct client *c, struct reading_batch *b, struct requ
     q->describes = type == 'D' && is_unnamed_portal(body, 'D');
     if (q->describes && !next_message(b, &type, &body))
         return false;
-    return type == 'E' && is_unnamed_portal(body, 'E') && next_message(b, &type, &body) && type == 'S' && b->left == 0;
+    return type == 'E' && is_unnamed_portal(body, 'E');
+}
+
+static bool read_extended(struct client *c, struct reading_batch *b, struct request *q)
+{
+    struct span body;
+    uint8_t type;
+
+    return read_run(c, b, q) && next_message(b, &type, &body) && type == 'S' && b->left == 0;
+}
+
+size_t request_read_first(struct client *c, const uint8_t *batch, size_t extent, struct request *q)
+{
+    struct reading_batch b = {batch, extent};
+
+    memset(q, 0, sizeof *q);
+    return read_run(c, &b, q) ? extent - b.left : 0;
 }
 
 bool request_read(struct client *c, const uint8_t *batch, size_t extent, struct request *q)

@@ -22,6 +22,8 @@ struct request {
 
 /* False: it is another batch. r must not move. */
 bool request_read(struct client *c, const uint8_t *batch, size_t extent, struct request *r);
+/* The same of what a batch of the extended protocol begins with: its length up to Execute; 0: it begins otherwise. */
+size_t request_read_first(struct client *c, const uint8_t *batch, size_t extent, struct request *r);
 /* Its statement; NULL: it is not one, or not read. */
 const struct stmt *request_stmt(const struct request *r);
 /* Of what it binds: what stands between the statement's name and the formats of the result, and these (with their

@@ -16,6 +16,7 @@
 #include "proxy/apart.h"
 #include "proxy/ask.h"
 #include "proxy/cancel.h"
+#include "proxy/cut.h"
 #include "proxy/explain.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
@@ -113,7 +114,7 @@ static enum step drop_message(struct client *c, struct work *k)
     if (ends) {
         c->drop_batch = false;
         c->in_batch = false;
-        msg_ready(&c->conn.out, joint_is_on(c) ? c->server->tx : session_block_status(c));
+        msg_ready(&c->conn.out, c->server != NULL && c->server->tx != 'I' ? c->server->tx : session_block_status(c));
         conn_touch(&c->conn);
     }
     consume(k, k->have);
@@ -481,6 +482,8 @@ static enum step send_on(struct client *c, struct work *k)
     case SEND_OK:
         consume(k, k->have);
         c->again_sent += k->have;
+        if (UNLIKELY(c->cut_left > 0))
+            cut_sent(c, k->have);
         return GO_ON;
     case SEND_WAIT:
         break;

@@ -227,11 +227,6 @@ static void refuse_many(struct finding *f)
 
 /* --- the batch at the head --- */
 
-static uint32_t number_of(shardset one)
-{
-    return (uint32_t)__builtin_ctzll(one);
-}
-
 /* What of an extended batch was understood so far. */
 struct walk {
     const char *name, *text; /* of its last Parse; NULL: none yet */
@@ -328,7 +323,7 @@ static uint32_t shard_of_batch(struct client *c, const struct map *map, const ui
             *outdated = *outdated || found.outdated;
             anywhere = anywhere || (found.anywhere && found.sqlstate == NULL);
             if (found.sqlstate == NULL && found.shards != 0 && !finding_is_many(&found))
-                return number_of(found.shards);
+                return shardset_first(found.shards);
             uint32_t meant = shard_of_set(&found);
             if (UNLIKELY(meant != SHARD_NONE))
                 return meant;
@@ -451,14 +446,14 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
     }
     if (finding_is_many(&f))
         refuse_many(&f);
-    if (f.sqlstate == NULL && (f.shards == 0 || number_of(f.shards) == here)) {
+    if (f.sqlstate == NULL && (f.shards == 0 || shardset_first(f.shards) == here)) {
         note(c, run, here);
         return NULL;
     }
     if (f.sqlstate == NULL)
         finding_refuse(
             &f, "A SERIALIZABLE transaction runs on one shard; others reach several by batches of one statement.",
-            "its rows lie on shard %s, and the session is on %s", f.map->shard_names[number_of(f.shards)],
+            "its rows lie on shard %s, and the session is on %s", f.map->shard_names[shardset_first(f.shards)],
             f.map->shard_names[here]);
     struct refusal_text *text = refusal_new(f.sqlstate, f.message, f.hint != NULL ? f.hint : f.told_hint);
     text->unread = f.unread;

@@ -22,6 +22,17 @@
 /* Shards by their numbers, from bit 0. */
 typedef uint64_t shardset;
 
+static inline bool shardset_is_many(shardset s)
+{
+    return (s & (s - 1)) != 0;
+}
+
+/* The number of its first; s must not be empty. */
+static inline uint32_t shardset_first(shardset s)
+{
+    return (uint32_t)__builtin_ctzll(s);
+}
+
 #define SHARD_NULL 0 /* where rows without a key live */
 #define SHARD_NONE UINT32_MAX
 

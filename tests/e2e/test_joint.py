@@ -8,7 +8,7 @@ import pytest
 
 from lib.shards import Shop
 from lib.util import wait_for
-from lib.wire import Client, bind, execute, parse, rows_of, sync
+from lib.wire import Client, bind, execute, parse, query, rows_of, sync, types_of
 
 SQLSTATE = psycopg.errors.lookup
 
@@ -368,3 +368,45 @@ def test_a_shard_that_is_lost_in_a_scatter_ends_the_session(shop):
         with pytest.raises(psycopg.OperationalError):
             client.execute("SELECT 1")
     assert names(shop, 39) == ["user 39"]
+
+
+def test_a_batch_of_several_statements(shop, client):
+    """As drivers send many of them: each goes to its shard; after an error the rest is passed over."""
+    users = range(201, 209)
+    with client.transaction(), client.cursor() as cursor:
+        cursor.executemany("INSERT INTO users VALUES (%s, %s)", [(n, f"many {n}") for n in users])
+    assert names(shop, *users) == [f"many {n}" for n in users]
+    with client.transaction(), client.cursor() as cursor:
+        cursor.execute("UPDATE users SET name = 'first' WHERE id = 201")
+        cursor.executemany("UPDATE users SET name = %s WHERE id = %s RETURNING id", [("again", n) for n in users],
+                           returning=True)
+        seen = [cursor.fetchone()[0]]
+        while cursor.nextset():
+            seen.append(cursor.fetchone()[0])
+        assert seen == list(users)
+    assert names(shop, *users) == ["again"] * 8
+    client.execute("BEGIN")
+    with pytest.raises(SQLSTATE("22P02")), client.cursor() as cursor:
+        cursor.executemany("UPDATE users SET name = 'never' WHERE id = %s AND %s::text::int > 0",
+                           [(201, "1"), (202, "x"), (203, "1")])
+    with pytest.raises(SQLSTATE("25P02")):
+        client.execute("SELECT 1")
+    client.execute("ROLLBACK")
+    assert names(shop, *users) == ["again"] * 8
+
+
+def test_a_batch_after_an_error_is_answered_once(shop):
+    """The messages of such a batch, one by one."""
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        line.query("BEGIN")
+        runs = [parse("", f"SELECT {what} FROM users WHERE id = {user}") + bind() + execute()
+                for user, what in ((1, "id"), (2, "1 / (id - 2)"), (3, "id"))]
+        got = line.ask(b"".join(runs) + sync())
+        assert types_of(got) == "12DC12EZ"
+        assert got[-1].body == b"E"
+        got = line.ask(runs[0] + runs[2] + sync())
+        assert types_of(got) == "EZ" and got[-1].body == b"E"
+        assert line.query("ROLLBACK")[-1].body == b"I"
+        got = line.ask(query("BEGIN") + runs[0] + runs[2] + sync(), readies=2)
+        assert types_of(got) == "CZ12DC12DCZ" and got[-1].body == b"T"
+        line.query("COMMIT")
