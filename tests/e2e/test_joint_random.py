@@ -89,15 +89,30 @@ class Script:
                            f"SAVEPOINT {name}", f"ROLLBACK TO {name}", f"RELEASE {name}", "COMMIT AND CHAIN",
                            "SET LOCAL work_mem = '5MB'"]), [], False
 
+    def many(self):
+        """One statement for several sets of values, in one batch: a tuple of them."""
+        rng = self.rng
+        text, values = rng.choice([
+            ("UPDATE users SET name = %s WHERE id = %s", lambda: [f"m{rng.randint(1, 99)}", self.user()]),
+            ("INSERT INTO users (name, id) VALUES (%s, %s)", lambda: ["many", self.user()]),
+            ("INSERT INTO orders VALUES (%s, %s, 1, 'many')", lambda: [rng.randint(61, 90), self.user()]),
+            ("DELETE FROM orders WHERE user_id = %s", lambda: [self.user()])])
+        return text, tuple(values() for _ in range(rng.randint(2, 5))), False
+
     def step(self):
         kind = self.rng.random()
-        return self.control() if kind < 0.3 else self.read() if kind < 0.6 else self.write()
+        if kind < 0.1:
+            return self.many()
+        return self.control() if kind < 0.35 else self.read() if kind < 0.65 else self.write()
 
 
 def outcome(connection, text, values, ordered, way):
     """Rows, tag and SQLSTATE, and the state of the transaction."""
     try:
         with connection.cursor(binary=way["binary"]) as cursor:
+            if isinstance(values, tuple):
+                cursor.executemany(text, values)
+                return (cursor.rowcount, cursor.statusmessage), connection.info.transaction_status
             cursor.execute(text, values or None, prepare=way["prepare"])
             rows = cursor.fetchall() if cursor.description else None
             if rows is not None and not ordered:
