@@ -680,6 +680,7 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
 
     if (cut_goes_on(c))
         return JOINT_WAIT;
+    c->cut_left = 0;
     if (c->joint != NULL && c->joint->once)
         return deal_once(c->joint, batch, extent);
     journal_settle(c, c->server->tx == 'E');

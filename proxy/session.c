@@ -320,6 +320,7 @@ static enum step route(struct client *c, struct work *k)
     if (!list_empty(&c->fresh_node))
         return WAIT;
     c->worker->choices++;
+    c->cut_left = 0;
     c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, k->last);
     if (c->wanted == NULL)
         return WAIT;
