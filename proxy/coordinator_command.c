@@ -11,6 +11,7 @@
 #include "proxy/coordinator_script.h"
 #include "proxy/probe_wait.h"
 #include "proxy/shards.h"
+#include "proxy/shards_command.h"
 
 #include <stdio.h>
 
@@ -124,25 +125,14 @@ static int run(struct job *j, bool applies)
     return done ? 0 : 1;
 }
 
-static int errors_print(struct config_errors *errors)
-{
-    for (size_t i = 0; i < errors->count; i++)
-        fprintf(stderr, "%s\n", errors->lines[i]);
-    config_errors_free(errors);
-    return 1;
-}
-
 static void find(struct job *j, const char *file, const char *name, struct config_errors *errors)
 {
-    const struct config_database *d = j->database = config_database_find(j->config, name);
-    const struct config_sharding *s =
-        d == NULL || d->shards == NULL ? NULL : config_sharding_find(j->config, d->shards);
+    const struct config_sharding *s = shards_command_sharding(j->config, file, name, errors);
 
-    if (s == NULL)
-        config_errors_add(errors, file, 0, "there is no database \"%s\" with shards", name);
-    else if (s->coordinator == NULL)
+    j->database = config_database_find(j->config, name);
+    if (s != NULL && s->coordinator == NULL)
         config_errors_add(errors, s->file, s->line, "[shards %s] has no line of a coordinator", s->name);
-    else
+    else if (s != NULL)
         j->map = map_new(s, NULL, NULL, errors);
     j->of = (struct coordinator_of){.config = j->config, .sharding = s, .database = name, .map = j->map};
 }
@@ -159,9 +149,9 @@ int coordinator_command(int argc, char **argv)
     }
     j.config = shards_config_load(argv[0], &errors);
     if (j.config == NULL)
-        return errors_print(&errors);
+        return shards_command_refused(&errors);
     find(&j, argv[0], argv[1], &errors);
-    int status = j.map == NULL ? errors_print(&errors) : run(&j, applies);
+    int status = j.map == NULL ? shards_command_refused(&errors) : run(&j, applies);
     map_unref(j.map);
     config_unref(j.config);
     return status;

@@ -12,6 +12,7 @@
 
 #include "proxy/probe_wait.h"
 #include "proxy/shards.h"
+#include "proxy/shards_command.h"
 #include "proxy/shards_script.h"
 
 #include <stdio.h>
@@ -277,14 +278,6 @@ static int adopt_all(const struct map_job *j)
 
 /* --- the command --- */
 
-static int errors_print(struct config_errors *errors)
-{
-    for (size_t i = 0; i < errors->count; i++)
-        fprintf(stderr, "%s\n", errors->lines[i]);
-    config_errors_free(errors);
-    return 1;
-}
-
 static int run(struct map_job *j, bool adopts)
 {
     struct config_errors errors = {0};
@@ -293,7 +286,7 @@ static int run(struct map_job *j, bool adopts)
     resolve_start(j->config->opt.dns_max_ttl, j->config->opt.dns_nxdomain_ttl, probe_wait_told);
     if (open_all(j)) {
         j->map = map_new(j->sharding, column_of, j, &errors);
-        status = j->map == NULL ? errors_print(&errors) : adopts ? adopt_all(j) : tell(j);
+        status = j->map == NULL ? shards_command_refused(&errors) : adopts ? adopt_all(j) : tell(j);
     }
     for (uint32_t k = 0; k < j->sharding->shard_count; k++)
         probe_close(j->shards[k]);
@@ -314,13 +307,10 @@ int map_command(int argc, char **argv)
     }
     j.config = shards_config_load(argv[0], &errors);
     if (j.config == NULL)
-        return errors_print(&errors);
+        return shards_command_refused(&errors);
     j.database = config_database_find(j.config, argv[1]);
-    j.sharding =
-        j.database == NULL || j.database->shards == NULL ? NULL : config_sharding_find(j.config, j.database->shards);
-    if (j.sharding == NULL)
-        config_errors_add(&errors, argv[0], 0, "there is no database \"%s\" with shards", argv[1]);
-    int status = j.sharding == NULL ? errors_print(&errors) : run(&j, adopts);
+    j.sharding = shards_command_sharding(j.config, argv[0], argv[1], &errors);
+    int status = j.sharding == NULL ? shards_command_refused(&errors) : run(&j, adopts);
     config_unref(j.config);
     return status;
 }

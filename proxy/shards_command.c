@@ -86,12 +86,23 @@ static int run(const struct shards_job *j, bool applies)
     return k == j->map->shard_count ? 0 : 1;
 }
 
-static int errors_print(struct config_errors *errors)
+int shards_command_refused(struct config_errors *errors)
 {
     for (size_t i = 0; i < errors->count; i++)
         fprintf(stderr, "%s\n", errors->lines[i]);
     config_errors_free(errors);
     return 1;
+}
+
+const struct config_sharding *shards_command_sharding(const struct config *c, const char *file, const char *database,
+                                                      struct config_errors *errors)
+{
+    const struct config_database *d = config_database_find(c, database);
+    const struct config_sharding *s = d == NULL || d->shards == NULL ? NULL : config_sharding_find(c, d->shards);
+
+    if (s == NULL)
+        config_errors_add(errors, file, 0, "there is no database \"%s\" with shards", database);
+    return s;
 }
 
 int shards_command(int argc, char **argv)
@@ -106,15 +117,12 @@ int shards_command(int argc, char **argv)
     }
     j.config = shards_config_load(argv[0], &errors);
     if (j.config == NULL)
-        return errors_print(&errors);
+        return shards_command_refused(&errors);
     j.database = config_database_find(j.config, argv[1]);
-    j.sharding =
-        j.database == NULL || j.database->shards == NULL ? NULL : config_sharding_find(j.config, j.database->shards);
-    if (j.sharding == NULL)
-        config_errors_add(&errors, argv[0], 0, "there is no database \"%s\" with shards", argv[1]);
-    else
+    j.sharding = shards_command_sharding(j.config, argv[0], argv[1], &errors);
+    if (j.sharding != NULL)
         j.map = map_new(j.sharding, NULL, NULL, &errors);
-    int status = j.map == NULL ? errors_print(&errors) : run(&j, applies);
+    int status = j.map == NULL ? shards_command_refused(&errors) : run(&j, applies);
     map_unref(j.map);
     config_unref(j.config);
     return status;
