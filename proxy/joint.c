@@ -1,5 +1,5 @@
 /*
- * joint.c: see joint.h.
+ * joint.c: see joint.h; what a batch needs is joint_route.c's to say.
  *
  *   OPEN ──> JOINING ──> OPEN             arms begin the transaction; then the batch is looked at once more
  *                   └──> GATED ──> SEEING ──> OPEN      REPEATABLE READ: all take their snapshots (gate.h)
@@ -11,49 +11,17 @@
  *
  * Thread: worker.
  */
-#include "proxy/joint.h"
+#include "proxy/joint_parts.h"
 
 #include "proxy/ask.h"
 #include "proxy/commit.h"
-#include "proxy/cut.h"
 #include "proxy/deal.h"
 #include "proxy/fate.h"
 #include "proxy/gate.h"
 #include "proxy/gather.h"
-#include "proxy/joint_words.h"
-#include "proxy/round.h"
 #include "proxy/sending.h"
 
 #include <strings.h>
-
-enum joint_phase {
-    JOINT_OPEN,
-    JOINT_JOINING,
-    JOINT_GATED,
-    JOINT_SEEING,
-    JOINT_GATHERING,
-    JOINT_DEALING,
-    JOINT_TELLING,
-    JOINT_FAILING,
-    JOINT_ENDING
-};
-
-struct joint {
-    struct client *c;
-    enum joint_phase phase;
-    uint32_t count;   /* of shards */
-    uint32_t current; /* the one whose server the client holds, or gets back */
-    bool once;        /* it is one statement's that came without a transaction */
-    bool drops;       /* FAILING: the batch at the client's head is dropped after it */
-    bool reads;       /* it is in the gate */
-    bool chains;      /* ENDING: AND CHAIN */
-    char *sql;        /* owned: what is told; NULL: nothing */
-    char *tag;        /* owned: what the client is told then */
-    struct round round;
-    struct deal *deal;     /* owned; DEALING */
-    struct commit *commit; /* ENDING; goes on by itself when the client leaves */
-    struct arm **arms;     /* owned, by shard, NULL: it takes no part; ENDING: NULL, the commit has them */
-};
 
 /* --- who takes part --- */
 
@@ -81,7 +49,7 @@ static void rest(struct joint *j)
 
 static void on_round(struct round *r);
 
-static struct joint *joint_new(struct client *c)
+struct joint *joint_new(struct client *c)
 {
     const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
     struct joint *j = mem_zalloc(sizeof *j);
@@ -117,14 +85,12 @@ static void joint_free(struct joint *j)
     free(j);
 }
 
-/* An arm holds its server until it is told otherwise, and is asked for nothing of its session. */
-static void add_arm(struct joint *j, uint32_t shard)
+void joint_add_arm(struct joint *j, uint32_t shard)
 {
     j->arms[shard] = arm_new_held(j->c, shard, &idle_user, j);
 }
 
-/* The client's server is its arm's again. */
-static void take_back(struct joint *j)
+void joint_take_back(struct joint *j)
 {
     struct arm *a = j->arms[j->current];
 
@@ -203,12 +169,12 @@ static void join_next(struct joint *j)
     buf_free(&sql);
 }
 
-static void begin_joining(struct joint *j, shardset who)
+void joint_join(struct joint *j, shardset who)
 {
     j->phase = JOINT_JOINING;
     for (uint32_t k = 0; k < j->count; k++)
         if (who >> k & 1 && j->arms[k] == NULL)
-            add_arm(j, k);
+            joint_add_arm(j, k);
     join_next(j);
 }
 
@@ -238,7 +204,7 @@ static void send_error(struct client *c, const struct round_part *p)
     conn_touch(&c->conn);
 }
 
-static void see(struct joint *j)
+void joint_see(struct joint *j)
 {
     struct client *c = j->c;
 
@@ -266,7 +232,7 @@ static void after_joining(struct joint *j)
         rest(j);
         make_fail(j, true);
     } else if (!j->once && defer_is_repeatable(c) && !c->journal.seen) {
-        see(j);
+        joint_see(j);
     } else {
         hand_over(j);
     }
@@ -303,12 +269,12 @@ static void after_seeing(struct joint *j)
 
 /* --- one text for all --- */
 
-static void tell(struct joint *j, const struct request *q, const char *tag)
+void joint_tell(struct joint *j, const struct request *q, const char *tag)
 {
     request_begin(j->c, q);
     if (q->describes && !q->simple)
         msg_empty(&j->c->conn.out, 'n');
-    take_back(j);
+    joint_take_back(j);
     j->phase = JOINT_TELLING;
     j->sql = mem_strdup(q->run.sql);
     j->tag = mem_strdup(tag);
@@ -385,9 +351,9 @@ void joint_gathered(struct client *c, bool failed)
     conn_touch(&c->conn);
 }
 
-static enum joint_step gather(struct joint *j, const struct request *q)
+enum joint_step joint_gather(struct joint *j, const struct request *q)
 {
-    take_back(j);
+    joint_take_back(j);
     j->phase = JOINT_GATHERING;
     if (gather_in_joint(j->c, q, j->arms))
         return JOINT_TAKEN;
@@ -424,9 +390,9 @@ void joint_dealt(struct client *c, bool failed, const char *tag)
     joint_gathered(c, failed);
 }
 
-static enum joint_step deal(struct joint *j, const struct request *q)
+enum joint_step joint_deal(struct joint *j, const struct request *q)
 {
-    take_back(j);
+    joint_take_back(j);
     j->phase = JOINT_DEALING;
     j->deal = deal_new(j->c, q, j->arms);
     if (j->deal != NULL)
@@ -435,40 +401,23 @@ static enum joint_step deal(struct joint *j, const struct request *q)
     return JOINT_NOT;
 }
 
-/* Its shards have joined. */
-static enum joint_step deal_once(struct joint *j, const uint8_t *batch, size_t extent)
+enum joint_step joint_deal_once(struct joint *j, const uint8_t *batch, size_t extent)
 {
     struct client *c = j->c;
     struct request q;
 
-    if (request_read(c, batch, extent, &q) && deal(j, &q) == JOINT_TAKEN)
+    if (request_read(c, batch, extent, &q) && joint_deal(j, &q) == JOINT_TAKEN)
         return JOINT_TAKEN;
-    take_back(j);
+    joint_take_back(j);
     msg_error(&c->conn.out, "ERROR", "40001", "the placement of its rows has changed", NULL, "Try again.");
     conn_touch(&c->conn);
     end_once(j, false);
     return JOINT_TAKEN;
 }
 
-enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t extent)
-{
-    shardset shards = 0;
-    struct request q;
-
-    if (c->arm != NULL || c->failed_block || c->in_batch || c->pins != 0 || rules_of(c)->serializable ||
-        !request_read(c, batch, extent, &q) || !deal_would(c, &q, &shards) || request_stmt(&q)->kind == STMT_LOCK)
-        return JOINT_NOT;
-    struct joint *j = joint_new(c);
-    j->once = true;
-    j->current = shardset_first(shards);
-    client_move(c, CLIENT_GATHERING);
-    begin_joining(j, shards);
-    return JOINT_WAIT;
-}
-
 /* --- its end --- */
 
-static void end_by(struct joint *j, const struct request *q, bool commits)
+void joint_end_by(struct joint *j, const struct request *q, bool commits)
 {
     struct client *c = j->c;
     struct arm **arms = j->arms;
@@ -476,7 +425,7 @@ static void end_by(struct joint *j, const struct request *q, bool commits)
     request_begin(c, q);
     if (q->describes && !q->simple)
         msg_empty(&c->conn.out, 'n');
-    take_back(j);
+    joint_take_back(j);
     j->phase = JOINT_ENDING;
     j->chains = (request_stmt(q)->flags & FACT_CHAIN) != 0;
     j->arms = NULL;
@@ -529,203 +478,6 @@ void joint_resolved(struct client *c, const char *gid, enum twophase_outcome out
 {
     if (c->joint != NULL && c->joint->commit != NULL)
         commit_resolved(c->joint->commit, gid, outcome);
-}
-
-/* --- the batch at the head --- */
-
-static bool has_failed(const struct joint *j)
-{
-    return j->c->server->tx == 'E';
-}
-
-/* What PostgreSQL would do with it in a failed transaction, the server that has failed does. */
-static enum joint_step run_control(struct joint *j, const struct request *q, const struct stmt *s)
-{
-    struct client *c = j->c;
-    bool keeps = (c->traces | c->pins) != 0;
-
-    switch (joint_control_of(s)) {
-    case CONTROL_COMMIT:
-    case CONTROL_ROLLBACK:
-        if ((s->flags & FACT_CHAIN) && keeps)
-            return JOINT_NOT; /* refused there */
-        end_by(j, q, s->kind == STMT_COMMIT && !has_failed(j));
-        return JOINT_TAKEN;
-    case CONTROL_TELL:
-        if (has_failed(j) && s->kind != STMT_ROLLBACK_TO)
-            return JOINT_NOT;
-        tell(j, q, joint_tag_of(s));
-        return JOINT_TAKEN;
-    case CONTROL_NONE:
-        break;
-    }
-    return JOINT_NOT;
-}
-
-static bool is_bare(const struct stmt *s)
-{
-    return s != NULL && s->params == 0;
-}
-
-/* All of it is one shard's: that one's server becomes the client's. */
-static enum joint_step move_to(struct joint *j, uint32_t shard)
-{
-    if (shard != j->current) {
-        take_back(j);
-        j->current = shard;
-        arm_lend(j->arms[shard]);
-    }
-    return JOINT_NOT;
-}
-
-static shardset missing(const struct joint *j, shardset wanted)
-{
-    for (uint32_t k = 0; k < j->count; k++)
-        if (j->arms[k] != NULL)
-            wanted &= ~((shardset)1 << k);
-    return wanted;
-}
-
-/* The server that the client holds is the first one that takes part. */
-static struct joint *take_part(struct client *c)
-{
-    struct joint *j = joint_new(c);
-
-    j->current = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
-    add_arm(j, j->current);
-    return j;
-}
-
-static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look)
-{
-    uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
-    bool many = shardset_is_many(look->shards);
-    shardset shards = look->shards;
-
-    if (look->refused || shards == 0 || shards == (shardset)1 << here)
-        return JOINT_NOT;
-    bool deals = many && q != NULL && deal_would(c, q, &shards);
-    if (many && !deals && (q == NULL || !gather_would(c, q, &shards)))
-        return JOINT_NOT;
-    if (c->joint == NULL && (defer_is_serializable(c) || !journal_is_whole(c)))
-        return JOINT_NOT;
-    struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
-    shardset joining = missing(j, shards);
-    if (joining != 0 && !journal_is_whole(c))
-        return JOINT_NOT;
-    if (joining != 0) {
-        take_back(j);
-        begin_joining(j, joining);
-        return JOINT_WAIT;
-    }
-    if (deals)
-        return deal(j, q);
-    return many ? gather(j, q) : move_to(j, shardset_first(shards));
-}
-
-/* All that a REPEATABLE READ transaction may ever see is seen from its first query on. s: all that the batch runs;
- * NULL: it runs more, or it is not read. */
-static bool must_see(struct client *c, const struct stmt *s, const uint8_t *batch)
-{
-    return journal_is_whole(c) && !c->journal.seen && defer_is_repeatable(c) && strchr("QPB", batch[0]) != NULL &&
-           (s == NULL || joint_takes_snapshot(s));
-}
-
-static shardset all_shards(const struct client *c)
-{
-    return map_all(__atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE));
-}
-
-static enum joint_step see_all(struct client *c)
-{
-    struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
-    shardset joining = missing(j, all_shards(c));
-
-    take_back(j);
-    if (joining != 0)
-        begin_joining(j, joining);
-    else
-        see(j);
-    return JOINT_WAIT;
-}
-
-/* A cursor is where it was opened. */
-static void follow_cursor(struct joint *j, const struct stmt *s, const uint8_t *batch)
-{
-    const char *name = joint_cursor_of(s, batch);
-    uint32_t shard = name == NULL ? SHARD_NONE : journal_cursor_shard(j->c, name);
-
-    if (shard < j->count && j->arms[shard] != NULL)
-        move_to(j, shard);
-}
-
-/* The first statement of several, by itself; those that several shards run together are refused. */
-static enum joint_step run_first(struct client *c, const uint8_t *batch, size_t len)
-{
-    struct sharding_look look;
-
-    sharding_look(c, batch, len, &look);
-    enum joint_step step = run_on(c, NULL, &look);
-    if (step == JOINT_NOT)
-        cut_begin(c, len);
-    return step;
-}
-
-enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t extent)
-{
-    struct sharding_look look;
-    struct request q;
-    bool alone = request_read(c, batch, extent, &q);
-    const struct stmt *s = alone ? request_stmt(&q) : NULL;
-
-    if (cut_goes_on(c))
-        return JOINT_WAIT;
-    c->cut_left = 0;
-    if (c->joint != NULL && c->joint->once)
-        return deal_once(c->joint, batch, extent);
-    journal_settle(c, c->server->tx == 'E');
-    if (c->joint != NULL && is_bare(s) && joint_control_of(s) != CONTROL_NONE)
-        return run_control(c->joint, &q, s);
-    if (c->server->tx == 'E')
-        return JOINT_NOT;
-    if (must_see(c, s, batch))
-        return see_all(c);
-    if (c->joint != NULL)
-        follow_cursor(c->joint, s, batch);
-    sharding_look(c, batch, extent, &look);
-    if (look.outdated && sharding_awaits(c))
-        return JOINT_WAIT;
-    c->fresh_since = 0;
-    if (c->server->tx == 'I') /* it is pinned */
-        return JOINT_NOT;
-    size_t first = alone || (c->joint == NULL && !shardset_is_many(look.shards)) ? 0 : cut_first(c, batch, extent, &q);
-    if (first > 0)
-        return run_first(c, batch, first);
-    return run_on(c, alone ? &q : NULL, &look);
-}
-
-enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t extent)
-{
-    struct request q;
-    shardset shards = 0;
-    bool alone = request_read(c, batch, extent, &q);
-
-    if (defer_is_serializable(c) || c->only_prepares)
-        return JOINT_NOT;
-    if (must_see(c, alone ? request_stmt(&q) : NULL, batch))
-        shards = all_shards(c);
-    else if (!alone || !c->spread) {
-        if (!alone && batch[0] != 'Q')
-            cut_at_begin(c, batch, extent);
-        return JOINT_NOT;
-    } else if (!deal_would(c, &q, &shards) && (gather_prefers_whole(c, &q) || !gather_would(c, &q, &shards)))
-        return gather_whole(c, &q) ? JOINT_TAKEN : JOINT_NOT;
-    struct joint *j = joint_new(c);
-    j->current = shardset_first(shards);
-    client_move(c, CLIENT_GATHERING);
-    begin_joining(j, shards);
-    defer_close(c);
-    return JOINT_WAIT;
 }
 
 /* --- from outside --- */

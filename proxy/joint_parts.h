@@ -1,0 +1,61 @@
+/*
+ * joint_parts.h: what joint.c (the phases of a transaction over shards) and joint_route.c (what the batch at the head
+ * needs of it) share.
+ * Thread: worker.
+ */
+#ifndef SLUICE_JOINT_PARTS_H
+#define SLUICE_JOINT_PARTS_H
+
+#include "proxy/joint.h"
+#include "proxy/request.h"
+#include "proxy/round.h"
+
+enum joint_phase {
+    JOINT_OPEN,
+    JOINT_JOINING,
+    JOINT_GATED,
+    JOINT_SEEING,
+    JOINT_GATHERING,
+    JOINT_DEALING,
+    JOINT_TELLING,
+    JOINT_FAILING,
+    JOINT_ENDING
+};
+
+struct joint {
+    struct client *c;
+    enum joint_phase phase;
+    uint32_t count;   /* of shards */
+    uint32_t current; /* the one whose server the client holds, or gets back */
+    bool once;        /* it is one statement's that came without a transaction */
+    bool drops;       /* FAILING: the batch at the client's head is dropped after it */
+    bool reads;       /* it is in the gate */
+    bool chains;      /* ENDING: AND CHAIN */
+    char *sql;        /* owned: what is told; NULL: nothing */
+    char *tag;        /* owned: what the client is told then */
+    struct round round;
+    struct deal *deal;     /* owned; DEALING */
+    struct commit *commit; /* ENDING; goes on by itself when the client leaves */
+    struct arm **arms;     /* owned, by shard, NULL: it takes no part; ENDING: NULL, the commit has them */
+};
+
+struct joint *joint_new(struct client *c);
+/* An arm holds its server until it is told otherwise, and is asked for nothing of its session. */
+void joint_add_arm(struct joint *j, uint32_t shard);
+/* The client's server is its arm's again. */
+void joint_take_back(struct joint *j);
+/* These shards take part from now on; the batch at the head is looked at once more then. */
+void joint_join(struct joint *j, shardset who);
+/* All shards take part, and take their snapshots. */
+void joint_see(struct joint *j);
+/* One text for all. */
+void joint_tell(struct joint *j, const struct request *q, const char *tag);
+/* What several shards answer together; NOT: it is none for that, after all. */
+enum joint_step joint_gather(struct joint *j, const struct request *q);
+enum joint_step joint_deal(struct joint *j, const struct request *q);
+/* The one statement that it is for: its shards have joined. */
+enum joint_step joint_deal_once(struct joint *j, const uint8_t *batch, size_t extent);
+/* COMMIT or ROLLBACK is what it runs. */
+void joint_end_by(struct joint *j, const struct request *q, bool commits);
+
+#endif
