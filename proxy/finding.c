@@ -228,10 +228,10 @@ static unsigned lex_flags(const struct finding *f)
 
 struct keyset_text finding_text(const struct finding *f, struct key_param **params)
 {
-    const struct fingerprint *read = statement_slots(f->c, f->run->sql);
+    struct statement_slots read = statement_slots(f->c, f->run->sql);
     struct keyset_text text = {.sql = f->run->sql,
-                               .slots = read->slots,
-                               .slot_count = read->slot_count,
+                               .slots = read.slots,
+                               .slot_count = read.count,
                                .lex_flags = lex_flags(f),
                                .utf8 = place_is_utf8(f->c)};
 

@@ -125,6 +125,7 @@ void statements_free(struct statements *s)
 {
     memo_clear(s);
     recent_clear(&s->recent, &s->cache);
+    alike_clear(&s->alike, &s->cache);
     cache_free(&s->cache);
     fingerprint_free(&s->fingerprint);
     buf_free(&s->read);
@@ -171,14 +172,13 @@ static void take_fingerprint(struct statements *s, const char *sql, size_t len, 
         buf_put(&s->read, sql, len);
 }
 
-struct shape *statement_read(struct client *c, const char *sql, size_t len)
+/* A text that is like none that was read lately. */
+static struct shape *read_whole(struct client *c, const char *sql, size_t len)
 {
     struct statements *s = &c->worker->statements;
     struct fingerprint *f = &s->fingerprint;
     bool standard = c->vars->standard_strings;
 
-    if (!may_read(c, len))
-        return NULL;
     take_fingerprint(s, sql, len, flags_of(&c->worker->config->opt, standard));
     if (f->flags & FINGERPRINT_UNREADABLE)
         return NULL; /* each would be a shape of its own */
@@ -188,13 +188,31 @@ struct shape *statement_read(struct client *c, const char *sql, size_t len)
     return cache_get(&s->cache, &key, &make);
 }
 
-const struct fingerprint *statement_slots(struct client *c, const char *sql)
+struct shape *statement_read(struct client *c, const char *sql, size_t len)
 {
     struct statements *s = &c->worker->statements;
-    unsigned flags = flags_of(&c->worker->config->opt, c->vars->standard_strings);
 
-    take_fingerprint(s, sql, strlen(sql), flags);
-    return &s->fingerprint;
+    if (!may_read(c, len))
+        return NULL;
+    struct cache_key key = key_of(c, span_of(sql, len), 0);
+    struct shape *shape = alike_find(&s->alike, &key);
+    if (LIKELY(shape != NULL))
+        return shape;
+    shape = read_whole(c, sql, len);
+    if (shape != NULL)
+        alike_put(&s->alike, &s->cache, &key, &s->fingerprint, shape);
+    return shape;
+}
+
+struct statement_slots statement_slots(struct client *c, const char *sql)
+{
+    struct statements *s = &c->worker->statements;
+    struct cache_key key = key_of(c, span_of(sql, strlen(sql)), 0);
+
+    if (alike_find(&s->alike, &key) != NULL)
+        return (struct statement_slots){.slots = s->alike.found, .count = s->alike.found_count};
+    take_fingerprint(s, sql, key.text.len, key.flags);
+    return (struct statement_slots){.slots = s->fingerprint.slots, .count = s->fingerprint.slot_count};
 }
 
 static uint64_t text_hash(const struct client *c, const char *sql, size_t len)

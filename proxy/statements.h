@@ -12,6 +12,7 @@
 #define SLUICE_STATEMENTS_H
 
 #include "conf/clock.h"
+#include "parser/alike.h"
 #include "parser/cache.h"
 #include "parser/fingerprint.h"
 #include "parser/recent.h"
@@ -88,6 +89,7 @@ struct statements {
     unsigned read_flags;
     struct cache cache;
     struct recent recent;
+    struct alike alike;
     uint64_t seed;
     struct memo {
         uint64_t key[2];
@@ -111,7 +113,11 @@ struct shape *statement_recall(struct client *c, const char *sql, size_t len);
 struct shape *statement_read_ahead(struct client *c, const char *sql, size_t len);
 struct shape *statement_take(struct client *c, const char *sql, size_t len);
 /* Where the values stand in a text that was read before. Borrowed until the next call of any of these. */
-const struct fingerprint *statement_slots(struct client *c, const char *sql);
+struct statement_slots {
+    const struct slot *slots;
+    uint32_t count;
+};
+struct statement_slots statement_slots(struct client *c, const char *sql);
 /* Lets go of what is kept. */
 void statement_forget(struct client *c);
 /* The same for a text that is shared between clients. */
