@@ -17,6 +17,7 @@ struct part {
     struct arm *arm; /* borrowed from the transaction */
     struct deal *deal;
     const struct insert_part *rows; /* NULL: the statement as it is */
+    uint32_t returned;              /* of its rows, so far */
     bool asked, parsed, over;
 };
 
@@ -196,6 +197,27 @@ static void on_description(struct deal *d, const struct part *p, uint8_t type, s
         conn_send(&d->c->conn, message.ptr, message.len);
 }
 
+/* Whose turn is whose could not be told any more: rows that do not come would be waited for for ever. */
+static bool is_short(const struct deal *d, const struct part *p)
+{
+    uint32_t given = 0;
+
+    for (uint32_t i = 0; is_ordered(d) && i < d->way.split->row_count; i++)
+        given += d->way.split->shards[i] == p->arm->shard;
+    return is_ordered(d) && p->returned != given;
+}
+
+static void fail_short(struct deal *d, const struct part *p)
+{
+    struct buf error = {0};
+
+    msg_error(&error, "ERROR", "0A000", "a shard did not return a row for each that it was given",
+              "In which order the rows come is not known then.",
+              "A trigger has passed over some: insert them one by one, or leave out RETURNING.");
+    fail(d, p, buf_head(&error), buf_used(&error));
+    buf_free(&error);
+}
+
 /* "INSERT 0 5", "UPDATE 5": what is before the number, and that. */
 static void on_tag(struct deal *d, const struct part *p, struct span body)
 {
@@ -231,7 +253,10 @@ static bool on_message(struct deal *d, struct part *p, uint8_t type, struct span
     else if (type == 'D' && counts) {
         conn_send(&d->c->conn, message.ptr, message.len);
         d->row++;
-    } else if (type == 'C' && counts)
+        p->returned++;
+    } else if (type == 'C' && counts && is_short(d, p))
+        fail_short(d, p);
+    else if (type == 'C' && counts)
         on_tag(d, p, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
     else if (type == '1')
         p->parsed = true;

@@ -282,3 +282,20 @@ def test_where_it_stops_is_told(shop, client):
     with pytest.raises(errors.FeatureNotSupported):
         client.execute("VACUUM users")
     client.execute("ROLLBACK")
+
+
+def test_returning_that_comes_short_is_an_error(shop, client):
+    """A trigger that Sluice has not heard of passes over a row: nobody knows in which order the others would come."""
+    with shop.server(shop.databases[2]) as server:
+        server.execute("CREATE FUNCTION passes_over() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
+                       "CREATE TRIGGER passes_over BEFORE INSERT ON users FOR EACH ROW WHEN (NEW.name = 'none') "
+                       "EXECUTE FUNCTION passes_over()")
+    try:
+        with pytest.raises(errors.FeatureNotSupported, match="did not return a row for each"):
+            client.execute("INSERT INTO users (id, name) VALUES (1, 'a'), (2, 'none'), (3, 'b'), (6, 'c') RETURNING id")
+        assert client.execute("SELECT count(*) FROM users").fetchone() == (0,)
+        found = client.execute("INSERT INTO users (id, name) VALUES (1, 'a'), (2, 'x'), (3, 'b') RETURNING id")
+        assert found.fetchall() == [(1,), (2,), (3,)]
+    finally:
+        with shop.server(shop.databases[2]) as server:
+            server.execute("DROP FUNCTION passes_over CASCADE")
