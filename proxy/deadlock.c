@@ -17,6 +17,7 @@
 #include "proxy/arm.h"
 #include "proxy/control.h"
 #include "proxy/fate.h"
+#include "proxy/round.h"
 #include "proxy/twophase_parts.h"
 
 #include <inttypes.h>
@@ -31,8 +32,8 @@ struct row {
     uint64_t top, own; /* ids: of the client, and of its arm whose it is (or its own) */
     int worker;
     struct database_state *db;
-    uint32_t shard;
-    uint32_t pid; /* 0: it waits in a pool */
+    uint32_t shard; /* SHARD_NONE: a replica, whose processes have other numbers */
+    uint32_t pid;   /* 0: it waits in a pool */
     struct target *target;
     usec_t since; /* when its transaction began */
     enum wait wait;
@@ -66,10 +67,11 @@ static void put_held(const struct client *c, struct row *r)
 {
     const struct server *s = c->server;
     usec_t now = c->worker->loop.now;
-    bool waits = !expect_empty(&s->expects) && c->query_at != 0 && now - c->query_at > PATIENCE_USEC;
+    bool primary = s->pool->target->host == NULL;
+    bool waits = primary && !expect_empty(&s->expects) && c->query_at != 0 && now - c->query_at > PATIENCE_USEC;
 
     r->target = s->pool->target;
-    r->shard = (uint32_t)__atomic_load_n(&r->target->db->part, __ATOMIC_RELAXED);
+    r->shard = primary ? (uint32_t)__atomic_load_n(&r->target->db->part, __ATOMIC_RELAXED) : SHARD_NONE;
     r->pid = s->backend_pid;
     r->wait = waits ? WAIT_LOCK : WAIT_NONE;
     r->waited = waits ? now - c->query_at : 0;
@@ -84,10 +86,18 @@ static void put_waiting(const struct client *c, struct row *r)
     r->batch = (uint64_t)c->waiter.since;
 }
 
+/* Whose it is; arms whose client has left are those of their commit. */
+static uint64_t top_of(const struct client *c)
+{
+    if (c->arm == NULL)
+        return c->id;
+    return c->arm->of != NULL ? c->arm->of->id : (uint64_t)(uintptr_t)round_owner(c->arm);
+}
+
 static void put_client(const struct client *c, struct buf *out)
 {
     const struct client *top = c->arm != NULL && c->arm->of != NULL ? c->arm->of : c;
-    struct row r = {.top = top->id, .own = c->id, .worker = c->worker->index, .db = top->db, .since = top->xact_at};
+    struct row r = {.top = top_of(c), .own = c->id, .worker = c->worker->index, .db = top->db, .since = top->xact_at};
 
     if (c->db == NULL || !__atomic_load_n(&top->db->sharded, __ATOMIC_RELAXED))
         return;
@@ -269,7 +279,7 @@ static bool is_wide(const struct look *k, size_t person)
     uint32_t shard = SHARD_NONE;
 
     for (size_t i = 0; i < k->count; i++) {
-        if (k->person[i] != person || k->rows[i].pid == 0)
+        if (k->person[i] != person || k->rows[i].pid == 0 || k->rows[i].shard == SHARD_NONE)
             continue;
         if (shard != SHARD_NONE && shard != k->rows[i].shard)
             return true;
@@ -350,11 +360,11 @@ static void blockers_answered(void *arg, const struct recoverer_reply *reply)
     for (size_t i = 0; reply->rows != NULL && i < probe_rows(reply->rows); i++) {
         uint32_t pid = (uint32_t)strtoul(probe_value(reply->rows, i, 1), NULL, 10);
         size_t waiter = row_of(k, a, (uint32_t)strtoul(probe_value(reply->rows, i, 0), NULL, 10));
-        size_t holder = row_of(k, a, pid);
+        size_t holder = pid == 0 ? NOBODY : row_of(k, a, pid); /* 0: what is prepared, which may be in doubt for long */
         struct edge e = {waiter, NOBODY};
         if (holder != NOBODY)
             e.holder = k->person[holder];
-        if (waiter != NOBODY && pid != 0) /* 0: what is prepared, and ended soon */
+        if (waiter != NOBODY)
             buf_put(&k->edges, &e, sizeof e);
     }
     free(a);

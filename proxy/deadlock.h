@@ -5,7 +5,8 @@
  *   workers: who holds which servers, who has waited there or in a pool for longer than a second
  *     ──> the shards where some wait: for whom? (pg_blocking_pids) ──> a ring ──(seen twice)──> its youngest gets 40P01
  *
- * Whoever has servers on several shards, and waits for somebody who is no client here, gets 40P01 after deadlock_wait.
+ * Whoever has servers on several shards, and waits for somebody who is no client here, or for what is prepared, gets
+ * 40P01 after deadlock_wait.
  * Source: SHARDS 7 (README.md, "Shards").
  * Thread: control, but for deadlock_tell: worker.
  */

@@ -96,3 +96,21 @@ def test_who_waits_for_a_stranger_waits_for_deadlock_wait(roomy):
     assert waits.ended and waits.error is None
     for client in (stranger, wide, narrow):
         client.close()
+
+
+def test_who_waits_for_what_is_prepared_waits_for_deadlock_wait(roomy):
+    """That may be in doubt, or belong to a commit that waits for this client's own locks."""
+    shop = roomy
+    with shop.server(shop.databases[2]) as server:
+        server.execute("BEGIN")
+        server.execute(UPDATE.format(2))
+        server.execute("PREPARE TRANSACTION 'dead locks'")
+    with shop.sluice.connect(dbname="store") as wide:
+        wide.execute("BEGIN")
+        wide.execute(UPDATE.format(4))
+        with pytest.raises(errors.DeadlockDetected):
+            wide.execute(UPDATE.format(2))
+        wide.execute("ROLLBACK")
+        with shop.server(shop.databases[2]) as server:
+            server.execute("ROLLBACK PREPARED 'dead locks'")
+        wide.execute(UPDATE.format(2))
