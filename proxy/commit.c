@@ -66,6 +66,7 @@ struct commit {
     char fatal[200];  /* ... with which its connection ends; "": it goes on */
     char sqlstate[6];
     char gid[TWOPHASE_GID_SIZE];
+    char secret[TWOPHASE_SECRET_SIZE];
     struct round round;
 };
 
@@ -367,10 +368,13 @@ static void decide(struct commit *m)
     buf_free(&sql);
 }
 
-void commit_admitted(struct commit *m)
+bool commit_admitted(struct commit *m)
 {
+    if (m->phase != GATED)
+        return false;
     m->gated = true;
     decide(m);
+    return true;
 }
 
 static void after_preparing(struct commit *m)
@@ -393,6 +397,15 @@ static void after_preparing(struct commit *m)
     m->phase = GATED;
     if (gate_commit(m->db, m->worker, m->arms[m->home]->client->id))
         commit_admitted(m);
+}
+
+/* L is lost while readers take their snapshots: it will never commit. */
+static void leave_line(struct commit *m)
+{
+    if (is_in_transaction(m, m->home))
+        return;
+    keep_lost(m);
+    undo(m);
 }
 
 static void prepare(struct commit *m)
@@ -420,31 +433,22 @@ static void after_claiming(struct commit *m)
 /* The row lives in L's transaction, which PostgreSQL itself ends if we do not. */
 static void put_claim(struct commit *m, struct buf *sql)
 {
-    char text[600], name[TWOPHASE_NAME_SIZE];
-    const char *comma = "";
+    char text[400];
 
     snprintf(text, sizeof text,
              "SELECT pg_catalog.set_config('synchronous_commit', 'on', true) WHERE "
              "pg_catalog.current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');"
-             "SET LOCAL idle_in_transaction_session_timeout = %lld;SELECT sluice.claim('%s', '{",
-             (long long)(m->worker->config->opt.twophase_grace / USEC_PER_MSEC), m->gid);
+             "SET LOCAL idle_in_transaction_session_timeout = %lld;",
+             (long long)(m->worker->config->opt.twophase_grace / USEC_PER_MSEC));
     buf_put(sql, text, strlen(text));
-    for (uint32_t k = 0; k < m->count; k++) {
-        if (!(m->writers & bit(k)))
-            continue;
-        twophase_name(m->db, k, name);
-        buf_put(sql, comma, strlen(comma));
-        buf_put(sql, name, strlen(name));
-        comma = ",";
-    }
-    buf_put(sql, "}')", 3);
+    twophase_put_claim(m->db, m->gid, m->secret, m->writers, sql);
 }
 
 static void claim(struct commit *m)
 {
     struct buf sql = {0};
 
-    twophase_gid(m->db, m->home, m->gid);
+    twophase_gid(m->db, m->home, m->gid, m->secret);
     if (IS_NAIVE) {
         prepare(m);
         return;
@@ -640,7 +644,9 @@ void commit_pump(struct commit *m)
         on_round(&m->round);
         return;
     }
-    if (m->phase == AGAIN && m->worker->loop.now >= m->again_at)
+    if (m->phase == GATED)
+        leave_line(m);
+    else if (m->phase == AGAIN && m->worker->loop.now >= m->again_at)
         try_again(m);
     else
         round_pump(&m->round);

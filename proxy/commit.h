@@ -31,8 +31,8 @@ struct commit *commit_new_rollback(struct client *c, struct arm **arms, uint32_t
 void commit_orphan(struct commit *m);
 /* What twophase_ask was told. */
 void commit_resolved(struct commit *m, const char *gid, enum twophase_outcome outcome);
-/* It may decide now (gate.h). */
-void commit_admitted(struct commit *m);
+/* It may decide now (gate.h). False: it has given up meanwhile. */
+bool commit_admitted(struct commit *m);
 /* Its client asks for the end of what runs: heeded only until it is decided. */
 void commit_cancel(struct commit *m);
 /* Once in a while. */

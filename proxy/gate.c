@@ -79,15 +79,9 @@ static void admitted(void *receiver, struct message *m)
     struct client *c = worker_client(receiver, t->client_id);
     struct commit *commit = c == NULL || !t->commits ? NULL : round_owner(c->arm);
 
-    if (t->commits && commit != NULL)
-        commit_admitted(commit);
-    else if (!t->commits && c != NULL && c->gather != NULL)
-        gather_admitted(c);
-    else if (!t->commits && c != NULL && c->joint != NULL)
-        joint_admitted(c);
-    else if (t->commits)
+    if (t->commits && (commit == NULL || !commit_admitted(commit)))
         gate_commit_over(t->db);
-    else
+    else if (!t->commits && (c == NULL || (!gather_admitted(c) && !joint_admitted(c))))
         gate_read_over(t->db);
     free(t);
 }

@@ -41,6 +41,7 @@ struct gather {
     struct client *c;
     bool in_joint; /* the arms are those of its transaction (joint.h) */
     bool together; /* all snapshots are taken at once */
+    bool waits;    /* ... before the gate */
     bool reads;    /* it is in the gate */
     usec_t reads_since;
     uint32_t arrived; /* parts that have come as far as all must before the next step */
@@ -137,16 +138,20 @@ static void leave_gate(struct gather *g)
     g->reads = false;
 }
 
-void gather_admitted(struct client *c)
+bool gather_admitted(struct client *c)
 {
     struct gather *g = c->gather;
 
+    if (g == NULL || !g->waits)
+        return false;
+    g->waits = false;
     g->reads = true;
     g->reads_since = c->worker->loop.now;
     if (g->failed)
         leave_gate(g);
     else
         feed_all(g, PART_BINDING);
+    return true;
 }
 
 /* A part has come to where all wait for each other. */
@@ -157,6 +162,7 @@ static void arrive(struct gather *g)
     if (g->failed || ++g->arrived < g->count)
         return;
     if (g->parts[0].phase == PART_PARSING) {
+        g->waits = true;
         if (gate_read(c->db, c->worker, c->id))
             gather_admitted(c);
         return;

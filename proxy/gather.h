@@ -28,8 +28,8 @@ bool gather_prefers_whole(const struct client *c, const struct request *r);
 bool gather_would(struct client *c, const struct request *r, shardset *shards);
 /* The same within a transaction, whose arms (by shard) have their servers: joint_gathered is called at its end. */
 bool gather_in_joint(struct client *c, const struct request *r, struct arm *const *arms);
-/* It may take its snapshots now (gate.h). */
-void gather_admitted(struct client *c);
+/* It may take its snapshots now (gate.h). False: it does not wait for that. */
+bool gather_admitted(struct client *c);
 /* The client asks for its statement to end: PostgreSQL's 57014 follows. */
 void gather_cancel(struct client *c);
 /* The client is gone: so are its arms. */

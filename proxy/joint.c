@@ -239,16 +239,19 @@ static void after_joining(struct joint *j)
 }
 
 /* The first query of such a transaction takes the snapshot of all that come. */
-void joint_admitted(struct client *c)
+bool joint_admitted(struct client *c)
 {
     struct joint *j = c->joint;
 
+    if (j == NULL || j->phase != JOINT_GATED)
+        return false;
     j->reads = true;
     j->phase = JOINT_SEEING;
     round_begin(&j->round);
     for (uint32_t k = 0; k < j->count; k++)
         if (j->arms[k] != NULL)
             round_ask(&j->round, j->arms[k], "SELECT 1");
+    return true;
 }
 
 static void after_seeing(struct joint *j)

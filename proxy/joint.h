@@ -34,8 +34,8 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t exten
 enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t extent);
 /* Its statement over several shards is answered, but for ReadyForQuery. */
 void joint_gathered(struct client *c, bool failed);
-/* Its shards may take their snapshots (gate.h). */
-void joint_admitted(struct client *c);
+/* Its shards may take their snapshots (gate.h). False: it does not wait for that. */
+bool joint_admitted(struct client *c);
 /* The same of one that writes, but for its tag, too. */
 void joint_dealt(struct client *c, bool failed, const char *tag);
 /* What it sends while its statement runs. Returns how much of that was taken: rows of a COPY. */

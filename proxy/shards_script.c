@@ -103,7 +103,8 @@ static void put_identity(const char *database, const struct map *m, uint32_t k, 
 
 /* --- transactions over several shards --- */
 
-/* Clients only add rows, one each, and read none: a row that is there has decided that its transaction is committed. */
+/* Clients only add rows, one each, and read none: a row that is there has decided that its transaction is committed. So
+ * only who has made its name may add it, while all can read that in pg_prepared_xacts: it is the digest of a secret. */
 static void put_decision(struct buf *out)
 {
     put_sql(out, "CREATE TABLE IF NOT EXISTS sluice.decision (gid text PRIMARY KEY, parts text[] NOT NULL, "
@@ -111,11 +112,18 @@ static void put_decision(struct buf *out)
     end_statement(out);
     put_sql(out, "REVOKE ALL ON sluice.decision FROM PUBLIC");
     end_statement(out);
-    put_sql(out, "CREATE OR REPLACE FUNCTION sluice.claim(gid text, parts text[]) RETURNS void LANGUAGE sql VOLATILE "
-                 "SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $sluice$ INSERT INTO sluice.decision "
-                 "(gid, parts) VALUES ($1, $2) $sluice$");
+    put_sql(out, "DROP FUNCTION IF EXISTS sluice.claim(text, text[])"); /* which took anybody's word */
     end_statement(out);
-    put_sql(out, "GRANT EXECUTE ON FUNCTION sluice.claim(text, text[]) TO PUBLIC");
+    put_sql(
+        out,
+        "CREATE OR REPLACE FUNCTION sluice.claim(gid text, parts text[], secret text) RETURNS void LANGUAGE plpgsql "
+        "VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $sluice$ DECLARE s sluice.shard; BEGIN "
+        "SELECT * INTO s FROM sluice.shard; IF gid IS DISTINCT FROM 'sluice:1:' || s.database || '/' || s.shard || "
+        "':' || substr(encode(sha256(convert_to(secret, 'UTF8')), 'hex'), 1, 32) THEN RAISE insufficient_privilege "
+        "USING MESSAGE = 'this transaction is not yours to commit'; END IF; "
+        "INSERT INTO sluice.decision (gid, parts) VALUES (claim.gid, claim.parts); END $sluice$");
+    end_statement(out);
+    put_sql(out, "GRANT EXECUTE ON FUNCTION sluice.claim(text, text[], text) TO PUBLIC");
     end_statement(out);
 }
 

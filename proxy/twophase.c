@@ -9,7 +9,7 @@
  */
 #include "proxy/twophase_parts.h"
 
-#include "pool/scram.h"
+#include "pool/scram_keys.h"
 #include "proxy/control.h"
 
 #include <stdio.h>
@@ -28,15 +28,49 @@ void twophase_name(const struct database_state *db, uint32_t shard, char name[TW
     snprintf(name, TWOPHASE_NAME_SIZE, "%s/%s", db->name, map_of(db)->shard_names[shard]);
 }
 
-void twophase_gid(const struct database_state *db, uint32_t home_shard, char gid[TWOPHASE_GID_SIZE])
+/* Of a digest as much as a name has digits. */
+static void put_hex(const uint8_t *bytes, size_t count, char *to)
 {
-    char name[TWOPHASE_NAME_SIZE];
-    uint64_t bits[2];
+    for (size_t i = 0; i < count; i++)
+        snprintf(to + 2 * i, 3, "%02x", bytes[i]);
+}
+
+void twophase_gid(const struct database_state *db, uint32_t home_shard, char gid[TWOPHASE_GID_SIZE],
+                  char secret[TWOPHASE_SECRET_SIZE])
+{
+    char name[TWOPHASE_NAME_SIZE], digits[33];
+    uint8_t bits[(TWOPHASE_SECRET_SIZE - 1) / 2], digest[SCRAM_KEY];
 
     twophase_name(db, home_shard, name);
     random_bytes(bits, sizeof bits);
-    snprintf(gid, TWOPHASE_GID_SIZE, "sluice:1:%s:%016llx%016llx", name, (unsigned long long)bits[0],
-             (unsigned long long)bits[1]);
+    put_hex(bits, sizeof bits, secret);
+    scram_sha256(secret, TWOPHASE_SECRET_SIZE - 1, digest);
+    put_hex(digest, (sizeof digits - 1) / 2, digits);
+    snprintf(gid, TWOPHASE_GID_SIZE, "sluice:1:%s:%s", name, digits);
+}
+
+void twophase_put_claim(const struct database_state *db, const char *gid, const char *secret, uint64_t parts,
+                        struct buf *sql)
+{
+    char name[TWOPHASE_NAME_SIZE];
+    struct buf names = {0};
+
+    for (uint32_t k = 0; k < SHARDS_MAX; k++) {
+        if (!(parts >> k & 1))
+            continue;
+        twophase_name(db, k, name);
+        buf_put_cstr(&names, name);
+    }
+    char *array = twophase_array(buf_head(&names), buf_used(&names));
+    char *literals[] = {twophase_literal(gid), twophase_literal(array), twophase_literal(secret)};
+    char *text = mem_printf("SELECT sluice.claim(%s, %s, %s)", literals[0], literals[1], literals[2]);
+
+    buf_put(sql, text, strlen(text));
+    free(text);
+    for (size_t i = 0; i < ARRAY_LEN(literals); i++)
+        free(literals[i]);
+    free(array);
+    buf_free(&names);
 }
 
 void twophase_prepared(const char *gid, uint32_t shard, char prepared[TWOPHASE_PREPARED_SIZE])

@@ -21,13 +21,19 @@
 #define TWOPHASE_NAME_SIZE 150     /* of a shard, with its NUL: longer ones are refused when the file is read */
 #define TWOPHASE_GID_SIZE 192      /* of a transaction, with its NUL */
 #define TWOPHASE_PREPARED_SIZE 200 /* of its part on a shard: as PostgreSQL has it */
+#define TWOPHASE_SECRET_SIZE 33    /* in hexadecimal digits, with its NUL */
 
 enum twophase_outcome { TWOPHASE_COMMITTED, TWOPHASE_ABORTED, TWOPHASE_UNKNOWN };
 
 /* "store/s2": what sluice.shard says that a shard is; of a database whose map is known. Thread: worker. */
 void twophase_name(const struct database_state *db, uint32_t shard, char name[TWOPHASE_NAME_SIZE]);
-/* The name of a new transaction whose COMMIT on that shard will decide; no other one ever has it. Thread: worker. */
-void twophase_gid(const struct database_state *db, uint32_t home_shard, char gid[TWOPHASE_GID_SIZE]);
+/* The name of a new transaction whose COMMIT on that shard will decide; no other one ever has it. Everybody can read it
+ * in pg_prepared_xacts; who claims it says the secret that it was made of (sluice.claim). Thread: worker. */
+void twophase_gid(const struct database_state *db, uint32_t home_shard, char gid[TWOPHASE_GID_SIZE],
+                  char secret[TWOPHASE_SECRET_SIZE]);
+/* The statement that claims it, of a client on its home shard; parts: where it is to be prepared. Thread: worker. */
+void twophase_put_claim(const struct database_state *db, const char *gid, const char *secret, uint64_t parts,
+                        struct buf *sql);
 /* What its part on a shard is prepared as: PREPARE TRANSACTION, COMMIT PREPARED and ROLLBACK PREPARED there name this.
  * Shards may be databases of one server, where such names are unique. Thread: any. */
 void twophase_prepared(const char *gid, uint32_t shard, char prepared[TWOPHASE_PREPARED_SIZE]);

@@ -15,7 +15,7 @@ SQLSTATE = psycopg.errors.lookup
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    made = Shop(pg, kept_sluice, "joint", auth_type="trust")
+    made = Shop(pg, kept_sluice, "joint", functions="napping = local\n", auth_type="trust")
     with made.connect() as client:
         for n in range(1, 41):
             client.execute("INSERT INTO users VALUES (%s, %s)", (n, f"user {n}"))
@@ -336,6 +336,52 @@ def test_a_cancel_within_a_transaction(shop, client):
         client.execute("SELECT 1")
     client.execute("ROLLBACK")
     assert names(shop, 39) == ["user 39"]
+
+
+class Call:
+    """Something that runs in a thread of its own: what it returned, or the error that it ended by."""
+
+    def __init__(self, work):
+        self.result = self.error = None
+        self.thread = threading.Thread(target=self.run, args=(work,), daemon=True)
+        self.thread.start()
+
+    def run(self, work):
+        try:
+            self.result = work()
+        except psycopg.Error as error:
+            self.error = error
+
+    def await_end(self):
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+        return self
+
+
+def test_a_commit_that_waits_for_readers_hears_of_the_loss_of_its_deciding_shard(shop, client):
+    """A reader stands in the gate (it is being planned); meanwhile the shard that would decide is lost."""
+    for database in shop.databases:
+        with shop.server(database) as server:
+            server.execute("CREATE FUNCTION napping() RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
+                           "$$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN 1; END $$")
+    with shop.server(shop.databases[3]) as holder, shop.connect() as writer:
+        holder.execute("SELECT pg_advisory_lock(77)")
+        reader = Call(lambda: client.execute("SELECT count(*) FROM users WHERE napping() = 1").fetchone())
+        wait_for(lambda: waiting(shop, 3), 20, "the reader to be in the gate")
+        writer.execute("BEGIN")
+        rename(writer, 32, "never")
+        rename(writer, 33, "never")
+        commit = Call(lambda: writer.execute("COMMIT"))
+        wait_for(lambda: shop.rows(1, "SELECT 1 FROM pg_prepared_xacts WHERE database = current_database()"),
+                 20, "it to be prepared")
+        assert shop.rows(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%sluice.claim%' "
+                            "AND datname = current_database() AND state LIKE 'idle in transaction%'") == [(True,)]
+        assert commit.await_end().error.sqlstate == "08006"
+    reader.await_end()
+    wait_for(lambda: left(shop) == [], 20, "nothing to be left")
+    assert names(shop, 32, 33) == ["user 32", "user 33"]
+    rename_pair(client)
+    assert len(read_pair(client)) == 1
 
 
 def waiting(shop, shard):

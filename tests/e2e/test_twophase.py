@@ -4,6 +4,7 @@ They are made by hand, as a process that died would have left them: a row of slu
 prepared transactions on others.
 """
 
+import hashlib
 import secrets
 import signal
 
@@ -24,6 +25,12 @@ def shop(pg, kept_sluice):
     return shop
 
 
+def name_of(home):
+    """Of a new transaction: the secret that it is made of, and its gid."""
+    secret = secrets.token_hex(16)
+    return secret, f"sluice:1:{home}:{hashlib.sha256(secret.encode()).hexdigest()[:32]}"
+
+
 class Left:
     """A transaction over s1 (L), s2 and s3, as far as it came: a row of users on each."""
 
@@ -32,14 +39,14 @@ class Left:
     def __init__(self, shop, home="store/s1", parts=("store/s2", "store/s3")):
         Left.number += 4
         self.shop, self.id = shop, Left.number
-        self.gid = f"sluice:1:{home}:{secrets.token_hex(16)}"
+        self.secret, self.gid = name_of(home)
         self.parts = list(parts)
         self.owner = shop.server(shop.databases[0])
         self.owner.execute("BEGIN")
         self.owner.execute("INSERT INTO users VALUES (%s, 'on L')", (self.id,))
 
     def claim(self):
-        self.owner.execute("SELECT sluice.claim(%s, %s)", (self.gid, self.parts))
+        self.owner.execute("SELECT sluice.claim(%s, %s, %s)", (self.gid, self.parts, self.secret))
         return self
 
     def prepare(self):
@@ -154,11 +161,29 @@ def test_clients_only_claim(shop):
                 "INSERT INTO sluice.decision VALUES ('x', '{}')"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             client.execute(sql)
+    secret, gid = name_of("store/s1")
     with client.transaction(force_rollback=True):
-        client.execute("SELECT sluice.claim('x', '{store/s2}')")
+        client.execute("SELECT sluice.claim(%s, '{store/s2}', %s)", (gid, secret))
         with pytest.raises(psycopg.errors.UniqueViolation), client.transaction():
-            client.execute("SELECT sluice.claim('x', '{store/s2}')")
+            client.execute("SELECT sluice.claim(%s, '{store/s2}', %s)", (gid, secret))
     client.close()
+
+
+def test_nobody_else_can_claim(shop):
+    """Names can be read by everybody in pg_prepared_xacts; the secret that they are made of cannot."""
+    left = Left(shop).claim().prepare().die()
+    with psycopg.connect(host=shop.pg.host, port=shop.pg.port, user="plainuser", password="plainpass",
+                         dbname=shop.databases[0], autocommit=True) as stranger:
+        for guess in (left.gid, left.gid[-32:], left.secret + " ", None):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                stranger.execute("SELECT sluice.claim(%s, '{}', %s)", (left.gid, guess))
+        secret, elsewhere = name_of("store/s2")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            stranger.execute("SELECT sluice.claim(%s, '{}', %s)", (elsewhere, secret))
+        with pytest.raises(psycopg.errors.UndefinedFunction):
+            stranger.execute("SELECT sluice.claim(%s, '{}'::text[])", (left.gid,))
+    left.await_end()
+    assert left.rows() == []
 
 
 def two_shards(sluice, home, other, **options):
@@ -178,10 +203,10 @@ def two_shards(sluice, home, other, **options):
 
 def leave(home, other):
     """A transaction that is decided on one server, and prepared on the other; its gid."""
-    gid = f"sluice:1:store/s1:{secrets.token_hex(16)}"
+    secret, gid = name_of("store/s1")
     home_client, other_client = home.connect(dbname="left_home"), other.connect(dbname="left_other")
     home_client.execute("BEGIN")
-    home_client.execute("SELECT sluice.claim(%s, '{store/s2}')", (gid,))
+    home_client.execute("SELECT sluice.claim(%s, '{store/s2}', %s)", (gid, secret))
     other_client.execute("BEGIN")
     other_client.execute("INSERT INTO users VALUES (1)")
     other_client.execute(f"PREPARE TRANSACTION '{gid}:1'")
