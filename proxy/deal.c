@@ -6,6 +6,7 @@
 
 #include "parser/msgout.h"
 #include "proxy/copy_in.h"
+#include "proxy/everywhere.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
 #include "shard/insert_split.h"
@@ -23,14 +24,15 @@ struct part {
 
 struct deal {
     struct client *c;
-    struct copy_in *copy;     /* owned: it is COPY FROM, and that does all; or NULL */
-    struct sharding_deal way; /* owned */
-    char *sql;                /* owned: the statement */
-    struct buf types;         /* of its parameters */
-    struct buf bind;          /* Bind's body behind the names, up to the formats of the result */
-    struct buf formats;       /* ... and these */
-    char *parses;             /* owned: the name that the client's Parse gives; NULL: there was none */
-    uint32_t row;             /* in turn: whose row is next */
+    struct copy_in *copy;      /* owned: it is COPY FROM, and that does all; or NULL */
+    struct everywhere *images; /* owned: it is IMAGES, and that does all; or NULL */
+    struct sharding_deal way;  /* owned */
+    char *sql;                 /* owned: the statement */
+    struct buf types;          /* of its parameters */
+    struct buf bind;           /* Bind's body behind the names, up to the formats of the result */
+    struct buf formats;        /* ... and these */
+    char *parses;              /* owned: the name that the client's Parse gives; NULL: there was none */
+    uint32_t row;              /* in turn: whose row is next */
     bool describes, simple;
     bool described; /* the client has been told, or does not want to be */
     bool failed;    /* it was told an error */
@@ -115,6 +117,7 @@ void deal_free(struct deal *d)
     if (d == NULL)
         return;
     copy_in_free(d->copy);
+    everywhere_free(d->images);
     insert_split_free(d->way.split);
     buf_free(&d->types);
     buf_free(&d->bind);
@@ -291,6 +294,10 @@ void deal_pump(struct deal *d)
         copy_in_pump(d->copy); /* which may free it */
         return;
     }
+    if (d->images != NULL) {
+        everywhere_pump(d->images); /* likewise */
+        return;
+    }
     if (!more)
         return;
     d->pumping = true;
@@ -318,6 +325,8 @@ void deal_cancel(struct deal *d)
 {
     if (d->copy != NULL)
         copy_in_cancel(d->copy);
+    else if (d->images != NULL)
+        everywhere_cancel(d->images);
     else
         cancel_others(d, NULL);
 }
@@ -382,6 +391,10 @@ struct deal *deal_new(struct client *c, const struct request *q, struct arm *con
     *d = (struct deal){.c = c, .way = way, .count = count, .describes = q->describes, .simple = q->simple};
     if (way.way == WRITE_COPY) {
         d->copy = copy_in_new(c, q, arms);
+        return d;
+    }
+    if (way.way == WRITE_IMAGES) {
+        d->images = everywhere_new(c, q, arms);
         return d;
     }
     d->described = !q->describes;

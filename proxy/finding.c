@@ -104,10 +104,7 @@ static const struct map_table *find_relation(struct finding *f, const struct stm
                        t->name);
     else if (UNLIKELY(is_barred(f, t, placed)))
         return NULL;
-    else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_EVERYWHERE && f->way != WRITE_COMMAND)
-        finding_refuse(f, "Write to each shard by itself.", "a table that lies on all shards is not written: \"%s\"",
-                       t->name);
-    else if ((t->flags & TABLE_WRITTEN) && placed->way == MAP_BY_KEY && found->has_triggers)
+    else if ((t->flags & TABLE_WRITTEN) && placed->way != MAP_ON_SHARD && found->has_triggers)
         finding_refuse(f, NULL, "a table with triggers or rules of its own is not written: \"%s\"", t->name);
     return f->sqlstate == NULL || f->viewed ? placed : NULL;
 }
@@ -290,6 +287,15 @@ static void read_rows(struct finding *f, const struct stmt *s, struct keyset *k,
     insert_split_free(split);
 }
 
+/* The home shard's locks count, for the copies have others. */
+static void lock_everywhere(struct finding *f, struct keyset *k)
+{
+    k->shards |= HOME;
+    if (shardset_is_many(k->shards) || k->keyed)
+        finding_refuse(f, "Lock them by a statement of their own, or name in FOR UPDATE OF what else is to be locked.",
+                       "it locks rows that lie on all shards together with others");
+}
+
 /* Returns the worker's keyset, read of s. */
 static struct keyset *read_keys(struct finding *f, const struct stmt *s)
 {
@@ -299,6 +305,8 @@ static struct keyset *read_keys(struct finding *f, const struct stmt *s)
     struct keyset_text text = finding_text(f, &params);
 
     keyset_read(k, s, &places, &text);
+    if (UNLIKELY(s->row_lock != ROW_LOCK_NONE) && writes_locks_everywhere(s, k, &text))
+        lock_everywhere(f, k);
     if (k->of_rows && f->sqlstate == NULL)
         read_rows(f, s, k, &text);
     free(params);

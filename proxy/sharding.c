@@ -117,7 +117,7 @@ static bool deal_rows(struct finding *f, struct sharding_deal *d, struct scatter
             *r = refusal.refusal;
     }
     free(params);
-    return d->way == WRITE_SAME || d->split != NULL;
+    return d->way == WRITE_SAME || d->way == WRITE_IMAGES || d->split != NULL;
 }
 
 /* NULL: *why (static) says why not, or "" */
@@ -149,6 +149,17 @@ struct copy_split *sharding_copy(struct client *c, const struct sharding_run *ru
     return finding_is_many(&f) && !f.told ? copy_of(&f, &why) : NULL;
 }
 
+struct images *sharding_images(struct client *c, const struct sharding_run *run)
+{
+    struct finding f = {.c = c, .run = run};
+    struct key_param *params;
+    struct keyset_text text = finding_text(&f, &params);
+    struct images *images = images_new(finding_stmt(&f), &text);
+
+    free(params);
+    return images;
+}
+
 static bool deal_copy(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
 {
     const char *why;
@@ -176,8 +187,12 @@ static bool deal_of(struct finding *f, struct sharding_deal *d, struct scatter_r
         return deal_copy(f, d, r);
     if (s->kind != STMT_INSERT && s->kind != STMT_UPDATE && s->kind != STMT_DELETE)
         return false;
-    if (!f->home)
-        return deal_rows(f, d, r);
+    if (!deal_rows(f, d, r))
+        return false;
+    if (!f->home || d->way == WRITE_IMAGES)
+        return true;
+    insert_split_free(d->split);
+    d->split = NULL;
     snprintf(r->why, sizeof r->why, "it uses what only the first shard has");
     return false;
 }
@@ -525,6 +540,7 @@ static const char *way_of_deal(struct finding *f)
     if (!dealt)
         return NULL;
     return deal.way == WRITE_ROWS || deal.way == WRITE_COPY ? "in one transaction: each of them its rows"
+           : deal.way == WRITE_IMAGES                       ? "in one transaction: the first runs it, all get its rows"
            : deal.way == WRITE_SAME                         ? "in one transaction: the same on each of them"
                                                             : "in one transaction: the same on one after the other";
 }

@@ -15,6 +15,7 @@
 #include "parser/msgin.h"
 #include "proxy/refusal.h"
 #include "shard/copy_split.h"
+#include "shard/images.h"
 #include "shard/insert_split.h"
 #include "shard/map.h"
 #include "shard/scatter_map.h"
@@ -63,10 +64,12 @@ struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *
 bool sharding_is_coordinators(struct client *c, const struct sharding_run *run);
 /* How a statement is carried out that writes on several shards, or is about all of them. */
 struct sharding_deal {
-    enum write_way way; /* ROWS, SAME, COMMAND, COPY */
+    enum write_way way; /* ROWS, SAME, COMMAND, COPY, IMAGES */
     shardset shards;
     struct insert_split *split; /* ROWS: owned; its parts are those of `shards`; else NULL */
 };
+/* Of a statement that writes what lies on all shards, in the way IMAGES. For images_free. */
+struct images *sharding_images(struct client *c, const struct sharding_run *run);
 /* The rows of a COPY FROM STDIN into a table by key, by their shards; NULL: it is none. For copy_split_free. */
 struct copy_split *sharding_copy(struct client *c, const struct sharding_run *run);
 /* False: it is none for that. */

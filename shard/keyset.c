@@ -321,6 +321,15 @@ static bool holds_key(const struct reading_of_keys *g, size_t mention)
     return !named;
 }
 
+/* Its rows are written on all shards: by an INSERT, UPDATE or DELETE that does nothing else. */
+static void write_everywhere(struct reading_of_keys *g, size_t mention)
+{
+    if (g->s->tables[mention].query == g->s->query && g->s->kind != STMT_MERGE)
+        g->k->sets[mention] = map_all(g->places->map);
+    else
+        object(g, "writes a table that is on all shards, among other things");
+}
+
 static void check_written(struct reading_of_keys *g, size_t mention)
 {
     const struct map_table *t = g->k->tables[mention];
@@ -329,7 +338,7 @@ static void check_written(struct reading_of_keys *g, size_t mention)
     if (!(flags & TABLE_WRITTEN))
         return;
     if (t->way == MAP_EVERYWHERE)
-        object(g, "writes a table that is on all shards");
+        write_everywhere(g, mention);
     else if (t->way == MAP_BY_KEY && (flags & TABLE_MERGED))
         object(g, "merges into a table by its key");
     else if (t->way == MAP_BY_KEY && (flags & TABLE_FILLED)) {

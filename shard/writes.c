@@ -87,6 +87,22 @@ static enum write_way check_others(const struct stmt *s, const struct keyset *k,
     return WRITE_SAME;
 }
 
+/* It runs on the home shard. */
+static enum write_way check_at_home(const struct stmt *s, const struct keyset *k, int target, struct scatter_refusal *r)
+{
+    for (size_t i = 0; i < s->table_count; i++) {
+        const struct map_table *t = k->tables[i];
+        if ((int)i == target || t == NULL || t->way == MAP_EVERYWHERE || (t->way == MAP_ON_SHARD && t->shard == 0))
+            continue;
+        return refuse(r, "Read them first, and write what they have become.",
+                      "it writes rows that lie on all shards, and reads those of \"%s\", which do not",
+                      s->tables[i].name);
+    }
+    if (s->flags & FACT_CURRENT_OF)
+        return refuse(r, help_keys, "it writes where a cursor stands, rows that lie on all shards");
+    return WRITE_IMAGES;
+}
+
 enum write_way writes_of_rows(const struct stmt *s, const struct keyset *k, const struct keyset_text *text,
                               struct scatter_refusal *r)
 {
@@ -96,13 +112,90 @@ enum write_way writes_of_rows(const struct stmt *s, const struct keyset *k, cons
         return refuse(r, help_keys, "its rows may lie on more than one shard");
     if (target < 0)
         return refuse(r, help_keys, "it writes more than one table");
-    if (k->tables[target]->way != MAP_BY_KEY)
+    if (k->tables[target]->way == MAP_ON_SHARD)
         return refuse(r, help_keys, "what it writes to one shard is read on others");
     if (s->kind != STMT_INSERT && has_system_column(text))
         return refuse(r, help_keys, "a system column means something on one shard only");
+    if (k->tables[target]->way == MAP_EVERYWHERE)
+        return check_at_home(s, k, target, r);
     if (check_others(s, k, target, r) == WRITE_NOT)
         return WRITE_NOT;
     return s->kind == STMT_INSERT ? WRITE_ROWS : WRITE_SAME;
+}
+
+/* --- row locks --- */
+
+struct locking {
+    struct clauses c;
+    const struct stmt *s;
+    const struct keyset *k;
+};
+
+static bool names(const struct clauses *c, uint32_t token, const char *name)
+{
+    const struct token *t = &c->tokens[token];
+
+    if (t->kind == TOKEN_QUOTED)
+        return t->len == strlen(name) + 2 && memcmp(c->sql + t->start + 1, name, t->len - 2) == 0;
+    return clauses_word(c, token, name);
+}
+
+/* The name stands for rows that lie on all shards. A name in another spelling does not. */
+static bool is_everywhere(const struct locking *l, uint32_t token)
+{
+    for (size_t i = 0; i < l->s->table_count; i++) {
+        const struct stmt_table *t = &l->s->tables[i];
+        if (l->k->tables[i] != NULL && l->k->tables[i]->way == MAP_EVERYWHERE &&
+            names(&l->c, token, t->alias != NULL ? t->alias : t->name))
+            return true;
+    }
+    return false;
+}
+
+/* FOR [NO KEY] UPDATE, FOR [KEY] SHARE: where its names, behind OF, begin; 0: it is none. */
+static uint32_t after_lock(const struct clauses *c, uint32_t i)
+{
+    uint32_t last = i + 1;
+
+    if (!clauses_word(c, i, "for"))
+        return 0;
+    last += clauses_word(c, last, "no");
+    last += clauses_word(c, last, "key");
+    return clauses_word(c, last, "update") || clauses_word(c, last, "share") ? last + 1 : 0;
+}
+
+/* Without OF all tables are meant. */
+static bool locks_everywhere(const struct locking *l)
+{
+    for (uint32_t i = 0; i < l->c.token_count; i++) {
+        uint32_t name = after_lock(&l->c, i);
+        if (name == 0)
+            continue;
+        if (!clauses_word(&l->c, name, "of"))
+            return true;
+        for (name++; name < l->c.token_count; name += 2) {
+            if (l->c.tokens[name].kind == TOKEN_UQUOTED || is_everywhere(l, name))
+                return true;
+            if (!clauses_is(&l->c, name + 1, ','))
+                break;
+        }
+    }
+    return false;
+}
+
+bool writes_locks_everywhere(const struct stmt *s, const struct keyset *k, const struct keyset_text *text)
+{
+    struct locking l = {.s = s, .k = k};
+    struct arena arena = {.chunks = NULL};
+    bool any = false;
+
+    for (size_t i = 0; i < s->table_count && s->row_lock != ROW_LOCK_NONE; i++)
+        any = any || (k->tables[i] != NULL && k->tables[i]->way == MAP_EVERYWHERE);
+    if (!any)
+        return false;
+    any = !clauses_tokens(&l.c, text->sql, strlen(text->sql), text->lex_flags, &arena) || locks_everywhere(&l);
+    arena_free(&arena);
+    return any;
 }
 
 /* --- commands --- */

@@ -7,9 +7,11 @@
  *                                                             the counts are added up
  *   TRUNCATE users, ALTER TABLE, GRANT, LOCK          COMMAND the same text on all shards; what one says is said
  *   COPY users FROM STDIN                             COPY    each shard its rows: copy_split.h
+ *   UPDATE countries SET name = upper(name)           IMAGES  everywhere: the home shard runs it, the others get what
+ *                                                             has become of its rows: images.h
  *   VACUUM, ANALYZE, CREATE INDEX CONCURRENTLY        APART   the same, shard by shard, each by itself
  *
- * The first four belong into one transaction over all of the shards.
+ * The first five belong into one transaction over all of the shards.
  * Thread: any (no state).
  */
 #ifndef SLUICE_WRITES_H
@@ -18,12 +20,15 @@
 #include "shard/keyset.h"
 #include "shard/scatter.h"
 
-enum write_way { WRITE_NOT, WRITE_ROWS, WRITE_SAME, WRITE_COMMAND, WRITE_COPY, WRITE_APART };
+enum write_way { WRITE_NOT, WRITE_ROWS, WRITE_SAME, WRITE_COMMAND, WRITE_COPY, WRITE_IMAGES, WRITE_APART };
 
 /* INSERT, UPDATE or DELETE, of which k was read and has nothing to object, and which several shards concern. Returns
- * ROWS, SAME, or NOT with *r set. */
+ * ROWS, SAME, IMAGES, or NOT with *r set. */
 enum write_way writes_of_rows(const struct stmt *s, const struct keyset *k, const struct keyset_text *text,
                               struct scatter_refusal *r);
+
+/* A statement with FOR UPDATE or the like, of which k was read, may lock rows that lie on all shards. */
+bool writes_locks_everywhere(const struct stmt *s, const struct keyset *k, const struct keyset_text *text);
 
 /* What is known of a table that a command is about; NULL: nothing. */
 typedef const struct map_table *writes_table(void *arg, const struct stmt_table *t);

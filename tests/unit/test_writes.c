@@ -48,8 +48,11 @@ static const struct map_table *find(void *arg, const struct stmt_table *t)
 
 static const char *way_name(enum write_way way)
 {
-    static const char *const names[] = {
-        [WRITE_ROWS] = "rows", [WRITE_SAME] = "same", [WRITE_COMMAND] = "command", [WRITE_APART] = "apart"};
+    static const char *const names[] = {[WRITE_ROWS] = "rows",
+                                        [WRITE_SAME] = "same",
+                                        [WRITE_COMMAND] = "command",
+                                        [WRITE_APART] = "apart",
+                                        [WRITE_IMAGES] = "images"};
 
     return names[way];
 }
@@ -59,7 +62,7 @@ static const struct map_table *table_of(void *arg, const struct stmt_table *t)
     return find(arg, t);
 }
 
-static void ask(char *out, size_t size, const struct stmt *s, const struct keyset_text *text)
+static void ask(void *out, const struct stmt *s, const struct keyset_text *text)
 {
     struct keyset_places places = {.map = map, .find = find};
     struct scatter_refusal r = {.why = ""};
@@ -72,12 +75,13 @@ static void ask(char *out, size_t size, const struct stmt *s, const struct keyse
         else
             snprintf(r.why, sizeof r.why, "keys: it %s", keys.why);
     }
-    snprintf(out, size, "%s", way == WRITE_NOT ? r.why : way_name(way));
+    snprintf(out, 256, "%s", way == WRITE_NOT ? r.why : way_name(way));
 }
 
-static const char *answer(const char *sql)
+/* What is to be known of the one statement of a text. */
+static void with_text(const char *sql, void (*use)(void *arg, const struct stmt *s, const struct keyset_text *text),
+                      void *arg)
 {
-    static char out[256];
     struct fingerprint f = {.slots = NULL};
     struct pgtree_error err;
     struct stmt_list *list = pgtree_parse(sql, strlen(sql), &err);
@@ -88,10 +92,33 @@ static const char *answer(const char *sql)
     slots_bind(list, &f, sql);
     struct keyset_text text = {
         .sql = sql, .slots = f.slots, .slot_count = f.slot_count, .lex_flags = LEX_STANDARD_STRINGS, .utf8 = true};
-    ask(out, sizeof out, list->stmts[0], &text);
+    use(arg, list->stmts[0], &text);
     stmt_list_free(list);
     fingerprint_free(&f);
+}
+
+static const char *answer(const char *sql)
+{
+    static char out[256];
+
+    with_text(sql, ask, out);
     return out;
+}
+
+static void read_locks(void *arg, const struct stmt *s, const struct keyset_text *text)
+{
+    struct keyset_places places = {.map = map, .find = find};
+
+    keyset_read(&keys, s, &places, text);
+    *(bool *)arg = writes_locks_everywhere(s, &keys, text);
+}
+
+static bool locks(const char *sql)
+{
+    bool any = false;
+
+    with_text(sql, read_locks, &any);
+    return any;
 }
 
 struct row {
@@ -113,6 +140,7 @@ static void check(const struct row *rows, size_t count)
     assert_int_equal(wrong, 0);
 }
 
+#define NOT_THERE(name) "it writes rows that lie on all shards, and reads those of \"" name "\", which do not"
 #define OTHERS(name) "it reads \"" name "\", whose rows may lie on other shards than those that it writes"
 
 static void writes_of_rows_of_several_shards(void **state)
@@ -153,6 +181,49 @@ static void writes_of_rows_of_several_shards(void **state)
 
     (void)state;
     check(rows, ARRAY_LEN(rows));
+}
+
+static void writes_of_rows_that_lie_everywhere(void **state)
+{
+    static const struct row rows[] = {
+        {"insert into countries values (1)", "images"},
+        {"update countries set name = upper(name) where id in (select id from countries)", "images"},
+        {"delete from countries where id = 5", "images"},
+        {"with x as (select 1 as id) delete from countries using x where x.id = countries.id", "images"},
+        {"insert into countries select id from users where id = 5", NOT_THERE("users")},
+        {"delete from countries c using log where log.at = c.id", NOT_THERE("log")},
+        {"with x as (delete from countries returning id) update countries set id = 1",
+         "keys: it writes a table that is on all shards, among other things"},
+        {"update countries set name = 'x' where ctid = '(0,1)'", "a system column means something on one shard only"},
+        {"update countries set name = 'x' where current of c", "it writes where a cursor stands, rows that lie on all "
+                                                               "shards"},
+    };
+
+    (void)state;
+    check(rows, ARRAY_LEN(rows));
+}
+
+static void locks_of_rows_that_lie_everywhere(void **state)
+{
+    static const struct {
+        const char *sql;
+        bool locks;
+    } rows[] = {
+        {"select * from countries", false},
+        {"select * from countries for update", true},
+        {"select * from users for update", false},
+        {"select * from users u join countries c on c.id = u.n for no key update", true},
+        {"select * from users u join countries c on c.id = u.n for update of u", false},
+        {"select * from users u join countries c on c.id = u.n for update of u, c", true},
+        {"select * from users u join countries c on c.id = u.n for update of u for key share of c", true},
+        {"select * from users u join countries on countries.id = u.n for share of \"countries\"", true},
+        {"select * from users where n in (select id from countries for share)", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (locks(rows[i].sql) != rows[i].locks)
+            fail_msg("%s", rows[i].sql);
 }
 
 static void commands(void **state)
@@ -222,6 +293,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_of_rows_of_several_shards),
+        cmocka_unit_test(writes_of_rows_that_lie_everywhere),
+        cmocka_unit_test(locks_of_rows_that_lie_everywhere),
         cmocka_unit_test(commands),
     };
 

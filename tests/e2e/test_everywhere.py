@@ -1,0 +1,217 @@
+"""Writes of tables that lie on all four shards alike: the same as on one database, and the same on each shard."""
+
+import pytest
+from lib.shards import COUNT, Shop
+from psycopg import errors
+
+TABLES = """
+users.id = modulo
+countries = everywhere
+prices = everywhere
+notes = everywhere
+Odd = everywhere
+audit_log = shard s3
+"""
+SCHEMA = """
+SET ROLE demo;
+CREATE TYPE mood AS ENUM ('good', 'bad');
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE users (id int PRIMARY KEY, name text, country text);
+CREATE TABLE countries (id serial PRIMARY KEY, code text UNIQUE, name text NOT NULL DEFAULT 'nowhere',
+                        made timestamptz DEFAULT now(), uid uuid DEFAULT gen_random_uuid(),
+                        size int GENERATED ALWAYS AS (length(name)) STORED);
+CREATE TABLE prices (gone int, region text, item bigint GENERATED ALWAYS AS IDENTITY, price numeric, at date[],
+                     raw bytea, feel mood, feels mood[], two pair, rate float8 DEFAULT random(),
+                     PRIMARY KEY (region, item));
+ALTER TABLE prices DROP COLUMN gone;
+CREATE TABLE notes (text text, at timestamptz DEFAULT clock_timestamp());
+CREATE TABLE "Odd" ("Key 1" int PRIMARY KEY, "select" text);
+CREATE TABLE audit_log (at int, what text);
+"""
+NAMES = {"countries": "id, code, name, size", "prices": "region, item, price, at, raw, feel, feels, two",
+         "notes": "text", '"Odd"': "*", "users": "*"}
+
+
+@pytest.fixture(scope="module")
+def shop(pg, kept_sluice):
+    return Shop(pg, kept_sluice, "shop_everywhere", tables=TABLES, schema=SCHEMA)
+
+
+@pytest.fixture
+def client(shop):
+    """Of empty tables."""
+    for database in (*shop.databases, shop.whole):
+        with shop.server(database) as server:
+            server.execute('TRUNCATE countries, prices, notes, "Odd", users RESTART IDENTITY CASCADE')
+    with shop.connect() as client:
+        yield client
+
+
+def said(client, sql, *args, binary=False):
+    cursor = client.execute(sql, *args, binary=binary)
+    columns = [(c.name, c.type_code) for c in cursor.description or []]
+    return columns, (cursor.fetchall() if cursor.description else None), cursor.statusmessage
+
+
+def same(shop, client, sql, *args, binary=False):
+    with shop.server(shop.whole) as server:
+        expected = said(server, sql, *args, binary=binary)
+    found = said(client, sql, *args, binary=binary)
+    assert found[1:] == expected[1:]
+    assert [c[0] for c in found[0]] == [c[0] for c in expected[0]]
+
+
+def alike(shop, *tables):
+    """The same rows on every shard, whatever was drawn; and, but for that, those of the one database."""
+    for table in tables or NAMES:
+        whole = f"SELECT * FROM {table} ORDER BY {table}::text"
+        found = [shop.rows(k, whole) for k in range(COUNT)]
+        if table != "users":
+            assert found == [found[0]] * COUNT, table
+        columns = f"SELECT {NAMES[table]} FROM {table}"
+        with shop.server(shop.whole) as server:
+            expected = server.execute(columns).fetchall()
+        assert sorted(shop.rows(0, columns), key=repr) == sorted(expected, key=repr), table
+
+
+# --- statements ---
+
+
+def test_inserts(shop, client):
+    same(shop, client, "INSERT INTO countries (code) VALUES ('de')")
+    same(shop, client, "INSERT INTO countries VALUES (DEFAULT, 'fr', 'France'), (9, 'it', 'Italy') RETURNING id, name")
+    same(shop, client, "INSERT INTO countries (code, name) SELECT code || '2', upper(name) FROM countries ORDER BY id "
+         "RETURNING size, code AS returning -- and no more")
+    same(shop, client, "INSERT INTO notes DEFAULT VALUES;")
+    same(shop, client, "INSERT INTO notes (text) VALUES (%s), (%s), (NULL)", ("a", "b"))
+    same(shop, client, 'INSERT INTO "Odd" AS "o ""o" VALUES (%s, %s) RETURNING *', (1, "x\\y'z"))
+    alike(shop)
+    assert shop.rows(2, "SELECT count(*) FROM countries WHERE made IS NULL OR uid IS NULL") == [(0,)]
+
+
+def test_values_of_every_kind(shop, client):
+    row = ("eu", "12.50", ["2024-01-01", None], b"\x00\xff", "good", ["bad", "good"], (1, 'x,"y'))
+    sql = ("INSERT INTO prices (region, price, at, raw, feel, feels, two) VALUES (%s, %s, %s::date[], %s, %s::mood, "
+           "%s::mood[], %s::pair) RETURNING region, item, price, raw")
+    for binary in (False, True):
+        same(shop, client, sql, row, binary=binary)
+    same(shop, client, "INSERT INTO prices (region) VALUES ('us') RETURNING item")
+    with pytest.raises(errors.GeneratedAlways):
+        client.execute("INSERT INTO prices (region, item) VALUES ('us', 5)")
+    same(shop, client, "INSERT INTO prices (region, item) OVERRIDING SYSTEM VALUE VALUES ('us', 5)")
+    same(shop, client, "UPDATE prices SET two.a = 7, at[2] = '2025-01-01', feel = NULL WHERE region = 'eu' "
+         "RETURNING at, item")
+    same(shop, client, "UPDATE prices SET (price, raw) = (item * 3, '\\x01') WHERE item > 1")
+    alike(shop)
+
+
+def test_updates_and_deletes(shop, client):
+    same(shop, client, "INSERT INTO countries (code) SELECT 'c' || n FROM generate_series(1, 20) n")
+    same(shop, client, "UPDATE countries AS c SET name = c.code || '!' WHERE id % 2 = 0 RETURNING c.id, name, 5")
+    same(shop, client, "UPDATE countries SET name = o.name, uid = gen_random_uuid() FROM countries o "
+         "WHERE o.id = countries.id + 1 AND countries.id < 5")
+    same(shop, client, "DELETE FROM countries WHERE id IN (SELECT id + 1 FROM countries WHERE id > 10) RETURNING code")
+    same(shop, client, "DELETE FROM countries WHERE id = %s", (3,))
+    same(shop, client, "UPDATE countries SET name = 'x' WHERE id = 3")
+    alike(shop)
+
+
+def test_a_primary_key_is_set(shop, client):
+    same(shop, client, "INSERT INTO countries (code) VALUES ('a'), ('b'), ('c')")
+    same(shop, client, "UPDATE countries SET id = 10 WHERE id = 1 RETURNING id")
+    same(shop, client, "UPDATE countries SET id = %s, name = %s WHERE id = %s", (2, "saved", 2))
+    same(shop, client, "UPDATE countries SET id = %s WHERE id = %s AND code = 'c'", (30, 3))
+    with pytest.raises(errors.FeatureNotSupported, match='it sets "id"'):
+        client.execute("UPDATE countries SET id = id + 100")
+    alike(shop)
+
+
+def test_on_conflict(shop, client):
+    same(shop, client, "INSERT INTO countries (code) VALUES ('a'), ('b')")
+    same(shop, client, "INSERT INTO countries (code) VALUES ('b'), ('c') ON CONFLICT DO NOTHING RETURNING code")
+    same(shop, client, "INSERT INTO countries (code, name) VALUES ('a', 'new'), ('d', 'new') ON CONFLICT (code) "
+         "DO UPDATE SET name = excluded.name || countries.name RETURNING code, name")
+    same(shop, client, "INSERT INTO countries (id, name) VALUES (1, 'z') ON CONFLICT (id) DO UPDATE SET name = 'y' "
+         "WHERE countries.code = 'nobody' RETURNING id")
+    same(shop, client, 'INSERT INTO "Odd" VALUES (1, \'x\'), (2, \'y\') ON CONFLICT ("Key 1") '
+         'DO UPDATE SET "select" = excluded."select"')
+    alike(shop)
+
+
+def test_errors_are_the_home_shards_and_undo_all(shop, client):
+    same(shop, client, "INSERT INTO countries (code) VALUES ('a'), ('b')")
+    for sql, error in (("INSERT INTO countries (code) VALUES ('x'), ('a')", errors.UniqueViolation),
+                       ("INSERT INTO countries (name) VALUES (NULL)", errors.NotNullViolation),
+                       ("UPDATE countries SET name = (1 / (id - 2))::text", errors.DivisionByZero),
+                       ("UPDATE countries SET nothing = 1", errors.UndefinedColumn),
+                       ("DELETE FROM countries WHERE code = 5", errors.UndefinedFunction)):
+        with pytest.raises(error):
+            client.execute(sql)
+        with shop.server(shop.whole) as server, pytest.raises(error):
+            server.execute(sql)
+    assert client.execute("SELECT 1").fetchone() == (1,)
+    same(shop, client, "INSERT INTO countries (code) VALUES ('q') RETURNING code")
+    alike(shop)
+
+
+def test_what_is_refused(shop, client):
+    for sql, why in (
+            ("UPDATE notes SET text = 'x'", "no primary key"),
+            ("DELETE FROM notes", "no primary key"),
+            ("INSERT INTO countries (name) SELECT name FROM users", 'reads those of "users"'),
+            ("DELETE FROM countries USING users WHERE users.country = code AND users.id = 4", 'reads those of "users"'),
+            ("WITH w AS (INSERT INTO countries (code) VALUES ('w') RETURNING id) SELECT * FROM w", "among other"),
+            ("UPDATE countries SET name = 'x' WHERE ctid = '(0,1)'", "system column"),
+            ("INSERT INTO countries (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = 5", 'it sets "id"'),
+            ("UPDATE prices SET item = DEFAULT", "it sets")):
+        with pytest.raises(errors.FeatureNotSupported, match=why):
+            client.execute(sql)
+    alike(shop)
+
+
+# --- transactions ---
+
+
+def test_in_transactions(shop, client):
+    with client.transaction():
+        client.execute("INSERT INTO users VALUES (1, 'a', 'de'), (2, 'b', 'fr')")
+        client.execute("INSERT INTO countries (code, name) VALUES ('de', 'Germany')")
+        with pytest.raises(errors.UniqueViolation), client.transaction():
+            client.execute("UPDATE countries SET name = 'lost'")
+            client.execute("INSERT INTO countries (code) VALUES ('de')")
+        client.execute("UPDATE countries SET name = name || '!'")
+        assert client.execute("SELECT u.id, c.name FROM users u JOIN countries c ON c.code = u.country").fetchall() == [
+            (1, "Germany!")]
+        assert [shop.rows(k, "SELECT count(*) FROM countries") for k in range(COUNT)] == [[(0,)]] * COUNT
+    assert [shop.rows(k, "SELECT name FROM countries") for k in range(COUNT)] == [[("Germany!",)]] * COUNT
+    with client.transaction(force_rollback=True):
+        client.execute("DELETE FROM countries")
+    assert client.execute("SELECT count(*) FROM countries").fetchone() == (1,)
+
+
+def test_the_extended_protocol(shop):
+    with shop.connect(prepare_threshold=0) as client:
+        client.execute("TRUNCATE countries")
+        for i in range(3):
+            row = client.execute("INSERT INTO countries (code, name) VALUES (%s, %s) RETURNING name, size",
+                                 (f"c{i}", "xy"), binary=i == 1).fetchone()
+            assert row == ("xy", 2)
+            assert client.execute("UPDATE countries SET name = %s", (f"n{i}",)).rowcount == i + 1
+        assert client.execute("DELETE FROM countries RETURNING name").fetchall() == [("n2",)] * 3
+
+
+# --- copies that differ ---
+
+
+def test_copies_that_have_drifted(shop, client):
+    client.execute("INSERT INTO countries (code) VALUES ('a'), ('b'), ('c')")
+    with shop.server(shop.databases[2]) as server:
+        server.execute("DELETE FROM countries WHERE code = 'b'")
+        server.execute("INSERT INTO countries (id, code) VALUES (77, 'z')")
+    for sql, why in (("UPDATE countries SET name = 'x'", "on shard s3 differs .* not there"),
+                     ("DELETE FROM countries", "not there"),
+                     ("INSERT INTO countries (code) VALUES ('z')", "there already")):
+        with pytest.raises(errors.ObjectNotInPrerequisiteState, match=why):
+            client.execute(sql)
+    client.execute("UPDATE countries SET name = 'y' WHERE code = 'a'")
+    assert [shop.rows(k, "SELECT code FROM countries WHERE name = 'y'") for k in range(COUNT)] == [[("a",)]] * COUNT
