@@ -98,6 +98,7 @@ static void enter(struct coordinated *k, enum phase phase, uint32_t shard)
 void coordinated_start(struct coordinated *k, const char *parses)
 {
     k->c->coordinated = k;
+    k->c->deferred.asked = true;
     k->since = k->c->worker->loop.now;
     k->parses = parses == NULL ? NULL : mem_strdup(parses);
     coordinated_pump(k->c);

@@ -21,6 +21,7 @@ bool defer_is_open(const struct client *c)
 static void open_again(struct client *c)
 {
     c->xact_at = c->worker->loop.now;
+    c->deferred.asked = false;
     list_push_back(&c->worker->deferred, &c->deferred.node);
 }
 
@@ -111,7 +112,7 @@ static const char *decide(struct client *c, const struct stmt *s, enum route_hin
             open_again(c);
         return s->kind == STMT_COMMIT ? "COMMIT" : "ROLLBACK";
     case STMT_SET_TRANSACTION:
-        if (!open)
+        if (!open || c->deferred.asked)
             return NULL;
         merge_modes(&c->deferred.modes, &s->modes);
         return "SET";
@@ -318,6 +319,18 @@ static void expect_begin(const struct client *c, struct server *s, enum expect_t
     server_expect(s, type, EXPECT_SKIP, EFFECT_BEGIN, c->id, NULL);
 }
 
+static void send_command(const struct client *c, struct server *s, const char *text)
+{
+    struct buf *out = &s->conn.out;
+
+    msg_parse(out, "", text, span_of(NULL, 0));
+    expect_begin(c, s, EXPECT_PARSE);
+    msg_bind(out, "", "");
+    expect_begin(c, s, EXPECT_BIND);
+    msg_execute(out, "");
+    expect_begin(c, s, EXPECT_EXECUTE);
+}
+
 void defer_send(struct client *c, struct server *s)
 {
     struct buf *out = &s->conn.out;
@@ -328,12 +341,9 @@ void defer_send(struct client *c, struct server *s)
         c->deferred.modes.access = ACCESS_READ_ONLY; /* if only the session said so: it may say something else later */
     put_modes(text, sizeof text, &c->deferred.modes);
     list_del(&c->deferred.node);
-    msg_parse(out, "", text, span_of(NULL, 0));
-    expect_begin(c, s, EXPECT_PARSE);
-    msg_bind(out, "", "");
-    expect_begin(c, s, EXPECT_BIND);
-    msg_execute(out, "");
-    expect_begin(c, s, EXPECT_EXECUTE);
+    send_command(c, s, text);
+    if (c->deferred.asked) /* its isolation cannot be changed any more */
+        send_command(c, s, "SELECT 1");
     if (!c->deferred.portal) { /* a Query leaves none */
         msg_named(out, 'C', 'P', "");
         expect_begin(c, s, EXPECT_CLOSE);

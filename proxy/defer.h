@@ -28,6 +28,7 @@ struct deferred {
     struct list node;        /* in worker->deferred while the transaction is open here, else in none */
     struct stmt_modes modes; /* kept when it is sent to a replica */
     enum route_hint hint;    /* that BEGIN came with */
+    bool asked;              /* a query of it was answered by somebody who does not know of it (coordinated.h) */
     bool portal;             /* the client's unnamed portal is what was answered last, by the extended protocol */
     bool on_trial;           /* a replica has its first statement, and may refuse it yet */
     bool ended;              /* on a replica: this batch has ended it */

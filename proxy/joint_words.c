@@ -19,7 +19,7 @@ enum control joint_control_of(const struct stmt *s)
         return CONTROL_ROLLBACK;
     case STMT_SET: /* what is Sluice's own is no server's, and what a default is, each server knows otherwise */
     case STMT_SET_TRANSACTION:
-        return (s->flags & FACT_DEFAULT) || joint_is_own(s) || journal_sets_isolation(s) ? CONTROL_NONE : CONTROL_TELL;
+        return (s->flags & FACT_DEFAULT) || joint_is_own(s) || journal_sets_modes(s) ? CONTROL_NONE : CONTROL_TELL;
     case STMT_SAVEPOINT:
     case STMT_RELEASE:
     case STMT_ROLLBACK_TO:

@@ -45,16 +45,18 @@ static bool is_of_transaction(const struct stmt *s)
 {
     return s->kind == STMT_SAVEPOINT || s->kind == STMT_RELEASE || s->kind == STMT_ROLLBACK_TO ||
            s->kind == STMT_SET_TRANSACTION || s->kind == STMT_SET_CONSTRAINTS ||
-           (s->effects & (EFFECT_SETTING | EFFECT_DISCARD)) != 0 || journal_sets_isolation(s);
+           (s->effects & (EFFECT_SETTING | EFFECT_DISCARD)) != 0 || journal_sets_modes(s);
 }
 
-/* BEGIN within a transaction does, with a warning. */
-bool journal_sets_isolation(const struct stmt *s)
+/* Its isolation; BEGIN within a transaction says whatever it says of that one, with a warning. */
+bool journal_sets_modes(const struct stmt *s)
 {
     if (s->kind == STMT_SET)
         return s->name != NULL && strcasecmp(s->name, "transaction_isolation") == 0;
-    return (s->kind == STMT_BEGIN || s->kind == STMT_START || s->kind == STMT_SET_TRANSACTION) &&
-           s->modes.isolation != ISOLATION_UNSAID;
+    if (s->kind == STMT_BEGIN || s->kind == STMT_START)
+        return s->modes.isolation != ISOLATION_UNSAID || s->modes.access != ACCESS_UNSAID ||
+               s->modes.deferrable != DEFERRABLE_UNSAID;
+    return s->kind == STMT_SET_TRANSACTION && s->modes.isolation != ISOLATION_UNSAID;
 }
 
 /* Values that travel by themselves would have to be written out; what a default is, each server knows otherwise; and
@@ -62,7 +64,7 @@ bool journal_sets_isolation(const struct stmt *s)
 static bool can_be_told(const struct stmt *s)
 {
     return s->params == 0 && s->kind != STMT_RESET && s->kind != STMT_RESET_ALL && !(s->flags & FACT_DEFAULT) &&
-           !journal_sets_isolation(s) && (!(s->effects & EFFECT_SETTING) || s->kind == STMT_SET);
+           !journal_sets_modes(s) && (!(s->effects & EFFECT_SETTING) || s->kind == STMT_SET);
 }
 
 void journal_note(struct client *c, const struct stmt *s, const struct sharding_run *run)

@@ -37,8 +37,8 @@ void journal_note(struct client *c, const struct stmt *stmt, const struct shardi
 void journal_add(struct client *c, const char *sql);
 /* The last batch is answered; failed: by an error. */
 void journal_settle(struct client *c, bool failed);
-/* It says of which isolation the transaction is that it stands in. */
-bool journal_sets_isolation(const struct stmt *s);
+/* It says something of the transaction that it stands in that others, who join, are not told. */
+bool journal_sets_modes(const struct stmt *s);
 /* COMMIT AND CHAIN: the next transaction begins with the same modes. */
 void journal_chain(struct client *c);
 /* A cursor, or a portal, is opened on a shard; where one of that name is. SHARD_NONE: nowhere. */

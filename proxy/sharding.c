@@ -423,7 +423,7 @@ static const char *splits_joint(struct client *c, const struct server *s, const 
 {
     if (!joint_is_on(c) || stmt == NULL)
         return NULL;
-    if ((stmt->kind == STMT_BEGIN || stmt->kind == STMT_START) && !journal_sets_isolation(stmt))
+    if ((stmt->kind == STMT_BEGIN || stmt->kind == STMT_START) && !journal_sets_modes(stmt))
         return NULL;
     if (stmt->effects & EFFECT_TRANSACTION)
         return "in a transaction on several shards, its commands come one in a batch";

@@ -117,7 +117,7 @@ def answer(client, sql, binary):
 
 
 @pytest.mark.limit(300)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_statements_give_what_one_database_gives(shop, seed):
     make, counts = Generator(seed), {"same": 0, "refused": 0, "errors": 0}
     with shop.connect() as client, shop.server(shop.whole) as whole:

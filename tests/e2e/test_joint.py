@@ -177,6 +177,19 @@ def test_repeatable_read_sees_all_shards_as_they_were(shop, client):
     assert client.execute("SELECT count(*) FROM users WHERE name = 'later'").fetchone() == (2,)
 
 
+def test_what_begin_says_within_a_transaction_is_told_to_no_other_shard(client):
+    """It makes that one read only: so no other shard takes part that would be written."""
+    for name in (None, "one"):
+        client.execute("BEGIN")
+        if name:
+            rename(client, 1, name)
+        client.execute("SELECT name FROM users WHERE id = 2").fetchone()
+        with pytest.raises(SQLSTATE("0A000")):
+            client.execute("BEGIN READ ONLY")
+            rename(client, 3, "three")
+        client.execute("ROLLBACK")
+
+
 def test_serializable_stays_on_one_shard(client):
     client.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
     client.execute("SELECT name FROM users WHERE id = 1")

@@ -1,0 +1,263 @@
+"""The same statements said to one PostgreSQL, and to four shards and a coordinator with the same rows.
+
+Each must be answered the same (names, types and origins of the columns, rows, their order where that is decided, tag,
+SQLSTATE, state of the transaction), or be refused with 0A000. Tolerated are the last digits of floats. Two layouts:
+orders and what belongs to them lie with their users, or with themselves (lib/diff_shop.py).
+
+    DIFF_SEED=7 DIFF_STATEMENTS=5000 DIFF_SESSIONS=200 DIFF_LAYOUT=user    what is made of it by hand
+"""
+
+import math
+import os
+import random
+import struct
+from collections import Counter
+
+import psycopg
+import pytest
+from lib.diff_select import ANY_ORDER, EXACT, ONLY_COUNT, Selects
+from lib.diff_shop import LAYOUTS, rows
+from lib.diff_write import CONTROL, Sessions
+from lib.shards import Shop
+from psycopg.pq import TransactionStatus
+from psycopg.types.json import Jsonb
+
+SEED = int(os.environ.get("DIFF_SEED", "1"))
+STATEMENTS = int(os.environ.get("DIFF_STATEMENTS", "150"))
+SESSIONS = int(os.environ.get("DIFF_SESSIONS", "6"))
+STEPS = 30
+NAMES = [os.environ["DIFF_LAYOUT"]] if "DIFF_LAYOUT" in os.environ else list(LAYOUTS)
+FLOATS = {700: ">f", 701: ">d"}
+FIRST_USER_OID = 16384
+REFUSED = "0A000"
+FAILURES = 12  # after so many, one looks
+
+
+class World:
+    """Both, with the same rows."""
+
+    def __init__(self, pg, start, name):
+        self.layout = LAYOUTS[name]
+        self.shop = Shop(pg, start, f"diff_{name}", tables=self.layout.tables, schema=self.layout.schema,
+                         coordinator=True, auth_type="trust")
+        with self.shop.connect("SELECT count(*) FROM countries") as client, self.server(self.shop.whole) as whole:
+            for table, of in rows(self.layout, random.Random(SEED)).items():
+                self.load(client, whole, table, of)
+        self.home, self.whole = (Names(self.server(database)) for database in (self.shop.databases[0], self.shop.whole))
+
+    def server(self, database):
+        return psycopg.connect(host=self.shop.pg.host, port=self.shop.pg.port, user="demo", dbname=database,
+                               password="demo", autocommit=True)
+
+    def load(self, client, whole, table, of):
+        """What is everywhere goes past Sluice."""
+        everywhere = f"{table} = everywhere" in self.layout.tables
+        shards = [self.server(database) for database in self.shop.databases] if everywhere else [client]
+        for connection in (whole, *shards):
+            with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                for row in of:
+                    copy.write_row([Jsonb(value) if isinstance(value, dict) else value for value in row])
+        for connection in shards if everywhere else []:
+            connection.close()
+
+    def clients(self):
+        made = self.shop.connect("SELECT count(*) FROM countries"), self.server(self.shop.whole)
+        for connection in made:
+            connection.execute("SET client_min_messages = error")
+        return made
+
+
+class Names:
+    """What numbers of types and tables mean in a database."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.types = dict(connection.execute("SELECT oid, typname FROM pg_type").fetchall())
+        self.tables = dict(connection.execute("SELECT oid, relname FROM pg_class").fetchall())
+
+    def type(self, oid):
+        return self.types.get(oid, oid) if oid >= FIRST_USER_OID else oid
+
+    def table(self, oid):
+        return self.tables.get(oid, oid) if oid >= FIRST_USER_OID else oid
+
+
+class Answer:
+    """What came of a statement; equal if nobody can tell them apart."""
+
+    def __init__(self, cursor, names, error=None):
+        result = cursor.pgresult
+        self.status = cursor.connection.info.transaction_status
+        self.sqlstate = error and error.sqlstate
+        self.told = error and str(error)
+        self.tag = error or cursor.statusmessage
+        self.columns, self.rows = None, []
+        if error is None and cursor.description is not None:
+            self.read(result, names)
+
+    def read(self, result, names):
+        columns = range(result.nfields)
+        self.columns = [(result.fname(k), names.type(result.ftype(k)), result.fmod(k), result.fsize(k),
+                         names.table(result.ftable(k)), result.ftablecol(k), result.fformat(k)) for k in columns]
+        read = [reader(result.ftype(k), result.fformat(k)) for k in columns]
+        self.rows = [tuple(read[k](result.get_value(n, k)) for k in columns) for n in range(result.ntuples)]
+
+    def differs(self, other, order):
+        """In words how; None: it does not."""
+        if (self.sqlstate, self.status) != (other.sqlstate, other.status):
+            return f"{self.sqlstate} {self.status.name} instead of {other.sqlstate} {other.status.name}"
+        if self.sqlstate is not None:
+            return None
+        if self.columns != other.columns:
+            return f"columns {self.columns} instead of {other.columns}"
+        if self.tag != other.tag:
+            return f"{self.tag} instead of {other.tag}"
+        if isinstance(order, list):
+            mine, theirs = ([tuple(row[k] for k in order) for row in answer.rows] for answer in (self, other))
+            if not same(mine, theirs):
+                return f"the order {mine} instead of {theirs}"
+        if order == ONLY_COUNT:
+            return None
+        mine, theirs = (rows if order == EXACT else sorted(rows, key=place) for rows in (self.rows, other.rows))
+        return None if same(mine, theirs) else f"rows {mine[:30]} instead of {theirs[:30]}"
+
+
+def reader(type_oid, binary):
+    if type_oid not in FLOATS:
+        return lambda value: value
+    if binary:
+        return lambda value: value and struct.unpack(FLOATS[type_oid], value)[0]
+    return lambda value: value and float(value)
+
+
+def place(row):
+    return [(value is not None, f"{value:.6e}" if isinstance(value, float) else repr(value)) for value in row]
+
+
+def same(mine, theirs):
+    return len(mine) == len(theirs) and all(map(same_row, mine, theirs))
+
+
+def same_row(mine, theirs):
+    return all(a == b or (isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=1e-12))
+               for a, b in zip(mine, theirs, strict=True))
+
+
+def say(connection, names, statement, binary, prepare):
+    with connection.cursor(binary=binary) as cursor:
+        try:
+            cursor.execute(statement.text, statement.values or None, prepare=prepare)
+        except psycopg.Error as error:
+            return Answer(cursor, names, error)
+        return Answer(cursor, names)
+
+
+def way_of(client, statement):
+    """Where it would go now, by the words for it."""
+    text = psycopg.ClientCursor(client).mogrify(statement.text, statement.values or None)
+    lines = dict(row[0].split(": ", 1) for row in client.execute("EXPLAIN (SLUICE) " + text.replace("%", "%%"), [],
+                                                                 prepare=False))
+    way = lines.get("Way", "")
+    return "scattered" if way.startswith("all of them") else way.split(":")[0].split(",")[0]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def world(request, pg, kept_sluice):
+    return World(pg, kept_sluice, request.param)
+
+
+class Run:
+    """What was said so far, and what came of it."""
+
+    def __init__(self):
+        self.counts, self.reasons, self.failures = Counter(), Counter(), []
+
+    def fail(self, what, *more):
+        self.failures.append("\n  ".join(map(str, (what, *more))))
+        assert len(self.failures) < FAILURES, self.told()
+
+    def refused(self, statement, answer):
+        self.counts["refused"] += 1
+        self.reasons[f"{answer.told.splitlines()[0]}: {statement.text}"] += 1
+
+    def told(self):
+        return "\n".join(map(str, [*self.failures, dict(self.counts)]))
+
+
+@pytest.mark.limit(3600)
+def test_selects(world):
+    chance = random.Random(SEED)
+    make, run, said = Selects(world.layout, chance), Run(), []
+    client, whole = world.clients()
+    for n in range(STATEMENTS):
+        again = said and chance.random() < 0.2
+        statement = chance.choice(said).redraw(chance) if again else make.statement()
+        way = {"binary": chance.random() < 0.3, "prepare": True if again else chance.choice((None, False, True))}
+        if statement.draws and statement not in said:
+            said.append(statement)
+        wanted = say(whole, world.whole, statement, **way)
+        got = say(client, world.home, statement, **way)
+        if wanted.sqlstate == REFUSED:
+            continue
+        run.counts["selects"] += 1
+        if got.sqlstate == REFUSED:
+            run.refused(statement, got)
+            continue
+        run.counts["errors" if wanted.sqlstate else way_of(client, statement)] += 1
+        how = got.differs(wanted, statement.order)
+        if how:
+            run.fail(f"{n} {statement.kind}: {how}", statement.text, statement.values, way, got.told)
+    print(world.layout.name, dict(run.counts))
+    for reason, count in run.reasons.most_common(60):
+        print(f"  {count} {reason}")
+    assert not run.failures, run.told()
+    assert run.counts["refused"] < 0.01 * run.counts["selects"], run.reasons
+
+
+def refuse(connection):
+    """What was refused elsewhere has failed the transaction there."""
+    if connection.info.transaction_status == TransactionStatus.INTRANS:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            connection.execute("SELECT 1/0")
+
+
+def tables(world, connection):
+    return {table: sorted(connection.execute(f"SELECT {', '.join(columns)} FROM {table}").fetchall(), key=repr)
+            for table, columns in world.layout.columns.items()}
+
+
+def play(world, make, run, client, whole):
+    """One session."""
+    chance, said = make.chance, []
+    for _ in range(STEPS):
+        statement = make.step(client.info.transaction_status == TransactionStatus.INERROR)
+        way = {"binary": chance.random() < 0.3, "prepare": chance.choice((None, False, True))}
+        said.append((statement.text, statement.values, way))
+        got = say(client, world.home, statement, **way)
+        if got.sqlstate == REFUSED:
+            run.refused(statement, got)
+            refuse(whole)
+            continue
+        run.counts["errors" if got.sqlstate else "control" if statement.kind == CONTROL else "same"] += 1
+        how = got.differs(say(whole, world.whole, statement, **way), statement.order)
+        if how:
+            return run.fail(f"{statement.kind}: {how}", *said, got.told)
+    return None
+
+
+@pytest.mark.limit(3600)
+def test_sessions(world):
+    make, run = Sessions(world.layout, random.Random(SEED)), Run()
+    client, whole = world.clients()
+    for _ in range(SESSIONS):
+        play(world, make, run, client, whole)
+        for connection in (client, whole):
+            connection.execute("ROLLBACK")
+        if tables(world, client) != tables(world, whole):
+            run.fail("the tables differ")
+            break
+    print(world.layout.name, dict(run.counts))
+    for reason, count in run.reasons.most_common(60):
+        print(f"  {count} {reason}")
+    assert not run.failures, run.told()
+    assert run.counts["same"] > run.counts["refused"]
