@@ -198,15 +198,51 @@ bool catalog_column(struct database_state *db, const struct catalog_table *table
     return true;
 }
 
-int catalog_column_step(struct database_state *db, const struct catalog_table *table, const char *column)
+/* "4", "4a"; "": it draws from none. */
+static const char *find_step(struct database_state *db, const struct catalog_table *table, const char *column)
 {
     const char *at = find_column(db, table, column);
 
     if (at == NULL)
-        return 0;
+        return "";
     part_take(&at);
     part_take(&at);
-    return atoi(at);
+    return at;
+}
+
+int catalog_column_step(struct database_state *db, const struct catalog_table *table, const char *column)
+{
+    return atoi(find_step(db, table, column));
+}
+
+bool catalog_column_is_always(struct database_state *db, const struct catalog_table *table, const char *column)
+{
+    return strchr(find_step(db, table, column), 'a') != NULL;
+}
+
+enum catalog_found catalog_sequence(struct database_state *db, const char *schema, const char *name,
+                                    struct catalog_sequence *found)
+{
+    const struct catalog *facts = facts_of(db);
+    enum catalog_found result = CATALOG_NONE;
+    char key[160];
+
+    if (facts == NULL || is_outdated(facts, db))
+        return CATALOG_UNREAD;
+    key_write(key, sizeof key, 'q', span_of(name, strlen(name)), span_of(schema, schema == NULL ? 0 : strlen(schema)));
+    for (size_t i = first_from(facts, key); i < facts->count && strncmp(facts->names[i], key, strlen(key)) == 0; i++) {
+        const char *at = facts->names[i] + 2;
+        if (result == CATALOG_ONE)
+            return CATALOG_SEVERAL;
+        result = CATALOG_ONE;
+        part_take(&at);
+        part_take(&at);
+        found->table_schema = part_take(&at);
+        found->table = part_take(&at);
+        found->column = part_take(&at);
+        found->step = atoi(at);
+    }
+    return result;
 }
 
 uint64_t catalog_generation(const struct database_state *db)

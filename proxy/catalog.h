@@ -43,6 +43,16 @@ bool catalog_column(struct database_state *db, const struct catalog_table *table
                     struct span *type);
 /* The increment of the sequence that the column draws from, where a row does not say it; 0: it does not. */
 int catalog_column_step(struct database_state *db, const struct catalog_table *table, const char *column);
+/* It is GENERATED ALWAYS AS IDENTITY: a value for it must be said to override that. */
+bool catalog_column_is_always(struct database_state *db, const struct catalog_table *table, const char *column);
+/* A sequence that belongs to a column. Borrowed, as above. */
+struct catalog_sequence {
+    struct span table_schema, table, column;
+    int step;
+};
+/* schema NULL: whatever its schema. */
+enum catalog_found catalog_sequence(struct database_state *db, const char *schema, const char *name,
+                                    struct catalog_sequence *found);
 
 /* Another number when these may say something else than before; never 0. */
 uint64_t catalog_generation(const struct database_state *db);

@@ -95,7 +95,8 @@ static void put_relations(struct buf *sql)
  * schema, its own name, place and type), with \1 between; and each function and operator that users made ('f', with
  * and without "schema."; 'o'). A type that does not compare by its bytes has no name, and a text whose bytes are not
  * UTF8's, as keys are read, has its encoding behind it. Behind a column's type: the increment of the sequence that it
- * draws from, if it does. */
+ * draws from, if it does, and an a if it always does. Each sequence of a column ('q', its name and schema, the table's
+ * schema and name, the column, the increment). */
 static void put_columns(struct buf *sql)
 {
     put(sql,
@@ -109,7 +110,8 @@ static void put_columns(struct buf *sql)
         "pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum), CASE WHEN l.collisdeterministic "
         "IS NOT FALSE THEN pg_catalog.format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> 0 AND "
         "pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN ' in ' || "
-        "pg_catalog.current_setting('server_encoding') ELSE '' END ELSE '' END, (SELECT q.seqincrement FROM "
+        "pg_catalog.current_setting('server_encoding') ELSE '' END ELSE '' END, (SELECT q.seqincrement || CASE "
+        "a.attidentity WHEN 'a' THEN 'a' ELSE '' END FROM "
         "pg_catalog.pg_depend d JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid WHERE "
         "d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid "
         "AND d.refobjsubid = a.attnum AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass "
@@ -122,6 +124,14 @@ static void put_columns(struct buf *sql)
         " UNION ALL SELECT 'f' || name FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = "
         "p.pronamespace, pg_catalog.unnest(ARRAY[p.proname::text, n.nspname || '.' || p.proname]) AS name "
         "WHERE p.pronamespace NOT IN (" SYSTEM ", 'information_schema'::pg_catalog.regnamespace)"
+        " UNION ALL SELECT concat_ws(E'\\x01', 'q', c.relname, n.nspname, tn.nspname, t.relname, a.attname, "
+        "q.seqincrement) FROM pg_catalog.pg_sequence q JOIN pg_catalog.pg_class c ON c.oid = q.seqrelid "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_depend d ON "
+        "d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i') "
+        "AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass JOIN pg_catalog.pg_class t ON t.oid = "
+        "d.refobjid "
+        "JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace JOIN pg_catalog.pg_attribute a ON "
+        "a.attrelid = t.oid AND a.attnum = d.refobjsubid"
         " UNION ALL SELECT 'o' || oprname FROM pg_catalog.pg_operator WHERE oprnamespace <> " SYSTEM);
 }
 

@@ -12,6 +12,7 @@
 #include "proxy/carry.h"
 #include "proxy/control.h"
 #include "proxy/coordinated.h"
+#include "proxy/draw.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
 #include "proxy/joint.h"
@@ -221,6 +222,7 @@ void client_free(struct client *c)
     login_free(c);
     prepare_unbind(c);
     place_forget(c);
+    drawn_free(c->drawn);
     client_stmts_free(&c->stmts);
     unnamed_stmt_set(&c->unnamed, NULL);
     unnamed_stmt_set(&c->unnamed_told, NULL);

@@ -66,6 +66,7 @@ struct client {
     struct client_stmts stmts;
     struct prepares prepares;          /* by SQL's PREPARE */
     struct buf temp_names;             /* temp_names.h; of databases with shards */
+    struct drawn *drawn;               /* owned: keys for the rows of its next INSERT (draw.h); NULL: none */
     struct buf prepared;               /* NUL-terminated names of those that this transaction may have made */
     struct carry_error *carry_errors;  /* owned: of those that could not be prepared ahead of what is sent now */
     struct unnamed_stmt *unnamed;      /* counted: once all that was sent succeeds; NULL: there is none */
@@ -91,6 +92,7 @@ struct client {
     bool only_prepares;     /* the batch at the head, or that is sent, runs nothing: it does not begin a transaction */
     bool spread;            /* a statement of the batch at the head has its rows on several shards */
     bool writes;            /* this transaction may have changed what others read */
+    bool draws_anew;        /* what it has sent may set sequences anew (draw.h) */
     uint64_t horizon;       /* number of the newest sample when the primary answered last */
     uint64_t last_answer;   /* ... when any server did */
     int last_node;          /* the replica that it read from last; -1: the primary */

@@ -16,6 +16,7 @@
 #include "proxy/catalog.h"
 #include "proxy/coordinator_keeper.h"
 #include "proxy/deadlock.h"
+#include "proxy/draw.h"
 #include "proxy/fate.h"
 #include "proxy/lookup.h"
 #include "proxy/monitor.h"
@@ -560,6 +561,7 @@ static void everything_stop(void)
     catalog_free();
     deadlock_free();
     twophase_free();
+    draw_free();
     coordinator_keeper_free();
     shards_free();
     publish_free();

@@ -6,6 +6,7 @@
 
 #include "parser/msgout.h"
 #include "proxy/copy_in.h"
+#include "proxy/draw.h"
 #include "proxy/everywhere.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
@@ -380,6 +381,14 @@ bool deal_would(struct client *c, const struct request *q, shardset *shards)
     return true;
 }
 
+/* What lastval() is from now on, this session's own server does not know. */
+static void note_sequences(struct client *c, const struct request *q)
+{
+    draw_note(c, request_stmt(q));
+    if (request_stmt(q)->kind == STMT_INSERT)
+        draw_used(c);
+}
+
 struct deal *deal_new(struct client *c, const struct request *q, struct arm *const *arms)
 {
     struct sharding_deal way;
@@ -405,6 +414,7 @@ struct deal *deal_new(struct client *c, const struct request *q, struct arm *con
         d->parses = mem_strdup((const char *)q->parse.ptr);
     request_begin(c, q);
     take_parts(d, arms);
+    note_sequences(c, q);
     run_next(d);
     return d;
 }

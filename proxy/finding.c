@@ -6,6 +6,7 @@
 
 #include "parser/functions.h"
 #include "proxy/catalog.h"
+#include "proxy/draw.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
 #include "proxy/temp_names.h"
@@ -257,12 +258,51 @@ static size_t filled_table(const struct stmt *s)
     return i;
 }
 
-struct insert_split *finding_split(const struct finding *f, const struct stmt *s, const struct keyset_text *text,
+/* The first shard's sequence makes keys for all rows of the table. */
+static bool draws_home(const struct finding *f, const struct map_table *t, bool *always)
+{
+    struct catalog_table found;
+
+    if (!t->draws_home || catalog_table(f->c->db, t->schema, t->name, &found) != CATALOG_ONE ||
+        catalog_column_step(f->c->db, &found, t->column) == 0)
+        return false;
+    *always = catalog_column_is_always(f->c->db, &found, t->column);
+    return true;
+}
+
+static enum insert_draw draw_of(const struct finding *f, const struct map_table *t, bool *always)
+{
+    *always = false;
+    if (draws_home(f, t, always))
+        return f->tells ? DRAW_SHARD : DRAW_GIVEN;
+    return finding_draws(f, t) ? DRAW_SHARD : DRAW_NONE;
+}
+
+static void draw(struct finding *f, struct insert_facts *facts, struct insert_refusal *r)
+{
+    struct draw_answer drawn = draw_keys(f->c, facts->table, r->wanted);
+
+    facts->keys = drawn.keys;
+    facts->key_count = drawn.keys == NULL ? 0 : r->wanted;
+    r->refusal.help = "Try again.";
+    snprintf(r->refusal.why, sizeof r->refusal.why, "its rows' keys could not be drawn on the first shard%s%s",
+             drawn.error[0] == '\0' ? " in time" : ": ", drawn.error);
+    f->outdated = f->outdated || (drawn.keys == NULL && drawn.error[0] == '\0');
+}
+
+struct insert_split *finding_split(struct finding *f, const struct stmt *s, const struct keyset_text *text,
                                    struct insert_refusal *r)
 {
     const struct map_table *t = f->c->worker->keyset.tables[filled_table(s)];
-    struct insert_facts facts = {.map = f->map, .table = t, .draw = finding_draws(f, t) ? DRAW_SHARD : DRAW_NONE};
+    struct insert_facts facts = {.map = f->map, .table = t};
 
+    facts.draw = draw_of(f, t, &facts.always);
+    struct insert_split *split = insert_split_new(s, text, strlen(text->sql), &facts, r);
+    if (split != NULL || r->wanted == 0)
+        return split;
+    draw(f, &facts, r);
+    if (facts.keys == NULL)
+        return NULL;
     return insert_split_new(s, text, strlen(text->sql), &facts, r);
 }
 
@@ -274,12 +314,14 @@ static void read_rows(struct finding *f, const struct stmt *s, struct keyset *k,
 
     if (split == NULL) {
         finding_refuse(f, r.refusal.help, "%s", r.refusal.why);
+        f->sqlstate = r.wanted > 0 ? "57P03" : f->sqlstate;
         f->unread = f->unread || r.is_servers;
         return;
     }
     k->why = NULL;
     k->shards = 0;
     f->anywhere = split->drawn;
+    f->given = f->given || split->given;
     for (size_t i = 0; i < s->table_count; i++)
         k->shards |= i == filled_table(s) ? 0 : k->sets[i];
     for (size_t i = 0; i < split->part_count && !split->drawn; i++)
@@ -486,7 +528,8 @@ static void find_stmt(struct finding *f, const struct stmt *s)
     if (barred != NULL)
         finding_refuse(f, "Run it on each shard by itself.", "%s", barred);
     if (s->reasons & HOME_REASONS) {
-        f->shards |= HOME;
+        f->shards |= s->reasons & HOME_REASONS & ~(uint32_t)REASON_SEQUENCE ? HOME : 0;
+        f->shards |= s->reasons & REASON_SEQUENCE ? finding_sequences(f, s) : 0;
         f->home = true;
     }
     if (has_rows(s))
@@ -529,6 +572,8 @@ static void check_told(struct finding *f, const struct stmt *s, uint32_t shard)
     struct finding quiet = *f;
     const char *why = told_bars(s, read_keys(&quiet, s), shard);
 
+    if (quiet.given)
+        why = "its rows' keys are drawn on the first shard, and lie where these say";
     if (why != NULL && quiet.sqlstate != NULL && f->sqlstate == NULL)
         *f = quiet; /* says it better */
     else if (why != NULL)
@@ -580,9 +625,9 @@ static void heed(struct finding *f, const struct stmt_list *list)
         check_told(f, list->stmts[i], shard);
 }
 
-struct finding finding_of(struct client *c, const struct sharding_run *run)
+static struct finding find(struct client *c, const struct sharding_run *run, bool tells)
 {
-    struct finding f = {.c = c, .map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE), .run = run};
+    struct finding f = {.c = c, .map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE), .run = run, .tells = tells};
     const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
 
     if (f.map == NULL) {
@@ -606,6 +651,16 @@ struct finding finding_of(struct client *c, const struct sharding_run *run)
     if (f.by_call && finding_is_many(&f))
         finding_refuse(&f, "Call it by itself.", "a function runs where its key is, and the rest lies elsewhere, too");
     return f;
+}
+
+struct finding finding_of(struct client *c, const struct sharding_run *run)
+{
+    return find(c, run, false);
+}
+
+struct finding finding_to_tell(struct client *c, const struct sharding_run *run)
+{
+    return find(c, run, true);
 }
 
 /* --- once more --- */

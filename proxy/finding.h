@@ -25,6 +25,8 @@ struct finding {
     bool makes_temporary; /* one of the statements before, or this one, may have made a table of the session's own */
     bool told;            /* the user has named the shard */
     bool anywhere;        /* it inserts rows that may lie on any shard: one is to be chosen */
+    bool given;           /* its rows get keys that are drawn (draw.h): its text is another where it runs */
+    bool tells;           /* it is not run: nothing is drawn for it */
     bool viewed;          /* it has a view, which speaks against it first */
     bool by_call;         /* a function in it runs where its key is */
     bool outdated;        /* the schema is being read anew: it can be said then */
@@ -36,15 +38,18 @@ struct finding {
 };
 
 struct finding finding_of(struct client *c, const struct sharding_run *run);
+/* The same for who only wants to know. */
+struct finding finding_to_tell(struct client *c, const struct sharding_run *run);
 /* The same for who has, or is likely to have, found the same of the same run a moment ago. */
 struct finding finding_again(struct client *c, const struct sharding_run *run);
 
 /* The first reason counts. */
 void finding_refuse(struct finding *f, const char *hint, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* It cannot be sent to one shard as it is. */
 static inline bool finding_is_many(const struct finding *f)
 {
-    return f->sqlstate == NULL && shardset_is_many(f->shards);
+    return f->sqlstate == NULL && (shardset_is_many(f->shards) || f->given);
 }
 
 /* The one statement of the text; NULL: there are none or several, or nobody has read it. */
@@ -62,7 +67,12 @@ struct keyset_text finding_text(const struct finding *f, struct key_param **para
 
 /* An INSERT into a table by key, taken apart; the worker's keyset was read of it. NULL: *r says why not. For
  * insert_split_free. */
-struct insert_split *finding_split(const struct finding *f, const struct stmt *s, const struct keyset_text *text,
+struct insert_split *finding_split(struct finding *f, const struct stmt *s, const struct keyset_text *text,
                                    struct insert_refusal *r);
+
+/* --- finding_sequence.c --- */
+
+/* The shards of the sequences that s calls. */
+shardset finding_sequences(struct finding *f, const struct stmt *s);
 
 #endif

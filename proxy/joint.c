@@ -16,6 +16,7 @@
 #include "proxy/ask.h"
 #include "proxy/commit.h"
 #include "proxy/deal.h"
+#include "proxy/draw.h"
 #include "proxy/fate.h"
 #include "proxy/gate.h"
 #include "proxy/gather.h"
@@ -376,12 +377,29 @@ static void end_once(struct joint *j, bool commits)
     j->commit = commits ? commit_new(j->c, arms, j->count, j->tag) : commit_new_rollback(j->c, arms, j->count, NULL);
 }
 
+static void end_alone(struct joint *j, bool failed, const char *tag)
+{
+    struct client *c = j->c;
+
+    joint_free(j);
+    if (!failed)
+        msg_command_complete(&c->conn.out, tag);
+    msg_ready(&c->conn.out, 'I');
+    conn_touch(&c->conn);
+    client_move(c, CLIENT_IDLE);
+    client_wake(c);
+}
+
 void joint_dealt(struct client *c, bool failed, const char *tag)
 {
     struct joint *j = c->joint;
 
     deal_free(j->deal);
     j->deal = NULL;
+    if (j->alone) {
+        end_alone(j, failed, tag);
+        return;
+    }
     if (j->once) {
         rest(j);
         j->tag = mem_strdup(tag);
@@ -416,6 +434,19 @@ enum joint_step joint_deal_once(struct joint *j, const uint8_t *batch, size_t ex
     conn_touch(&c->conn);
     end_once(j, false);
     return JOINT_TAKEN;
+}
+
+enum joint_step joint_deal_alone(struct joint *j, const struct request *q)
+{
+    j->alone = true;
+    j->phase = JOINT_DEALING;
+    j->arms[j->current] = arm_new(j->c, j->current, &idle_user, j);
+    j->deal = deal_new(j->c, q, j->arms);
+    if (j->deal != NULL)
+        return JOINT_TAKEN;
+    client_move(j->c, CLIENT_IDLE);
+    joint_free(j);
+    return JOINT_NOT;
 }
 
 /* --- its end --- */
@@ -463,6 +494,7 @@ void joint_ended(struct client *c, struct arm **arms, bool failed, const char *s
     }
     struct server *s = keep_server(c, arms, current);
     journal_close(c);
+    draw_settle(c);
     c->writes = false;
     c->xact_at = c->query_at = 0;
     c->idle_at = c->worker->loop.now;

@@ -28,6 +28,7 @@ struct joint {
     uint32_t count;   /* of shards */
     uint32_t current; /* the one whose server the client holds, or gets back */
     bool once;        /* it is one statement's that came without a transaction */
+    bool alone;       /* ... and needs none, for it runs on one shard */
     bool drops;       /* FAILING: the batch at the client's head is dropped after it */
     bool reads;       /* it is in the gate */
     bool chains;      /* ENDING: AND CHAIN */
@@ -55,6 +56,8 @@ enum joint_step joint_gather(struct joint *j, const struct request *q);
 enum joint_step joint_deal(struct joint *j, const struct request *q);
 /* The one statement that it is for: its shards have joined. */
 enum joint_step joint_deal_once(struct joint *j, const uint8_t *batch, size_t extent);
+/* The same of one that only one shard runs: its arm takes a server as any client does. */
+enum joint_step joint_deal_alone(struct joint *j, const struct request *q);
 /* COMMIT or ROLLBACK is what it runs. */
 void joint_end_by(struct joint *j, const struct request *q, bool commits);
 

@@ -76,10 +76,10 @@ static struct joint *take_part(struct client *c)
 static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look)
 {
     uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
-    bool many = shardset_is_many(look->shards);
+    bool many = shardset_is_many(look->shards) || look->given;
     shardset shards = look->shards;
 
-    if (look->refused || shards == 0 || shards == (shardset)1 << here)
+    if (look->refused || shards == 0 || (shards == (shardset)1 << here && !many))
         return JOINT_NOT;
     bool deals = many && q != NULL && deal_would(c, q, &shards);
     if (many && !deals && (q == NULL || !gather_would(c, q, &shards)))
@@ -219,6 +219,8 @@ enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t extent
     j->once = true;
     j->current = shardset_first(shards);
     client_move(c, CLIENT_GATHERING);
+    if (!shardset_is_many(shards))
+        return joint_deal_alone(j, &q);
     joint_join(j, shards);
     return JOINT_WAIT;
 }

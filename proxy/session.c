@@ -17,6 +17,7 @@
 #include "proxy/ask.h"
 #include "proxy/cancel.h"
 #include "proxy/cut.h"
+#include "proxy/draw.h"
 #include "proxy/explain.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
@@ -679,6 +680,8 @@ void session_settled(struct client *c, struct server *s)
         return;
     }
     buf_free(&c->replay);
+    if (expect_empty(&s->expects))
+        draw_settle(c);
     if (UNLIKELY(c->readying) && expect_empty(&s->expects)) {
         c->readying = false;
         client_wake(c);

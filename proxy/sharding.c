@@ -6,6 +6,7 @@
 
 #include "proxy/catalog.h"
 #include "proxy/coordinator.h"
+#include "proxy/draw.h"
 #include "proxy/joint.h"
 #include "proxy/joint_words.h"
 #include "proxy/place.h"
@@ -224,8 +225,9 @@ static void refuse_many(struct finding *f)
 
     insert_split_free(deal.split);
     if (dealt)
-        finding_refuse(f, "Send it by itself, and not in a SERIALIZABLE transaction.",
-                       "its rows lie on more than one shard");
+        finding_refuse(f, "Send it by itself, and not in a SERIALIZABLE transaction.", "%s",
+                       f->given ? "its rows' keys are drawn on the first shard"
+                                : "its rows lie on more than one shard");
     else if (why == NULL)
         finding_refuse(f, "Run it outside of a transaction, in a batch of its own.",
                        "its rows lie on more than one shard");
@@ -365,6 +367,7 @@ void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct
         struct finding found = finding_of(c, &run);
         look->shards |= found.shards;
         look->outdated = look->outdated || found.outdated;
+        look->given = look->given || found.given;
         look->refused = look->refused || found.sqlstate != NULL;
     }
 }
@@ -441,6 +444,7 @@ static void note(struct client *c, const struct sharding_run *run, uint32_t here
         journal_note(c, NULL, run);
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         journal_note(c, list->stmts[i], run);
+        draw_note(c, list->stmts[i]);
         if (list->stmts[i]->kind == STMT_DECLARE)
             journal_cursor(c, list->stmts[i]->name, here);
     }
@@ -547,7 +551,7 @@ static const char *way_of_deal(struct finding *f)
 
 void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told)
 {
-    struct finding f = finding_of(c, run);
+    struct finding f = finding_to_tell(c, run);
     const char *deals = way_of_deal(&f);
     struct scatter_refusal r;
     struct scatter_plan *plan = finding_is_many(&f) ? plan_of(&f, &r) : NULL;

@@ -42,6 +42,7 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
 struct sharding_look {
     shardset shards;
     bool refused;
+    bool given;    /* its text is another where it runs */
     bool outdated; /* the schema is being read anew */
 };
 void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look);

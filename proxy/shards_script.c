@@ -205,7 +205,8 @@ static void put_guard(const struct map *m, const struct map_table *t, uint32_t k
 /* --- sequences --- */
 
 /* Those that columns of the table draw from: of n shards, shard number k (from 0) draws what leaves k when divided by
- * n. So no two shards draw the same, and a key by modulo lies where it was drawn. RESTART goes on so, too. */
+ * n. So no two shards draw the same, and a key by modulo lies where it was drawn. RESTART goes on so, too. A key that
+ * is drawn on the first shard for all of them has no steps. */
 static void put_steps(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
     put_sql(out,
@@ -215,11 +216,26 @@ static void put_steps(const struct map *m, const struct map_table *t, uint32_t k
             "d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.refobjsubid > 0 "
             "AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i') "
             "JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid WHERE a.nspname = %l AND c.relname = %l "
-            "AND q.seqincrement > 0 AND (q.seqincrement <> n OR (q.seqstart - k) %% n <> 0) LOOP "
+            "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attnum = d.refobjsubid AND "
+            "attname = %l) AND q.seqincrement > 0 AND (q.seqincrement <> n OR (q.seqstart - k) %% n <> 0) LOOP "
             "EXECUTE pg_catalog.format('SELECT last_value + is_called::int FROM %%s', s.name) INTO next; "
             "EXECUTE pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY %%s START WITH %%s RESTART WITH %%s', s.name, "
             "n, s.least + ((k - s.least) %% n + n) %% n, next + ((k - next) %% n + n) %% n); END LOOP; END $sluice$",
-            (int)m->shard_count, (int)k, t->schema, t->name);
+            (int)m->shard_count, (int)k, t->schema, t->name, t->draws_home ? t->column : "");
+    end_statement(out);
+}
+
+/* What had steps before has none now. */
+static void put_home_sequence(const struct map_table *t, struct buf *out)
+{
+    put_sql(out,
+            "DO $sluice$ DECLARE s pg_catalog.regclass := (SELECT q.seqrelid FROM pg_catalog.pg_class c "
+            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON "
+            "a.attrelid = c.oid JOIN pg_catalog.pg_sequence q ON q.seqrelid = pg_catalog.pg_get_serial_sequence("
+            "pg_catalog.format('%%I.%%I', n.nspname, c.relname), a.attname)::pg_catalog.regclass WHERE n.nspname = %l "
+            "AND c.relname = %l AND a.attname = %l AND q.seqincrement > 1); BEGIN IF s IS NOT NULL THEN "
+            "EXECUTE pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY 1', s); END IF; END $sluice$",
+            t->schema, t->name, t->column);
     end_statement(out);
 }
 
@@ -230,7 +246,11 @@ void shards_script(const char *database, const struct map *m, uint32_t k, struct
     for (size_t i = 0; i < m->table_count; i++)
         if (told_is_guarded(&m->tables[i]))
             put_guard(m, &m->tables[i], k, out);
-    for (size_t i = 0; i < m->table_count; i++)
-        if (m->tables[i].way == MAP_BY_KEY)
-            put_steps(m, &m->tables[i], k, out);
+    for (size_t i = 0; i < m->table_count; i++) {
+        const struct map_table *t = &m->tables[i];
+        if (t->way == MAP_BY_KEY)
+            put_steps(m, t, k, out);
+        if (t->draws_home && k == 0)
+            put_home_sequence(t, out);
+    }
 }

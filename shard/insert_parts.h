@@ -48,6 +48,8 @@ struct key_value insert_key(struct splitter *b, struct piece value);
 
 /* Counts parameters' uses. False: one is used in ways that may give it another type in a part. */
 bool insert_params(struct splitter *b);
+/* OVERRIDING SYSTEM VALUE stands in it. */
+bool insert_overrides(const struct splitter *b);
 void insert_write(struct splitter *b, struct insert_part *part);
 
 #endif

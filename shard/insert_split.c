@@ -227,6 +227,9 @@ static bool place_rows(struct splitter *b)
             return false;
         shards[row] = (uint8_t)shard;
     }
+    if (drawn > 0 && drawn < b->p->row_count && b->f->always && !insert_overrides(b))
+        return leave_to_server(b);
+    b->p->given = drawn > 0;
     if (drawn > b->f->key_count)
         b->r->wanted = drawn;
     else if (drawn > 0 && b->key < 0 && b->open == 0 && !b->defaults)

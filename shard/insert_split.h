@@ -49,6 +49,7 @@ struct insert_split {
     uint32_t row_count;
     const uint8_t *shards; /* by row, from 0: the number of its shard */
     bool drawn;            /* SHARD: all rows are without their key, and may go anywhere */
+    bool given;            /* GIVEN: a row has got one of the keys */
     bool returns;          /* it has RETURNING */
     bool skips;            /* ON CONFLICT may leave rows out, or not return them */
     size_t part_count;

@@ -151,7 +151,7 @@ static void put_quoted(struct writer *w, const char *text, char quote)
     buf_put_u8(&w->out, (uint8_t)quote);
 }
 
-static bool overrides(const struct splitter *b)
+bool insert_overrides(const struct splitter *b)
 {
     for (uint32_t i = b->open; i < b->values; i++)
         if (clauses_word(&b->c, i, "overriding") && clauses_word(&b->c, i + 1, "system"))
@@ -163,7 +163,7 @@ static bool overrides(const struct splitter *b)
 static void put_head(struct writer *w)
 {
     const struct splitter *b = w->b;
-    bool gives = b->f->draw == DRAW_GIVEN && b->f->key_count > 0;
+    bool gives = b->p->given;
     uint32_t from = 0;
 
     buf_put(&w->out, b->c.sql, b->c.tokens[0].start); /* a comment may speak to Sluice */
@@ -179,7 +179,7 @@ static void put_head(struct writer *w)
         put_quoted(w, b->f->table->column, '"');
         put(w, ")");
     }
-    if (gives && b->f->always && !overrides(b))
+    if (gives && b->f->always && !insert_overrides(b))
         put(w, " OVERRIDING SYSTEM VALUE");
     put(w, b->defaults && !gives ? " DEFAULT VALUES" : " VALUES ");
 }

@@ -66,6 +66,9 @@ void keyset_free(struct keyset *k);
 uint32_t keyset_of_call(const struct map *m, const struct map_call *known, const struct stmt *s,
                         const struct stmt_function *call, const struct keyset_text *text);
 
+/* The text that a literal or a parameter is, whatever it is cast to; with a NUL. False: it is none of these. */
+bool keyset_string(const struct keyset_text *text, const struct stmt_value *v, struct buf *out);
+
 /* True if it is proved that the statement is right on one shard. *shard: which; SHARD_NONE: any of them. */
 bool keyset_is_one(const struct keyset *k, uint32_t *shard);
 

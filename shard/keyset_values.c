@@ -78,6 +78,23 @@ struct key_value keyset_value(const struct key_reader *r, const struct keyset_te
     }
 }
 
+bool keyset_string(const struct keyset_text *text, const struct stmt_value *v, struct buf *out)
+{
+    struct buf scratch = {.data = NULL};
+    struct key_reader r = {.type = KEY_TEXT, .assigned = true, .utf8 = text->utf8, .scratch = &scratch};
+    struct stmt_value plain = *v;
+
+    plain.name = NULL;
+    struct key_value key = keyset_value(&r, text, &plain);
+    bool found = key.certainty == KEY_CERTAIN && memchr(key.bytes.ptr, 0, key.bytes.len) == NULL;
+    if (found) {
+        buf_put(out, key.bytes.ptr, key.bytes.len);
+        buf_put_u8(out, 0);
+    }
+    buf_free(&scratch);
+    return found;
+}
+
 /* --- lists --- */
 
 /* The number behind the $ of a parameter. */

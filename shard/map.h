@@ -72,6 +72,7 @@ struct map_table {
     size_t item_count;
     struct map_item *items;
     uint32_t others; /* LIST: the shard of all other values; SHARD_NONE: they lie nowhere */
+    bool draws_home; /* rows that come without their key get one of the first shard's sequence */
     size_t lookup_count;
     const char **lookups; /* columns that it is looked for by, besides its key */
     size_t unique_count;

@@ -2,7 +2,7 @@
  * map_read.c: lines become a map (map.h). Each line is taken by itself, and what is wrong with it is said with its
  * place; then the columns' types are asked, bounds read as values of them, and what lines say together is checked.
  *
- *   [schema.]table.column = FUNCTION [TYPE] [SHARD:WHAT ...] | [lookup] [unique]
+ *   [schema.]table.column = FUNCTION [TYPE] [SHARD:WHAT ...] [sequence=home] | [lookup] [unique]
  *   [schema.]table        = everywhere | shard SHARD
  *   *                     = shard SHARD
  *
@@ -317,8 +317,17 @@ static bool function_of(const char *word, enum map_function *f)
     return false;
 }
 
+/* The last word says where keys come from. */
+static bool draws_take(struct words *w)
+{
+    bool draws = w->count > 1 && strcmp(w->at[w->count - 1], "sequence=home") == 0;
+
+    w->count -= draws;
+    return draws;
+}
+
 /* The parts are [schema.]table.column. */
-static void key_line(struct making *k, const char *const *parts, size_t count, const struct words *w)
+static void key_line(struct making *k, const char *const *parts, size_t count, struct words *w)
 {
     const char *schema = count == 3 ? parts[0] : DEFAULT_SCHEMA, *name = parts[count - 2], *column = parts[count - 1];
     enum map_function f;
@@ -343,6 +352,7 @@ static void key_line(struct making *k, const char *const *parts, size_t count, c
     t->way = MAP_BY_KEY;
     t->function = f;
     t->column = column;
+    t->draws_home = draws_take(w);
     t->type = f == MAP_MODULO ? KEY_INT8 : KEY_UNKNOWN;
     if (w->count > 1 && strchr(w->at[1], ':') == NULL) {
         t->type = key_type_of_name(w->at[1]);
