@@ -192,7 +192,8 @@ static void keys_are_given(void **state)
     facts.always = true;
     expect("insert into users (name, id) values ('a', default)",
            "s2: insert into users (name, id) OVERRIDING SYSTEM VALUE VALUES ('a', '1')\n2");
-    expect("insert into users (name, id) values ('a', default), ('b', 2)", "server: the server does not take it, either");
+    expect("insert into users (name, id) values ('a', default), ('b', 2)",
+           "server: the server does not take it, either");
     facts.key_count = 1;
     expect("insert into users default values",
            "s2: insert into users (\"id\") OVERRIDING SYSTEM VALUE VALUES ('1')\n2");
