@@ -5,6 +5,7 @@
 #include "proxy/copy_in.h"
 
 #include "parser/msgout.h"
+#include "proxy/draw.h"
 #include "proxy/joint.h"
 #include "shard/copy_split.h"
 
@@ -12,7 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define AHEAD_BYTES ((size_t)256 * 1024) /* that an arm has not taken yet */
+#define AHEAD_BYTES ((size_t)256 * 1024)  /* that an arm has not taken yet */
+#define KEYS_MAX 1000                     /* that are drawn at once */
+#define PATIENCE_USEC (10 * USEC_PER_SEC) /* for keys */
 #define ROW_BYTES_MAX ((size_t)256 * MIB)
 
 struct copy_part {
@@ -30,7 +33,10 @@ struct copy_in {
     bool failed;              /* it was told an error */
     bool unsure;              /* a row may lie elsewhere: nothing of it may stay */
     bool pumping;
-    size_t left; /* of a CopyData that is not all there */
+    bool done;         /* the client has sent all */
+    usec_t hungry_at;  /* since when it waits for keys for its rows (draw.h); 0: it does not */
+    uint32_t key_want; /* how many are drawn next */
+    size_t left;       /* of a CopyData that is not all there */
     uint64_t rows;
     uint32_t count;
     struct copy_part parts[];
@@ -212,6 +218,8 @@ static void part_take(struct copy_in *i, struct copy_part *p)
     }
 }
 
+static bool is_hungry(struct copy_in *i);
+
 void copy_in_pump(struct copy_in *i)
 {
     if (i->pumping)
@@ -221,6 +229,7 @@ void copy_in_pump(struct copy_in *i)
         if (i->parts[k].arm != NULL)
             part_take(i, &i->parts[k]);
     i->pumping = false;
+    is_hungry(i);
     end_if_over(i);
 }
 
@@ -278,6 +287,8 @@ static void heed(struct copy_in *i, enum copy_result result)
     if (result == COPY_BROKEN)
         fail_by_own(i, i->split->error.sqlstate, i->split->error.message, i->split->error.hint);
     hand_out(i);
+    if (UNLIKELY(result == COPY_WANTS))
+        i->hungry_at = i->c->worker->loop.now;
     if (result != COPY_UNSURE)
         return;
     i->unsure = true; /* that shard may have an error for it; else we have */
@@ -295,13 +306,55 @@ static void on_data(struct copy_in *i, const uint8_t *p, size_t len)
         heed(i, copy_split_feed(i->split, p, len));
 }
 
+static void end_if_done(struct copy_in *i)
+{
+    if (i->done && takes_data(i) && i->hungry_at == 0)
+        end_parts(i, true);
+}
+
 static void on_done(struct copy_in *i)
 {
     if (!takes_data(i))
         return;
+    i->done = true;
     heed(i, copy_split_end(i->split));
-    if (takes_data(i))
-        end_parts(i, true);
+    end_if_done(i);
+}
+
+/* Its rows wait for keys. */
+static void feed_keys(struct copy_in *i)
+{
+    struct client *c = i->c;
+    struct draw_answer drawn = draw_keys(c, i->split->table, i->key_want);
+
+    if (drawn.error[0] != '\0' || c->worker->loop.now - i->hungry_at > PATIENCE_USEC) {
+        fail_by_own(i, "57P03", "the rows' keys could not be drawn on the first shard", "Try again.");
+        return;
+    }
+    if (drawn.keys == NULL) {
+        if (list_empty(&c->fresh_node))
+            list_push_back(&c->worker->unfresh, &c->fresh_node);
+        return;
+    }
+    for (uint32_t k = 0; k < i->key_want; k++)
+        copy_split_give(i->split, drawn.keys[k]);
+    draw_used(c);
+    i->key_want = MIN(2 * i->key_want, KEYS_MAX);
+    i->hungry_at = 0;
+    heed(i, copy_split_go_on(i->split));
+    end_if_done(i);
+}
+
+static bool is_hungry(struct copy_in *i)
+{
+    while (i->hungry_at != 0 && takes_data(i)) {
+        usec_t before = i->hungry_at;
+        uint32_t want = i->key_want;
+        feed_keys(i);
+        if (i->hungry_at == before && i->key_want == want)
+            return takes_data(i);
+    }
+    return false;
 }
 
 /* CopyFail: the servers say what PostgreSQL says. */
@@ -344,7 +397,7 @@ size_t copy_in_input(struct copy_in *i, const uint8_t *p, size_t len)
 {
     size_t used = 0;
 
-    while (used < len && i->copying && !is_ahead(i)) {
+    while (used < len && i->copying && !is_ahead(i) && !is_hungry(i)) {
         size_t n = MIN(i->left, len - used);
         if (n > 0) {
             on_data(i, p + used, n);
@@ -363,6 +416,14 @@ size_t copy_in_input(struct copy_in *i, const uint8_t *p, size_t len)
 
 /* --- beginning --- */
 
+/* What each shard runs. */
+static char *text_of(const struct client *c, const struct request *q, const struct copy_split *split)
+{
+    unsigned flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+
+    return split->gives ? copy_given_sql(q->run.sql, split->table->column, flags) : mem_strdup(q->run.sql);
+}
+
 struct copy_in *copy_in_new(struct client *c, const struct request *q, struct arm *const *arms)
 {
     struct copy_split *split = sharding_copy(c, &q->run);
@@ -373,14 +434,17 @@ struct copy_in *copy_in_new(struct client *c, const struct request *q, struct ar
         return NULL;
     i = mem_zalloc(sizeof *i + map->shard_count * sizeof(struct copy_part));
     *i = (struct copy_in){.c = c, .split = split, .count = map->shard_count};
+    i->key_want = (uint32_t)MIN(c->worker->config->opt.sequence_block, KEYS_MAX);
+    char *sql = text_of(c, q, split);
     split->row_max = ROW_BYTES_MAX;
     for (uint32_t k = 0; k < i->count; k++) {
         struct copy_part *p = &i->parts[k];
         *p = (struct copy_part){.arm = arms[k], .in = i};
         p->arm->user = &part_user;
         p->arm->owner = p;
-        msg_query(arm_in(p->arm), q->run.sql);
+        msg_query(arm_in(p->arm), sql);
         arm_go(p->arm);
     }
+    free(sql);
     return i;
 }

@@ -258,22 +258,25 @@ static size_t filled_table(const struct stmt *s)
     return i;
 }
 
-/* The first shard's sequence makes keys for all rows of the table. */
-static bool draws_home(const struct finding *f, const struct map_table *t, bool *always)
+bool finding_draws_home(const struct finding *f, const struct map_table *t)
 {
     struct catalog_table found;
 
-    if (!t->draws_home || catalog_table(f->c->db, t->schema, t->name, &found) != CATALOG_ONE ||
-        catalog_column_step(f->c->db, &found, t->column) == 0)
-        return false;
-    *always = catalog_column_is_always(f->c->db, &found, t->column);
-    return true;
+    return t->draws_home && catalog_table(f->c->db, t->schema, t->name, &found) == CATALOG_ONE &&
+           catalog_column_step(f->c->db, &found, t->column) != 0;
 }
 
-static enum insert_draw draw_of(const struct finding *f, const struct map_table *t, bool *always)
+static bool is_always(const struct finding *f, const struct map_table *t)
 {
-    *always = false;
-    if (draws_home(f, t, always))
+    struct catalog_table found;
+
+    return catalog_table(f->c->db, t->schema, t->name, &found) == CATALOG_ONE &&
+           catalog_column_is_always(f->c->db, &found, t->column);
+}
+
+static enum insert_draw draw_of(const struct finding *f, const struct map_table *t)
+{
+    if (finding_draws_home(f, t))
         return f->tells ? DRAW_SHARD : DRAW_GIVEN;
     return finding_draws(f, t) ? DRAW_SHARD : DRAW_NONE;
 }
@@ -296,7 +299,8 @@ struct insert_split *finding_split(struct finding *f, const struct stmt *s, cons
     const struct map_table *t = f->c->worker->keyset.tables[filled_table(s)];
     struct insert_facts facts = {.map = f->map, .table = t};
 
-    facts.draw = draw_of(f, t, &facts.always);
+    facts.draw = draw_of(f, t);
+    facts.always = facts.draw == DRAW_GIVEN && is_always(f, t);
     struct insert_split *split = insert_split_new(s, text, strlen(text->sql), &facts, r);
     if (split != NULL || r->wanted == 0)
         return split;

@@ -62,6 +62,8 @@ size_t finding_params(const struct sharding_run *run, struct key_param **params)
 const struct map_table *finding_table(struct finding *f, const struct stmt_table *t);
 /* Each shard draws keys of its own for that table's rows. */
 bool finding_draws(const struct finding *f, const struct map_table *t);
+/* The first shard draws them for all. */
+bool finding_draws_home(const struct finding *f, const struct map_table *t);
 /* This execution's text. *params: for free(). */
 struct keyset_text finding_text(const struct finding *f, struct key_param **params);
 

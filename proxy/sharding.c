@@ -139,7 +139,12 @@ static struct copy_split *copy_of(struct finding *f, const char **why)
     struct copy_split *split = copy_split_new(f->map, t, &format, finding_draws(f, t) ? 0 : SHARD_NONE, SIZE_MAX);
     const char *version = vars_get(f->c->vars, "server_version");
     split->ends_early = version == NULL || atoi(version) < 18;
-    return split;
+    split->gives = format.key < 0 && finding_draws_home(f, t);
+    *why = split->gives ? copy_given_bars(split) : NULL;
+    if (*why == NULL)
+        return split;
+    copy_split_free(split);
+    return NULL;
 }
 
 struct copy_split *sharding_copy(struct client *c, const struct sharding_run *run)

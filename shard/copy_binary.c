@@ -88,6 +88,8 @@ enum copy_result copy_binary(struct copy_split *c, const uint8_t *p, size_t len,
         total = row_end(c, row, len - *used, &field);
         if (total == 0)
             break;
+        if (UNLIKELY(copy_lacks_key(c)))
+            return COPY_WANTS;
         c->at = 0;
         key = key_of(c, field);
         result = copy_place(c, span_of(row, total), c->line + 1, &key);

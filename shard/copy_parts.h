@@ -3,6 +3,7 @@
  *   copy_split.c   the stream: rows of text and CSV, where each goes
  *   copy_field.c   the key among a row's fields
  *   copy_binary.c  rows of binary data
+ *   copy_given.c   rows that are given a key
  * Thread: worker.
  */
 #ifndef SLUICE_COPY_PARTS_H
@@ -15,6 +16,17 @@
 /* The key of a row of text or CSV, without its end of line. escapes: a backslash (text) or a quote (CSV) stands in it.
  * DOUBTFUL, too, where the row is not what the format says. */
 struct key_value copy_field(struct copy_split *c, struct span row, bool escapes);
+
+/* --- copy_given.c --- */
+
+/* The next row is to get a key, and there is none. */
+bool copy_lacks_key(const struct copy_split *c);
+/* The key that the next row gets. */
+struct key_value copy_given_next(struct copy_split *c);
+/* The row with it, which is used up. */
+void copy_given_row(struct copy_split *c, struct span row, const struct key_value *key, struct buf *out);
+/* What stands before a header of the client's. */
+void copy_given_header(struct copy_split *c);
 
 /* --- copy_split.c --- */
 

@@ -33,6 +33,7 @@ void copy_split_free(struct copy_split *c)
         copy_lines_free(&c->lines[i]);
     }
     buf_free(&c->held);
+    buf_free(&c->keys);
     buf_free(&c->scratch);
     buf_free(&c->bytes);
     map_unref((struct map *)c->map);
@@ -82,11 +83,15 @@ static uint32_t shard_of(const struct copy_split *c, const struct key_value *key
 
 enum copy_result copy_place(struct copy_split *c, struct span row, uint64_t last, const struct key_value *key)
 {
+    struct key_value given = c->gives ? copy_given_next(c) : *key;
     const char *why = "it has no key";
-    uint32_t shard = c->format.key < 0 ? c->anywhere : shard_of(c, key, &why);
+    uint32_t shard = c->format.key < 0 && !c->gives ? c->anywhere : shard_of(c, &given, &why);
     uint32_t to = shard == SHARD_NONE ? SHARD_NULL : shard;
 
-    buf_put(&c->outs[to], row.ptr, row.len);
+    if (c->gives)
+        copy_given_row(c, row, &given, &c->outs[to]);
+    else
+        buf_put(&c->outs[to], row.ptr, row.len);
     copy_lines_add(&c->lines[to], c->line + 1, last);
     c->line = last;
     if (LIKELY(shard != SHARD_NONE))
@@ -209,17 +214,23 @@ static bool is_end(const struct copy_split *c, const uint8_t *p, const struct li
     return l->len == 2 && p[0] == '\\' && p[1] == '.' && (c->format.kind == COPY_KIND_TEXT || c->ends_early);
 }
 
+static void begin_line(struct copy_split *c)
+{
+    c->at = 0;
+    c->extra_lines = 0;
+    c->quoted = c->escaped = c->special = c->marked = false;
+}
+
 static enum copy_result take_line(struct copy_split *c, const uint8_t *p, const struct line *l)
 {
     uint64_t first = c->line + 1, last = first + c->extra_lines;
     struct key_value key = {.certainty = KEY_DOUBTFUL};
     bool special = c->special, marked = c->marked;
 
-    c->at = 0;
-    c->extra_lines = 0;
-    c->quoted = c->escaped = c->special = c->marked = false;
+    begin_line(c);
     if (UNLIKELY(!c->headed)) {
         c->headed = true;
+        copy_given_header(c);
         copy_to_all(c, p, l->total);
         for (uint32_t k = 0; k < c->map->shard_count; k++)
             copy_lines_add(&c->lines[k], first, last);
@@ -284,6 +295,11 @@ static enum copy_result take_lines(struct copy_split *c, const uint8_t *p, size_
             return COPY_BROKEN;
         if (found == LINE_MORE)
             break;
+        if (UNLIKELY(copy_lacks_key(c) && c->headed && !is_end(c, p, &l))) {
+            begin_line(c);
+            result = COPY_WANTS;
+            break;
+        }
         result = take_line(c, p, &l);
         p += l.total;
     }
@@ -331,7 +347,7 @@ enum copy_result copy_split_feed(struct copy_split *c, const uint8_t *p, size_t 
         return bounded(c, take_held(c, false));
     }
     result = take(c, p, len, false, &used);
-    if (result == COPY_TAKEN && !c->over && used < len)
+    if ((result == COPY_TAKEN || result == COPY_WANTS) && !c->over && used < len)
         buf_put(&c->held, p + used, len - used);
     return bounded(c, result);
 }
@@ -344,10 +360,16 @@ static enum copy_result leave_half(struct copy_split *c)
     return copy_place(c, span_of(buf_head(&c->held), buf_used(&c->held)), c->line + 1, &key);
 }
 
+enum copy_result copy_split_go_on(struct copy_split *c)
+{
+    return c->ending ? copy_split_end(c) : bounded(c, take_held(c, false));
+}
+
 enum copy_result copy_split_end(struct copy_split *c)
 {
     enum copy_result result = COPY_TAKEN;
 
+    c->ending = true;
     if (!c->over && buf_used(&c->held) > 0)
         result = take_held(c, true);
     if (result == COPY_TAKEN && !c->over && buf_used(&c->held) > 0)

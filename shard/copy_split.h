@@ -16,6 +16,7 @@
 
 enum copy_result {
     COPY_TAKEN,  /* go on */
+    COPY_WANTS,  /* rows without a key are to get one: copy_split_give, then copy_split_go_on */
     COPY_UNSURE, /* where a row lies is not known; shard `unsure` has got it as its last: if it is not refused there,
                     nothing of the COPY may stay. No more is taken. */
     COPY_BROKEN  /* the data are refused: see `error`. No more is taken. */
@@ -35,7 +36,10 @@ struct copy_split {
     const struct map_table *table;
     size_t row_max;    /* longer ones are refused */
     uint32_t anywhere; /* the shard of rows without a key, whose default makes it; SHARD_NONE: they are unsure */
-    struct buf held;   /* the row that is not all there */
+    bool gives;        /* rows come without a key, and are given one */
+    bool ending;       /* there are no more data */
+    struct buf keys;   /* for them, each with its NUL */
+    struct buf held;   /* the row that is not all there; or what waits for keys */
     /* Of that row, whose first bytes were looked at: */
     size_t at;
     bool quoted;
@@ -68,6 +72,13 @@ void copy_split_free(struct copy_split *c); /* NULL is nothing */
 enum copy_result copy_split_feed(struct copy_split *c, const uint8_t *p, size_t len);
 /* There are no more: a last line without its end is a row, too. */
 enum copy_result copy_split_end(struct copy_split *c);
+
+/* A key for a row; the text of a COPY whose rows get keys, owned by the caller; why they cannot (static), or NULL. */
+void copy_split_give(struct copy_split *c, const char *key);
+char *copy_given_sql(const char *sql, const char *column, unsigned lex_flags);
+const char *copy_given_bars(const struct copy_split *c);
+/* After COPY_WANTS. */
+enum copy_result copy_split_go_on(struct copy_split *c);
 
 /* The client's line of a shard's; 0: not known. */
 uint64_t copy_split_line(const struct copy_split *c, uint32_t shard, uint64_t line);

@@ -9,12 +9,14 @@ from psycopg import errors
 TABLES = """
 users.id = modulo
 tickets.id = string_hash
+drawn.id = string_hash sequence=home
 audit_log = shard s3
 """
 SCHEMA = """
 SET ROLE demo;
 CREATE TABLE users (n int, id bigint, name text, born date);
 CREATE TABLE tickets (id text, note text);
+CREATE TABLE drawn (name text, id serial PRIMARY KEY, n int);
 CREATE TABLE audit_log (at int, what text);
 """
 
@@ -136,3 +138,40 @@ def test_much_data(shop, client):
     data = "".join(f"{i}\t{i}\t{'x' * 80}\t2020-01-01\n" for i in range(60000)).encode()
     assert both(shop, client, "COPY users FROM STDIN", data, 65536) == "COPY 60000"
     assert [len(shop.rows(k, "SELECT id FROM users")) for k in range(COUNT)] == [15000] * COUNT
+
+
+# --- rows whose keys the first shard draws ---
+
+
+@pytest.mark.parametrize("options, data", [
+    ("", "a\\tb\t1\n\\N\t2\nc\t\\N\n"), ("(FORMAT csv)", "\"a,\"\"b\"\n,2\n\",2\nc\",3\n"),
+    ("(FORMAT csv, HEADER, DELIMITER ';', QUOTE '''')", "name;n\na;1\n'b;\n';2\n"),
+    ("(FORMAT csv, HEADER match)", "name,n\na,1\n"), ("(DELIMITER '|', NULL '')", "a|1\n|2\nb|")])
+def test_rows_get_keys(shop, client, options, data):
+    sql = f"COPY drawn (name, n) FROM STDIN {options}"
+    if data.startswith('"a'):
+        data = data.replace('"\n,', '",1\n,')
+    for database in (*shop.databases, shop.whole):
+        with shop.server(database) as server:
+            server.execute("TRUNCATE drawn")
+    assert both(shop, client, sql, data, 3).startswith("COPY")
+    with shop.server(shop.whole) as server:
+        expected = server.execute("SELECT name, n FROM drawn ORDER BY n, name").fetchall()
+    found = [row for k in range(COUNT) for row in shop.rows(k, "SELECT name, n FROM drawn")]
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    for i, in client.execute("SELECT id FROM drawn").fetchall():
+        assert client.execute(f"SELECT count(*) FROM drawn WHERE id = {i}").fetchone() == (1,)
+
+
+def test_many_rows_get_keys(shop, client):
+    for binary in (False, True):
+        client.execute("TRUNCATE drawn")
+        with client.cursor().copy(f"COPY drawn (n) FROM STDIN {'(FORMAT binary)' if binary else ''}") as stream:
+            stream.set_types(["int4"])
+            for i in range(5000):
+                stream.write_row((i,))
+        ids = [row for k in range(COUNT) for row in shop.rows(k, "SELECT id, n FROM drawn")]
+        assert len({i for i, _ in ids}) == 5000 and {n for _, n in ids} == set(range(5000))
+    assert copy(client, "COPY drawn (n) FROM STDIN", "1\n2\nx\n")[0] == "22P02"
+    assert copy(client, "COPY drawn (n, name) FROM STDIN", "1\tb\n2\n")[0] == "22P04"
+    assert copy(client, "COPY drawn (n) FROM STDIN (NULL '0')", "1\n2\n")[0] == "0A000"

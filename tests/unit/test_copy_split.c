@@ -17,6 +17,7 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "tags.name = list s1:a,b s2:c s3:xy\n";
 
 static struct map *map;
+static bool gives; /* rows come without keys, and get 1, 2, 3 */
 
 static bool catalog(void *arg, const char *schema, const char *table, const char *column, struct map_column *out)
 {
@@ -46,6 +47,7 @@ static struct copy_split *split_for(const char *sql)
     stmt_list_free(list);
     struct copy_split *c = copy_split_new(map, t, &format, SHARD_NONE, 1000);
     c->ends_early = true;
+    c->gives = gives;
     return c;
 }
 
@@ -66,20 +68,34 @@ static void put_out(struct buf *out, const struct copy_split *c, enum copy_resul
         buf_put(out, text, (size_t)snprintf(text, sizeof text, "line %d: %s", (int)c->why_line, c->error.message));
 }
 
+static enum copy_result give(struct copy_split *c, enum copy_result result, int *given)
+{
+    char key[16];
+
+    while (result == COPY_WANTS) {
+        snprintf(key, sizeof key, "%d", ++*given);
+        copy_split_give(c, key);
+        result = copy_split_go_on(c);
+    }
+    return result;
+}
+
 /* The data in two pieces, each cut into runs of `step` bytes. */
 static struct buf run(const char *sql, const char *data, size_t len, size_t cut, size_t step)
 {
     struct copy_split *c = split_for(sql);
     enum copy_result result = COPY_TAKEN;
     struct buf out = {.data = NULL};
+    int given = 0;
 
     for (size_t at = 0; at < len && result == COPY_TAKEN;) {
         size_t n = MIN(step, (at < cut ? cut : len) - at);
         result = copy_split_feed(c, (const uint8_t *)data + at, n);
+        result = give(c, result, &given);
         at += n;
     }
     if (result == COPY_TAKEN)
-        result = copy_split_end(c);
+        result = give(c, copy_split_end(c), &given);
     put_out(&out, c, result);
     copy_split_free(c);
     return out;
@@ -193,6 +209,28 @@ static void binary_is_read(void **state)
 
 /* --- options and lines --- */
 
+static void rows_get_keys(void **state)
+{
+    static const char binary[] = "PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\1x\xff\xff";
+    static const char expected[] = "s1:PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff"
+                                   "s2:PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"
+                                   "\0\2\0\0\0\10\0\0\0\0\0\0\0\1\0\0\0\1x\xff\xff"
+                                   "s3:PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff"
+                                   "s4:PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff";
+    char *sql = copy_given_sql("copy  s.t(a) from stdin", "i\"d", LEX_STANDARD_STRINGS);
+
+    (void)state;
+    assert_string_equal(sql, "copy  s.t(\"i\"\"d\", a) from stdin");
+    free(sql);
+    gives = true;
+    check("copy users (name) from stdin", "a\nb\\\nb\nc", "s2:1\ta\ns3:2\tb\\\nb\ns4:3\tc");
+    check("copy users (name) from stdin csv header", "name\n\"a\n\"\"\"\n\n",
+          "s1:\"id\",name\ns2:\"id\",name\n\"1\",\"a\n\"\"\"\ns3:\"id\",name\n\"2\",\ns4:\"id\",name\n");
+    check("copy users (name) from stdin", "a\n\\.\nb\n", "s2:1\ta\n");
+    check_bytes("copy users (name) from stdin binary", binary, sizeof binary - 1, expected, sizeof expected - 1);
+    gives = false;
+}
+
 static void options_that_hide_keys_are_refused(void **state)
 {
     static const char sql[] = "copy users from stdin (encoding 'Shift_JIS')";
@@ -266,6 +304,7 @@ int main(void)
         cmocka_unit_test(what_is_not_certain_is_told),
         cmocka_unit_test(csv_is_read),
         cmocka_unit_test(binary_is_read),
+        cmocka_unit_test(rows_get_keys),
         cmocka_unit_test(options_that_hide_keys_are_refused),
         cmocka_unit_test(lines_are_found_again),
         cmocka_unit_test(old_lines_are_forgotten),
