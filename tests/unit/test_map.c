@@ -274,7 +274,7 @@ static void lines_that_are_wrong(void **state)
         {"users.id = modulo s1:4", "too much behind modulo"},
         {"users.id = modulo text", "modulo places nothing by keys of type text"},
         {"users.id = range text s1:a..b", "range places nothing by keys of type text"},
-        {"users.id = modulo sequence=away", "too much behind modulo"},
+        {"users.id = modulo sequence=away", "modulo places nothing by keys of type sequence=away"},
         {"users.id = lookup sequence=home", "too much behind lookup"},
         {"users.id = list sequence=home", "list of nothing"},
         {"users.id = lookup x", "too much behind lookup"},
