@@ -92,11 +92,39 @@ static inline void list_del(struct list *node)
     list_init(node);
 }
 
+/* All nodes of one list; what was in `to` is forgotten. */
+static inline void list_take(struct list *to, struct list *from)
+{
+    list_init(to);
+    if (list_empty(from))
+        return;
+    *to = *from;
+    to->next->prev = to->prev->next = to;
+    list_init(from);
+}
+
+/* The first of those that were taken goes back to where it was, as the last there. NULL: none is left. */
+static inline struct list *list_give_back(struct list *taken, struct list *head)
+{
+    struct list *node = taken->next;
+
+    if (node == taken)
+        return NULL;
+    list_del(node);
+    list_push_back(head, node);
+    return node;
+}
+
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
 #define LIST_FIRST(head, type, member) LIST_ENTRY((head)->next, type, member)
 #define LIST_LAST(head, type, member) LIST_ENTRY((head)->prev, type, member)
 #define LIST_FOR_EACH(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
 #define LIST_FOR_EACH_SAFE(it, head)                                                                                   \
     for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
+/* Those that are in the list now, once each, where any of them may go to other lists meanwhile, not only the one that
+ * is looked at (LIST_FOR_EACH_SAFE). The body must neither break nor return. */
+#define LIST_ROUND(it, head)                                                                                           \
+    for (struct list it##_round, *it = (list_take(&it##_round, head), list_give_back(&it##_round, head)); it != NULL;  \
+         it = list_give_back(&it##_round, head))
 
 #endif

@@ -82,20 +82,8 @@ static void resume_in_worker(struct worker *w, void *arg)
     w->suspended = false;
     pools_review(&w->pools);
     for (size_t i = 0; was_suspended && i < ARRAY_LEN(held); i++) {
-        /* What they do moves them between these lists: as many as there are now, each from the front. */
-        struct list now;
-        list_init(&now);
-        while (!list_empty(&w->clients[held[i]])) {
-            struct list *node = w->clients[held[i]].next;
-            list_del(node);
-            list_push_back(&now, node);
-        }
-        while (!list_empty(&now)) {
-            struct list *node = now.next;
-            list_del(node);
-            list_push_back(&w->clients[held[i]], node);
-            client_go_on(LIST_ENTRY(node, struct client, node));
-        }
+        LIST_ROUND (it, &w->clients[held[i]]) /* what they do moves them between these lists */
+            client_go_on(LIST_ENTRY(it, struct client, node));
     }
 }
 
@@ -249,9 +237,9 @@ static void unsent_in_worker(struct worker *w, void *arg)
     bool late = w->loop.now >= j->deadline;
 
     for (int state = CLIENT_WELCOME; state <= CLIENT_ACTIVE; state++) {
-        LIST_FOR_EACH_SAFE (it, &w->clients[state]) {
+        LIST_ROUND (it, &w->clients[state]) {
             struct client *c = LIST_ENTRY(it, struct client, node);
-            if (buf_used(&c->conn.out) == 0)
+            if (c->inside || buf_used(&c->conn.out) == 0)
                 continue;
             if (late)
                 client_drop(c, "suspend_timeout");
@@ -307,9 +295,9 @@ static void kill_in_worker(struct worker *w, void *arg)
     for (int state = 0; state < CLIENT_LINGER; state++) {
         if (state == CLIENT_CONSOLE)
             continue;
-        LIST_FOR_EACH_SAFE (it, &w->clients[state]) {
+        LIST_ROUND (it, &w->clients[state]) {
             struct client *c = LIST_ENTRY(it, struct client, node);
-            if (c->db != NULL && job_means(j, c->db))
+            if (c->db != NULL && !c->inside && job_means(j, c->db)) /* arms end with their clients */
                 fate_meet(c, FATE_TERMINATED);
         }
     }

@@ -82,7 +82,7 @@ static void kill_queries_in_worker(struct worker *w, void *arg)
     usec_t now = clock_now();
 
     for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-        LIST_FOR_EACH_SAFE (it, &w->clients[states[i]]) {
+        LIST_ROUND (it, &w->clients[states[i]]) {
             struct client *c = LIST_ENTRY(it, struct client, node);
             if (active_is(c) && active_time(c, now) > j->longer_than)
                 kill_one(j, c);

@@ -251,15 +251,16 @@ static bool is_fast_closed(const struct client *c)
 {
     const struct server *s = c->server;
 
-    return c->mode == POOL_SESSION && !c->replication && s != NULL && s->tx == 'I' && expect_empty(&s->expects) &&
-           server_is_outdated(s) && !c->worker->pools.paused && !__atomic_load_n(&c->db->paused, __ATOMIC_RELAXED);
+    return c->mode == POOL_SESSION && !c->replication && !c->inside && s != NULL && s->tx == 'I' &&
+           expect_empty(&s->expects) && server_is_outdated(s) && !c->worker->pools.paused &&
+           !__atomic_load_n(&c->db->paused, __ATOMIC_RELAXED);
 }
 
 void clients_fast_close(struct worker *w)
 {
     if (!w->config->opt.server_fast_close)
         return;
-    LIST_FOR_EACH_SAFE (it, &w->clients[CLIENT_ACTIVE]) {
+    LIST_ROUND (it, &w->clients[CLIENT_ACTIVE]) {
         struct client *c = LIST_ENTRY(it, struct client, node);
         if (is_fast_closed(c))
             fate_meet(c, FATE_OUTDATED);

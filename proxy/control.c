@@ -206,8 +206,11 @@ static void end_clients(struct worker *w, void *arg)
 {
     (void)arg;
     for (int state = 0; state < CLIENT_LINGER; state++) {
-        LIST_FOR_EACH_SAFE (it, &w->clients[state])
-            fate_meet(LIST_ENTRY(it, struct client, node), FATE_TERMINATED);
+        LIST_ROUND (it, &w->clients[state]) {
+            struct client *c = LIST_ENTRY(it, struct client, node);
+            if (!c->inside) /* arms end with their clients */
+                fate_meet(c, FATE_TERMINATED);
+        }
     }
 }
 

@@ -337,14 +337,14 @@ static bool waits_in_vain(const struct client *c)
 void routing_forsake(struct worker *w, void *unused)
 {
     (void)unused;
-    LIST_FOR_EACH_SAFE (it, &w->clients[CLIENT_WAITING]) {
+    LIST_ROUND (it, &w->clients[CLIENT_WAITING]) {
         struct client *c = LIST_ENTRY(it, struct client, node);
         if (!waits_in_vain(c))
             continue;
         pool_abandon(&c->waiter);
         session_refused(c, &(struct refusal){"57P03", "the node does not answer"});
     }
-    LIST_FOR_EACH_SAFE (it, &w->clients[CLIENT_ACTIVE]) {
+    LIST_ROUND (it, &w->clients[CLIENT_ACTIVE]) {
         struct client *c = LIST_ENTRY(it, struct client, node);
         struct server *s = c->server;
         if (!is_forsaken(c))

@@ -166,7 +166,7 @@ static void tick_waiting(struct client *c, usec_t now)
 
 static void tick_state(struct worker *w, enum client_state state, usec_t now)
 {
-    LIST_FOR_EACH_SAFE (it, &w->clients[state]) {
+    LIST_ROUND (it, &w->clients[state]) {
         struct client *c = LIST_ENTRY(it, struct client, node);
         switch (state) {
         case CLIENT_ACTIVE:
@@ -183,7 +183,7 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
             break;
         case CLIENT_IDLE:
         case CLIENT_CONSOLE:
-            if (state == CLIENT_IDLE && !defer_is_open(c) &&
+            if (state == CLIENT_IDLE && !c->inside && !defer_is_open(c) &&
                 is_over(LIMIT_OF(c, client_idle_timeout), c->state_since, now))
                 fate_meet(c, FATE_IDLE_CLIENT);
             break;
@@ -207,7 +207,7 @@ void timeouts_tick(struct worker *w)
     usec_t now = w->loop.now;
 
     routing_news(w, NULL);
-    LIST_FOR_EACH_SAFE (it, &w->deferred)
+    LIST_ROUND (it, &w->deferred)
         tick_deferred(LIST_ENTRY(it, struct client, deferred.node), now);
     for (int state = 0; state < CLIENT_DEAD; state++)
         if (state != CLIENT_IDLE || w->config->opt.client_idle_timeout > 0 || w->config->user_count > 0)
