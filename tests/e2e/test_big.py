@@ -6,12 +6,12 @@ import time
 
 import psycopg
 import pytest
-from lib.util import SANITIZER, SLOWER, in_threads, proc_peak_reset, wait_for
+from lib.util import SANITIZER, SLOWER, SMALLER, in_threads, proc_peak_reset, wait_for
 
 MB = 1000 * 1000
 ALLOWED_KIB = 24 * 1024 * (3 if SANITIZER else 1)  # how much Sluice may grow while hundreds of MB pass
-COPY_MB = 100 if SANITIZER else 500
-VALUE_MB = 50 if SANITIZER else 200
+COPY_MB = (100 if SANITIZER else 500) // SMALLER
+VALUE_MB = max(1, (50 if SANITIZER else 200) // SMALLER)
 
 
 class Peak:
@@ -99,9 +99,9 @@ def test_many_large_results_at_once(sluice):
     clients = [s.connect() for _ in range(6)]
 
     def work(i):
-        sql = f"SELECT repeat(chr(97 + {i}), 1000000) FROM generate_series(1, 20)"
+        sql = f"SELECT repeat(chr(97 + {i}), {MB // SMALLER}) FROM generate_series(1, 20)"
         rows = clients[i].execute(sql).fetchall()
-        assert all(row[0].count(chr(97 + i)) == MB for row in rows) and len(rows) == 20
+        assert all(row[0].count(chr(97 + i)) == MB // SMALLER for row in rows) and len(rows) == 20
 
     with Peak(s):
         in_threads(6, work, seconds=100)

@@ -30,7 +30,6 @@ from lib.util import SLOWER, free_port, proc_status_kib, socket_count, wait_for
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = str(pathlib.Path(os.environ.get("SLUICE_BIN") or TOP / "sluice").resolve())
-HOSTILE = "-hostile/" in PROGRAM  # reads one byte at a time
 USERLIST = {"demo": "demo", "md5user": "md5pass", "plainuser": "plainpass", "postgres": "postgres", "admin": "admin",
             "stats": "stats"}
 SANITIZER_EXIT = 99

@@ -9,10 +9,13 @@ import time
 
 SANITIZER = next((name for name in ("address", "thread", "undefined")
                   if f"build/{name}" in os.environ.get("SLUICE_BIN", "")), "")
+HOSTILE = "-hostile/" in os.environ.get("SLUICE_BIN", "")  # reads one byte at a time
 # Limits on time are there to find what hangs, on a busy machine and with a sanitizer too: they are given for a quiet
-# one, and multiplied by this. Limits on memory are exact, but for what a sanitizer itself takes.
-SLOWER = 8 if SANITIZER else 3
+# one, and multiplied by this. Limits on memory are exact, but for what a sanitizer itself takes. Where much passes
+# through for its volume alone, it is divided by SMALLER: byte by byte, a megabyte takes seconds.
+SLOWER = 8 if SANITIZER or HOSTILE else 3
 LARGER = 4 if SANITIZER else 1
+SMALLER = 100 if HOSTILE else 1
 
 
 _given = set()

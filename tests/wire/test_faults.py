@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lib.util import SLOWER, wait_for
+from lib.util import SLOWER, SMALLER, wait_for
 from lib.wire import (Client, Closed, Refused, auth, bind, complete, data_row, error, errors_of, execute, extended,
                       key_data, message, param_status, parse, query, ready, result, row_description, rows_of, sync,
                       tags_of, types_of)
@@ -508,7 +508,7 @@ def test_reset_while_rows_come(fakes, front):
     """The rest of a long answer is not for the next client."""
 
     def answer(_conn, sql):
-        return result(*["x" * 1000] * 5000, tag="SELECT 5000") if sql == "select long" else None
+        return result(*["x" * 1000] * (5000 // SMALLER), tag="SELECT") if sql == "select long" else None
 
     fake = fakes(answer=answer)
     s = front(fake)
