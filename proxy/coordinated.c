@@ -2,8 +2,11 @@
  * coordinated.c: see coordinated.h. One arm after the other (arm.h); rows go on as they come, and stop the coordinator
  * while the client does not take them.
  *
- *   WAITING ──(the coordinator is in step)──> DESCRIBING: the home shard ──> RUNNING: the coordinator ──> over
+ *   WAITING ──(the coordinator is in step)──> DESCRIBING: the home shard ──> the coordinator: RUNNING ──> over
+ *                                │                                  └──> PARSING ──(gate)──> BINDING ──> RUNNING
  *                                └── an error ──> over
+ *
+ * Where nothing was committed over several shards since the process began, it runs at once, as gather.c does.
  * Thread: worker.
  */
 #include "proxy/coordinated.h"
@@ -13,17 +16,27 @@
 #include "proxy/catalog.h"
 #include "proxy/coordinator.h"
 #include "proxy/coordinator_keeper.h"
+#include "proxy/gate.h"
+#include "proxy/joint.h"
 #include "proxy/sending.h"
 
 #define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the coordinator to be in step */
 
-enum phase { PHASE_WAITING, PHASE_DESCRIBING, PHASE_RUNNING };
+#define GATE_USEC (5 * USEC_PER_SEC) /* how long snapshots may keep commits waiting */
+
+const char coordinated_sees_all[] = "SELECT FROM sluice.seen";
+
+enum phase { PHASE_WAITING, PHASE_DESCRIBING, PHASE_PARSING, PHASE_BINDING, PHASE_RUNNING };
 
 struct coordinated {
     struct client *c;
     enum phase phase;
-    usec_t since;       /* it was started */
-    struct arm *arm;    /* owned: that of the phase; NULL: WAITING */
+    usec_t since;      /* it was started */
+    struct arm *arm;   /* that of the phase, owned unless it is its transaction's; NULL: WAITING */
+    struct arm *home;  /* its transaction's; NULL: it is in none that servers know */
+    struct arm *whole; /* likewise: the coordinator takes part in it */
+    bool reads;        /* it is in the gate */
+    usec_t reads_since;
     struct buf parse;   /* message */
     struct buf bind;    /* message */
     struct buf columns; /* the home shard's RowDescription, body */
@@ -49,10 +62,8 @@ static void put_bind(struct buf *out, const struct request *q)
     msg_end(out, mark);
 }
 
-struct coordinated *coordinated_new(struct client *c, const struct request *q)
+static struct coordinated *make(struct client *c, const struct request *q)
 {
-    if (!sharding_is_coordinators(c, &q->run))
-        return NULL;
     struct coordinated *k = mem_zalloc(sizeof *k);
     *k = (struct coordinated){.c = c, .describes = q->describes};
     msg_parse(&k->parse, "", q->run.sql, q->run.types);
@@ -62,11 +73,31 @@ struct coordinated *coordinated_new(struct client *c, const struct request *q)
     return k;
 }
 
+struct coordinated *coordinated_new(struct client *c, const struct request *q)
+{
+    return sharding_is_coordinators(c, &q->run) ? make(c, q) : NULL;
+}
+
+static void close_arm(struct coordinated *k)
+{
+    if (k->arm != k->home && k->arm != k->whole)
+        arm_close(k->arm);
+    k->arm = NULL;
+}
+
+static void leave_gate(struct coordinated *k)
+{
+    if (k->reads)
+        gate_read_over(k->c->db);
+    k->reads = false;
+}
+
 void coordinated_free(struct coordinated *k)
 {
     if (k == NULL)
         return;
-    arm_close(k->arm);
+    close_arm(k);
+    leave_gate(k);
     buf_free(&k->parse);
     buf_free(&k->bind);
     buf_free(&k->columns);
@@ -87,11 +118,14 @@ static void part_output(struct arm *arm)
 
 static const struct arm_user arm_user = {.output = part_output};
 
-static void enter(struct coordinated *k, enum phase phase, uint32_t shard)
+/* lent: the arm that its transaction has for that; NULL: none. */
+static void enter(struct coordinated *k, enum phase phase, uint32_t shard, struct arm *lent)
 {
-    arm_close(k->arm);
+    close_arm(k);
     k->phase = phase;
-    k->arm = arm_new(k->c, shard, &arm_user, k);
+    k->arm = lent != NULL ? lent : arm_new(k->c, shard, &arm_user, k);
+    k->arm->user = &arm_user;
+    k->arm->owner = k;
     buf_put(arm_in(k->arm), buf_head(&k->parse), buf_used(&k->parse));
 }
 
@@ -104,27 +138,96 @@ void coordinated_start(struct coordinated *k, const char *parses)
     coordinated_pump(k->c);
 }
 
+void coordinated_begin_in_joint(struct client *c, const struct request *q, struct arm *home, struct arm *whole)
+{
+    struct coordinated *k = make(c, q);
+
+    k->home = home;
+    k->whole = whole;
+    request_begin(c, q);
+    coordinated_start(k, q->parse.len > 0 ? (const char *)q->parse.ptr : NULL);
+}
+
 static void describe(struct coordinated *k)
 {
-    enter(k, PHASE_DESCRIBING, 0);
+    enter(k, PHASE_DESCRIBING, 0, k->home);
     msg_named(arm_in(k->arm), 'D', 'S', "");
     msg_empty(arm_in(k->arm), 'S');
     arm_go(k->arm);
 }
 
-static void run(struct coordinated *k)
+static void put_bound(struct coordinated *k)
 {
-    const struct map *map = __atomic_load_n(&k->c->db->map, __ATOMIC_ACQUIRE);
-
-    enter(k, PHASE_RUNNING, map->shard_count);
     buf_put(arm_in(k->arm), buf_head(&k->bind), buf_used(&k->bind));
+}
+
+static void put_execute(struct coordinated *k)
+{
+    k->phase = PHASE_RUNNING;
     msg_named(arm_in(k->arm), 'D', 'P', "");
     msg_execute(arm_in(k->arm), "");
     msg_empty(arm_in(k->arm), 'S');
+}
+
+static void run(struct coordinated *k)
+{
+    const struct map *map = __atomic_load_n(&k->c->db->map, __ATOMIC_ACQUIRE);
+    bool sees = k->whole != NULL; /* its snapshots were taken before */
+
+    enter(k, PHASE_PARSING, map->shard_count, k->whole);
+    k->reads = !sees && !gate_is_used(k->c->db) && gate_read_now(k->c->db);
+    k->reads_since = k->c->worker->loop.now;
+    if (sees || k->reads) {
+        put_bound(k);
+        put_execute(k);
+    } else {
+        msg_empty(arm_in(k->arm), 'H');
+    }
+    arm_go(k->arm);
+}
+
+bool coordinated_admitted(struct client *c)
+{
+    struct coordinated *k = c->coordinated;
+
+    if (k == NULL || k->phase != PHASE_PARSING)
+        return false;
+    k->reads = true;
+    k->reads_since = c->worker->loop.now;
+    k->phase = PHASE_BINDING;
+    put_bound(k);
+    msg_empty(arm_in(k->arm), 'H');
+    arm_go(k->arm);
+    return true;
+}
+
+static void on_parsed(struct coordinated *k)
+{
+    if (k->phase == PHASE_PARSING && gate_read(k->c->db, k->c->worker, k->c->id))
+        coordinated_admitted(k->c);
+}
+
+static void on_bound(struct coordinated *k)
+{
+    leave_gate(k);
+    if (k->phase != PHASE_BINDING)
+        return;
+    put_execute(k);
     arm_go(k->arm);
 }
 
 /* --- errors --- */
+
+/* A batch whose rest will not come: its Sync is all that it needs. */
+static void end_batch(struct coordinated *k)
+{
+    leave_gate(k);
+    if (k->phase != PHASE_PARSING && k->phase != PHASE_BINDING)
+        return;
+    k->phase = PHASE_RUNNING;
+    msg_empty(arm_in(k->arm), 'S');
+    arm_go(k->arm);
+}
 
 static void fail(struct coordinated *k, const struct buf *error)
 {
@@ -150,7 +253,7 @@ static void on_error(struct coordinated *k, struct span body)
 
     if (msgin_error(body, &e) != PARSE_OK)
         return;
-    if (k->phase == PHASE_RUNNING)
+    if (k->phase != PHASE_DESCRIBING)
         coordinator_error(&e, &error);
     else
         msg_error(&error, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
@@ -159,6 +262,15 @@ static void on_error(struct coordinated *k, struct span body)
         prepare_untake(k->c, k->parses); /* PostgreSQL would not have it, either */
     fail(k, &error);
     buf_free(&error);
+    end_batch(k);
+}
+
+/* It waits for what may itself wait for it: a lock of a transaction that is to be committed. */
+static void fail_late(struct coordinated *k)
+{
+    fail_as(k, "40001", "could not take the snapshots of all shards in time");
+    end_batch(k);
+    arm_cancel(k->arm);
 }
 
 /* --- what is answered --- */
@@ -201,6 +313,10 @@ static bool on_message(struct coordinated *k, uint8_t type, struct span message)
         conn_send(&k->c->conn, message.ptr, message.len);
     else if (type == 'T' && !k->failed)
         on_description(k, body);
+    else if (type == '1')
+        on_parsed(k);
+    else if (type == '2')
+        on_bound(k);
     else if (type == 'E')
         on_error(k, body);
     return true;
@@ -244,10 +360,16 @@ static void take(struct coordinated *k)
 static void end(struct coordinated *k)
 {
     struct client *c = k->c;
+    bool in_joint = k->home != NULL, failed = k->failed;
 
-    if (k->failed)
-        defer_fail(c);
     c->coordinated = NULL;
+    if (in_joint) {
+        coordinated_free(k);
+        joint_gathered(c, failed);
+        return;
+    }
+    if (failed)
+        defer_fail(c);
     coordinated_free(k);
     msg_ready(&c->conn.out, session_block_status(c));
     conn_touch(&c->conn);
@@ -265,6 +387,8 @@ void coordinated_pump(struct client *c)
     if (!k->over)
         take(k);
     k->pumping = false;
+    if (k->reads && gate_is_used(c->db) && c->worker->loop.now - k->reads_since > GATE_USEC)
+        fail_late(k);
     if (k->over)
         end(k);
 }
@@ -278,6 +402,9 @@ void coordinated_cancel(struct client *c)
         k->over = true;
         coordinated_pump(c);
     } else if (!arm_is_gone(k->arm)) {
+        if (k->phase == PHASE_PARSING || k->phase == PHASE_BINDING)
+            fail_as(k, "57014", "canceling statement due to user request");
+        end_batch(k);
         arm_cancel(k->arm);
     }
 }
@@ -288,8 +415,10 @@ void coordinated_abandon(struct client *c)
 
     if (k == NULL)
         return;
-    if (k->arm != NULL && !arm_is_gone(k->arm))
+    if (k->arm != NULL && !arm_is_gone(k->arm)) {
+        end_batch(k);
         arm_cancel(k->arm);
+    }
     c->coordinated = NULL;
     coordinated_free(k);
 }

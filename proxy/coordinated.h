@@ -6,6 +6,10 @@
  *   client ──batch──> coordinated ──> home shard: Parse, Describe      ──> errors, description
  *                                └──> coordinator: Parse, Bind, Execute ──> rows, under that description
  *
+ * The coordinator plans at Bind, and asks each shard of which it reads what that would cost: in the transaction on
+ * that shard in which it then reads, whose snapshot is taken by that. So all snapshots are taken when BindComplete
+ * comes, and they are taken while nothing is being committed over several shards (gate.h).
+ *
  * Thread: worker.
  */
 #ifndef SLUICE_COORDINATED_H
@@ -23,6 +27,14 @@ void coordinated_prefer(struct coordinated *k);
 void coordinated_free(struct coordinated *k); /* of one that was not started; NULL is nothing */
 /* The client is GATHERING, and was told what request_begin tells. parses: the name that its Parse gave; or NULL. */
 void coordinated_start(struct coordinated *k, const char *parses);
+
+/* The same in a transaction on several servers: joint_gathered is called at its end. home, whole: arms of it; whole is
+ * the coordinator's, which has its snapshots, or NULL. */
+void coordinated_begin_in_joint(struct client *c, const struct request *q, struct arm *home, struct arm *whole);
+/* A query that takes the snapshots of all shards for the rest of the coordinator's transaction. */
+extern const char coordinated_sees_all[];
+/* Its snapshots may be taken (gate.h). False: it waits for that no more. */
+bool coordinated_admitted(struct client *c);
 
 /* What has come is looked at. Also once in a while, for connections that are gone. */
 void coordinated_pump(struct client *c);

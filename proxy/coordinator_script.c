@@ -6,6 +6,7 @@
  *   sluice.made         what takes each thing away again
  *   sluice.generated    the sum of it all, and when it was analyzed
  *   sluice.missing      what could not be made, and why: statements that name it are refused
+ *   sluice.seen         a row of each shard: who reads it has a snapshot of each
  *
  * The operator classes are for partitions by modulo and string_hash: PostgreSQL combines a key's hash with a constant,
  * which the functions take away before, so that the remainder is the shard's number.
@@ -247,6 +248,22 @@ static void add_family(struct coordinator_script *s, const char *function, const
 
 /* --- all of it --- */
 
+static void add_seen(struct coordinator_script *s, const struct map *m)
+{
+    add(s, true, "CREATE TABLE sluice.seen (one boolean)", "DROP TABLE IF EXISTS sluice.seen CASCADE");
+    add(s, true, "GRANT SELECT ON sluice.seen TO PUBLIC", NULL);
+    for (uint32_t k = 0; k < m->shard_count; k++) {
+        struct buf make = {0};
+        char *server = coordinator_server(m, k);
+        put_sql(&make,
+                "CREATE FOREIGN TABLE sluice.seen_%n () INHERITS (sluice.seen) SERVER %i OPTIONS (schema_name 'sluice', "
+                "table_name 'shard', use_remote_estimate 'false')",
+                (int)k + 1, server);
+        add_buf(s, true, &make, NULL);
+        free(server);
+    }
+}
+
 void coordinator_script_begin(struct coordinator_script *s, const struct coordinator_of *of)
 {
     int n = (int)of->map->shard_count;
@@ -254,6 +271,7 @@ void coordinator_script_begin(struct coordinator_script *s, const struct coordin
     *s = (struct coordinator_script){.text = {0}};
     for (uint32_t k = 0; k < of->map->shard_count; k++)
         add_server(s, of, k);
+    add_seen(s, of->map);
     if (!of->superuser)
         return;
     add_family(s, "modulo", integers, ARRAY_LEN(integers), add_modulo, n);

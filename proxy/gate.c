@@ -7,6 +7,7 @@
 #include "proxy/gate.h"
 
 #include "proxy/commit.h"
+#include "proxy/coordinated.h"
 #include "proxy/gather.h"
 #include "proxy/joint.h"
 #include "proxy/round.h"
@@ -81,7 +82,7 @@ static void admitted(void *receiver, struct message *m)
 
     if (t->commits && (commit == NULL || !commit_admitted(commit)))
         gate_commit_over(t->db);
-    else if (!t->commits && (c == NULL || (!gather_admitted(c) && !joint_admitted(c))))
+    else if (!t->commits && (c == NULL || (!gather_admitted(c) && !coordinated_admitted(c) && !joint_admitted(c))))
         gate_read_over(t->db);
     free(t);
 }

@@ -5,6 +5,7 @@
  *                   └──> GATED ──> SEEING ──> OPEN      REPEATABLE READ: all take their snapshots (gate.h)
  *   OPEN ──> GATHERING ──> OPEN           gather.h
  *   OPEN ──> DEALING ──> OPEN             deal.h
+ *   OPEN ──> LOOKING ──> OPEN ──> WHOLE ──> OPEN        coordinated.h, which does not see what was written
  *   OPEN ──> TELLING ──> OPEN             one text for all
  *   OPEN ──> FAILING ──> OPEN             a server is made to fail, for an error that none of them has said
  *   OPEN ──> ENDING ──> (freed)           commit.h
@@ -15,6 +16,7 @@
 
 #include "proxy/ask.h"
 #include "proxy/commit.h"
+#include "proxy/coordinated.h"
 #include "proxy/deal.h"
 #include "proxy/draw.h"
 #include "proxy/fate.h"
@@ -56,7 +58,7 @@ struct joint *joint_new(struct client *c)
     struct joint *j = mem_zalloc(sizeof *j);
 
     j->c = c;
-    j->count = map->shard_count;
+    j->count = MIN(map->shard_count + 1, SHARDS_MAX);
     j->arms = mem_zalloc(j->count * sizeof(struct arm *));
     round_init(&j->round, j->count, on_round, j);
     j->round.hears = c;
@@ -151,6 +153,17 @@ static void make_fail(struct joint *j, bool drops)
     round_ask(&j->round, j->arms[j->current], "ROLLBACK TO SAVEPOINT \"sluice: the transaction has failed\"");
 }
 
+/* The coordinator's server is never the client's. */
+static void fail_home(struct joint *j, bool drops)
+{
+    if (j->arms[j->current]->client->server->tx != 'E') {
+        make_fail(j, drops);
+    } else {
+        j->drops = drops;
+        after_failing(j);
+    }
+}
+
 /* --- joining --- */
 
 /* Servers are taken in the order of shards, as by a scatter. */
@@ -221,7 +234,7 @@ static void after_joining(struct joint *j)
 
     if (failed != NULL)
         send_error(c, failed);
-    if (!drop_strangers(j) || (failed != NULL && j->once)) {
+    if (!drop_strangers(j) || (failed != NULL && (j->once || j->whole))) {
         c->failed_block = !j->once;
         joint_free(j);
         c->drop_batch = true;
@@ -251,7 +264,7 @@ bool joint_admitted(struct client *c)
     round_begin(&j->round);
     for (uint32_t k = 0; k < j->count; k++)
         if (j->arms[k] != NULL)
-            round_ask(&j->round, j->arms[k], "SELECT 1");
+            round_ask(&j->round, j->arms[k], j->whole && k + 1 == j->count ? coordinated_sees_all : "SELECT 1");
     return true;
 }
 
@@ -266,6 +279,10 @@ static void after_seeing(struct joint *j)
         return;
     }
     send_error(j->c, failed);
+    if (j->whole) {
+        fail_home(j, true);
+        return;
+    }
     j->current = failed->arm->shard;
     j->c->drop_batch = true;
     hand_over(j);
@@ -283,6 +300,7 @@ void joint_tell(struct joint *j, const struct request *q, const char *tag)
     j->sql = mem_strdup(q->run.sql);
     j->tag = mem_strdup(tag);
     ask_note(j->c, q->run.shape, j->sql);
+    j->c->journal.sets = j->c->journal.sets || (request_stmt(q)->effects & EFFECT_SETTING) != 0;
     round_begin(&j->round);
     j->round.speaks = j->current;
     for (uint32_t k = 0; k < j->count; k++)
@@ -296,19 +314,66 @@ static void after_telling(struct joint *j)
     struct client *c = j->c;
     struct round_part *failed = round_failed(&j->round);
 
-    if (failed != NULL) {
-        send_error(c, failed);
-        j->current = failed->arm->shard;
-    } else {
+    if (failed == NULL) {
         journal_add(c, j->sql);
         msg_command_complete(&c->conn.out, j->tag);
+    } else {
+        send_error(c, failed);
+        j->current = j->whole ? j->current : failed->arm->shard;
     }
     free(j->sql);
     free(j->tag);
     j->sql = j->tag = NULL;
+    if (failed != NULL && j->whole) {
+        fail_home(j, false);
+        return;
+    }
     hand_over(j);
     msg_ready(&c->conn.out, c->server->tx);
     conn_touch(&c->conn);
+}
+
+/* --- the coordinator answers --- */
+
+/* An exclusive lock would keep it waiting for the client's own transaction, and nobody could see that. */
+static const char look_question[] =
+    "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE "
+    "pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND locktype OPERATOR(pg_catalog.=) 'relation' "
+    "AND mode OPERATOR(pg_catalog.<>) 'AccessShareLock')";
+
+void joint_look(struct joint *j)
+{
+    joint_take_back(j);
+    j->phase = JOINT_LOOKING;
+    round_begin(&j->round);
+    for (uint32_t k = 0; k < j->count; k++)
+        if (j->arms[k] != NULL)
+            round_ask(&j->round, j->arms[k], look_question);
+}
+
+static void after_looking(struct joint *j)
+{
+    struct round_part *failed = round_failed(&j->round);
+
+    if (failed != NULL) {
+        send_error(j->c, failed);
+        j->current = failed->arm->shard;
+        j->c->drop_batch = true;
+    }
+    j->looked = j->clean = true;
+    for (uint32_t k = 0; k < j->count; k++)
+        j->clean = j->clean && (j->arms[k] == NULL || strcmp(j->round.parts[k].value, "t") == 0);
+    hand_over(j);
+}
+
+enum joint_step joint_whole(struct joint *j, const struct request *q)
+{
+    struct arm *coordinator = j->whole ? j->arms[j->count - 1] : NULL;
+
+    joint_take_back(j);
+    j->phase = JOINT_WHOLE;
+    coordinated_begin_in_joint(j->c, q, j->arms[j->current], coordinator);
+    return JOINT_TAKEN;
 }
 
 static void on_round(struct round *r)
@@ -323,6 +388,8 @@ static void on_round(struct round *r)
         after_seeing(j);
     } else if (j->phase == JOINT_TELLING) {
         after_telling(j);
+    } else if (j->phase == JOINT_LOOKING) {
+        after_looking(j);
     } else {
         after_failing(j);
     }
@@ -341,7 +408,7 @@ void joint_gathered(struct client *c, bool failed)
         return;
     }
     for (uint32_t k = 0; failed && k < j->count; k++) {
-        if (j->arms[k] == NULL || j->arms[k]->client->server->tx != 'E')
+        if (j->arms[k] == NULL || j->arms[k]->client->server->tx != 'E' || (j->whole && k + 1 == j->count))
             continue;
         j->current = k;
         told = true;
@@ -517,6 +584,11 @@ void joint_resolved(struct client *c, const char *gid, enum twophase_outcome out
 
 /* --- from outside --- */
 
+bool joint_is_whole(const struct client *c)
+{
+    return c->joint != NULL && c->joint->whole;
+}
+
 void joint_left(struct client *c)
 {
     if (c->joint->deal != NULL)
@@ -536,7 +608,8 @@ void joint_cancel(struct client *c)
         commit_cancel(j->commit);
     else if (j->phase == JOINT_DEALING)
         deal_cancel(j->deal);
-    else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_TELLING)
+    else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_LOOKING ||
+             j->phase == JOINT_TELLING)
         round_cancel(&j->round);
 }
 
@@ -556,12 +629,14 @@ void joint_pump(struct client *c)
             lost(j);
         break;
     case JOINT_GATHERING:
+    case JOINT_WHOLE:
         break;
     case JOINT_DEALING:
         deal_pump(j->deal);
         break;
     case JOINT_JOINING:
     case JOINT_SEEING:
+    case JOINT_LOOKING:
     case JOINT_TELLING:
     case JOINT_FAILING:
         round_pump(&j->round);

@@ -48,6 +48,8 @@ void joint_cancel(struct client *c);
 void joint_pump(struct client *c);
 /* The client is gone. What has come to the point of committing goes on without it. */
 void joint_abandon(struct client *c);
+/* It is REPEATABLE READ, and reads on the coordinator and nowhere else. */
+bool joint_is_whole(const struct client *c);
 /* Several shards take part. */
 static inline bool joint_is_on(const struct client *c)
 {

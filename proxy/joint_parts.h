@@ -17,6 +17,8 @@ enum joint_phase {
     JOINT_SEEING,
     JOINT_GATHERING,
     JOINT_DEALING,
+    JOINT_LOOKING,
+    JOINT_WHOLE,
     JOINT_TELLING,
     JOINT_FAILING,
     JOINT_ENDING
@@ -25,19 +27,23 @@ enum joint_phase {
 struct joint {
     struct client *c;
     enum joint_phase phase;
-    uint32_t count;   /* of shards */
+    uint32_t count;   /* of arms there may be: of the shards, and the coordinator's */
     uint32_t current; /* the one whose server the client holds, or gets back */
     bool once;        /* it is one statement's that came without a transaction */
     bool alone;       /* ... and needs none, for it runs on one shard */
     bool drops;       /* FAILING: the batch at the client's head is dropped after it */
     bool reads;       /* it is in the gate */
     bool chains;      /* ENDING: AND CHAIN */
+    bool whole;       /* it reads on the coordinator, which takes part, and nowhere else */
+    bool looked;      /* for the batch at the client's head it was asked whether it has written or locked anything */
+    bool clean;       /* ... and it has not */
     char *sql;        /* owned: what is told; NULL: nothing */
     char *tag;        /* owned: what the client is told then */
     struct round round;
     struct deal *deal;     /* owned; DEALING */
     struct commit *commit; /* ENDING; goes on by itself when the client leaves */
-    struct arm **arms;     /* owned, by shard, NULL: it takes no part; ENDING: NULL, the commit has them */
+    struct arm **arms;     /* owned, by shard, NULL: it takes no part; ENDING: NULL, the commit has them. Behind the
+                            * shards' the coordinator's */
 };
 
 struct joint *joint_new(struct client *c);
@@ -47,8 +53,12 @@ void joint_add_arm(struct joint *j, uint32_t shard);
 void joint_take_back(struct joint *j);
 /* These shards take part from now on; the batch at the head is looked at once more then. */
 void joint_join(struct joint *j, shardset who);
-/* All shards take part, and take their snapshots. */
+/* Who takes part takes its snapshot. */
 void joint_see(struct joint *j);
+/* Whether it has written or locked anything; the batch at the head is looked at once more then. */
+void joint_look(struct joint *j);
+/* The coordinator answers, in its own transaction or, where it takes part, in that. */
+enum joint_step joint_whole(struct joint *j, const struct request *q);
 /* One text for all. */
 void joint_tell(struct joint *j, const struct request *q, const char *tag);
 /* What several shards answer together; NOT: it is none for that, after all. */

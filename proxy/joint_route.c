@@ -2,13 +2,13 @@
  * joint_route.c: what the batch at the head of a client needs of its transaction's shards. See joint.h.
  * Thread: worker.
  */
+#include "proxy/coordinator.h"
+#include "proxy/coordinator_keeper.h"
 #include "proxy/cut.h"
 #include "proxy/deal.h"
 #include "proxy/gather.h"
 #include "proxy/joint_parts.h"
 #include "proxy/joint_words.h"
-
-/* --- in a transaction that servers know --- */
 
 static bool has_failed(const struct joint *j)
 {
@@ -73,15 +73,61 @@ static struct joint *take_part(struct client *c)
     return j;
 }
 
-static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look)
+/* --- on the coordinator --- */
+
+/* Settings that its servers have told nobody yet are not the coordinator's, nor are tables of the session's own. */
+static bool may_look(struct client *c)
+{
+    return journal_is_whole(c) && !c->journal.sets && c->pins == 0 &&
+           (c->traces & (TRACE_SETTING | TRACE_TEMP | TRACE_CODE | TRACE_EXECUTE)) == 0 && !defer_is_serializable(c) &&
+           !defer_is_repeatable(c);
+}
+
+/* While it has written and locked nothing, the coordinator sees what it would see. looked: that was asked. */
+static enum joint_step ask_whole(struct client *c, const struct request *q, bool looked)
+{
+    if (!may_look(c) || (looked && !c->joint->clean))
+        return JOINT_NOT;
+    struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
+    if (looked)
+        return joint_whole(j, q);
+    joint_look(j);
+    return JOINT_WAIT;
+}
+
+/* Its first query is the coordinator's: so are the others. */
+static bool reads_whole(struct client *c, const struct request *q)
+{
+    const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
+    shardset shards;
+
+    return map->shard_count < SHARDS_MAX && sharding_is_coordinators(c, &q->run) && sharding_is_whole(c, &q->run) &&
+           !deal_would(c, q, &shards) && (gather_prefers_whole(c, q) || !gather_would(c, q, &shards)) &&
+           coordinator_in_step(c->db);
+}
+
+static void join_whole(struct joint *j, shardset home)
+{
+    j->whole = true;
+    joint_join(j, home | (shardset)1 << (j->count - 1));
+}
+
+/* --- in a transaction that servers know --- */
+
+static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look, bool looked)
 {
     uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
     bool many = shardset_is_many(look->shards) || look->given;
     shardset shards = look->shards;
 
+    if (q != NULL && look->viewed && sharding_is_coordinators(c, &q->run))
+        return ask_whole(c, q, looked);
     if (look->refused || shards == 0 || (shards == (shardset)1 << here && !many))
         return JOINT_NOT;
     bool deals = many && q != NULL && deal_would(c, q, &shards);
+    bool whole = many && !deals && q != NULL && (gather_prefers_whole(c, q) || !gather_would(c, q, &shards));
+    if (whole && sharding_is_coordinators(c, &q->run))
+        return ask_whole(c, q, looked);
     if (many && !deals && (q == NULL || !gather_would(c, q, &shards)))
         return JOINT_NOT;
     if (c->joint == NULL && (defer_is_serializable(c) || !journal_is_whole(c)))
@@ -113,13 +159,16 @@ static shardset all_shards(const struct client *c)
     return map_all(__atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE));
 }
 
-static enum joint_step see_all(struct client *c)
+static enum joint_step see_all(struct client *c, const struct request *q)
 {
+    bool whole = c->joint == NULL && q != NULL && reads_whole(c, q);
     struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
     shardset joining = missing(j, all_shards(c));
 
     joint_take_back(j);
-    if (joining != 0)
+    if (whole)
+        join_whole(j, 0);
+    else if (joining != 0)
         joint_join(j, joining);
     else
         joint_see(j);
@@ -142,7 +191,7 @@ static enum joint_step run_first(struct client *c, const uint8_t *batch, size_t 
     struct sharding_look look;
 
     sharding_look(c, batch, len, &look);
-    enum joint_step step = run_on(c, NULL, &look);
+    enum joint_step step = run_on(c, NULL, &look, false);
     if (step == JOINT_NOT)
         cut_begin(c, len);
     return step;
@@ -152,9 +201,11 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
 {
     struct sharding_look look;
     struct request q;
-    bool alone = request_read(c, batch, extent, &q);
+    bool alone = request_read(c, batch, extent, &q), looked = c->joint != NULL && c->joint->looked;
     const struct stmt *s = alone ? request_stmt(&q) : NULL;
 
+    if (looked)
+        c->joint->looked = false;
     if (cut_goes_on(c))
         return JOINT_WAIT;
     c->cut_left = 0;
@@ -166,7 +217,9 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
     if (c->server->tx == 'E')
         return JOINT_NOT;
     if (must_see(c, s, batch))
-        return see_all(c);
+        return see_all(c, alone ? &q : NULL);
+    if (joint_is_whole(c))
+        return alone && sharding_is_whole(c, &q.run) ? joint_whole(c->joint, &q) : JOINT_NOT;
     if (c->joint != NULL)
         follow_cursor(c->joint, s, batch);
     sharding_look(c, batch, extent, &look);
@@ -178,7 +231,7 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t exten
     size_t first = alone || (c->joint == NULL && !shardset_is_many(look.shards)) ? 0 : cut_first(c, batch, extent, &q);
     if (first > 0)
         return run_first(c, batch, first);
-    return run_on(c, alone ? &q : NULL, &look);
+    return run_on(c, alone ? &q : NULL, &look, looked);
 }
 
 /* --- where one begins --- */
@@ -191,8 +244,10 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t exten
 
     if (defer_is_serializable(c) || c->only_prepares)
         return JOINT_NOT;
-    if (must_see(c, alone ? request_stmt(&q) : NULL, batch))
-        shards = all_shards(c);
+    bool sees = must_see(c, alone ? request_stmt(&q) : NULL, batch);
+    bool whole = sees && alone && c->spread && reads_whole(c, &q);
+    if (sees)
+        shards = whole ? 1 : all_shards(c);
     else if (!alone || !c->spread) {
         if (!alone && batch[0] != 'Q')
             cut_at_begin(c, batch, extent);
@@ -202,7 +257,10 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t exten
     struct joint *j = joint_new(c);
     j->current = shardset_first(shards);
     client_move(c, CLIENT_GATHERING);
-    joint_join(j, shards);
+    if (whole)
+        join_whole(j, shards);
+    else
+        joint_join(j, shards);
     defer_close(c);
     return JOINT_WAIT;
 }

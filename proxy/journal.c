@@ -28,7 +28,7 @@ void journal_chain(struct client *c)
 {
     buf_free(&c->journal.entries);
     buf_free(&c->journal.cursors);
-    c->journal.unsure = c->journal.seen = false;
+    c->journal.unsure = c->journal.seen = c->journal.sets = false;
 }
 
 void journal_add(struct client *c, const char *sql)
@@ -72,6 +72,7 @@ void journal_note(struct client *c, const struct stmt *s, const struct sharding_
     struct journal *j = &c->journal;
     bool alone = s != NULL && reading_of(run->shape)->list->count == 1;
 
+    j->sets = j->sets || s == NULL || (s->effects & (EFFECT_SETTING | EFFECT_DISCARD)) != 0;
     if (!j->open || (s != NULL && !is_of_transaction(s) && !(s->flags & FACT_CHAIN)))
         return;
     if (alone && (s->flags & FACT_CHAIN)) {

@@ -24,6 +24,7 @@ struct journal {
     bool open;
     bool lost;
     bool seen;   /* REPEATABLE READ: all shards have taken their snapshots */
+    bool sets;   /* it may have other settings than its session */
     bool unsure; /* the last batch has added an entry that may have failed */
 };
 

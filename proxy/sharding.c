@@ -100,6 +100,41 @@ bool sharding_is_coordinators(struct client *c, const struct sharding_run *run)
     return coordinator_why_not(&f) == NULL;
 }
 
+/* A view reads with its owner's rights, and so on connections of that one's own, whose snapshots are later ones. */
+bool sharding_is_whole(struct client *c, const struct sharding_run *run)
+{
+    struct finding f = finding_of(c, run);
+    const struct stmt *s = finding_stmt(&f);
+
+    return s != NULL && s->table_count > 0 && !f.viewed && f.sqlstate == NULL && coordinator_is_there(c) &&
+           coordinator_bars(c, run) == NULL;
+}
+
+static bool reads_catalogs(const struct stmt *s)
+{
+    for (size_t i = 0; i < s->table_count; i++) {
+        const char *schema = s->tables[i].schema;
+        bool catalog = schema == NULL ? strncmp(s->tables[i].name, "pg_", 3) == 0
+                                      : strcmp(schema, "pg_catalog") == 0 || strcmp(schema, "information_schema") == 0;
+        if (!catalog)
+            return false;
+    }
+    return s->kind == STMT_SELECT;
+}
+
+/* In a transaction that reads on the coordinator, the home shard runs only what is of no table. */
+static void bar_whole(struct finding *f)
+{
+    const struct stmt_list *list = f->run->shape == NULL ? NULL : reading_of(f->run->shape)->list;
+    bool bars = list == NULL || f->shards != 0;
+
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        bars = bars || (list->stmts[i]->table_count > 0 && !reads_catalogs(list->stmts[i]));
+    if (bars)
+        finding_refuse(f, "Run it in another transaction.",
+                       "the transaction is REPEATABLE READ and reads on the coordinator, and this is not for that");
+}
+
 /* Its rows, each where it belongs. */
 static bool deal_rows(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
 {
@@ -233,6 +268,10 @@ static void refuse_many(struct finding *f)
         finding_refuse(f, "Send it by itself, and not in a SERIALIZABLE transaction.", "%s",
                        f->given ? "its rows' keys are drawn on the first shard"
                                 : "its rows lie on more than one shard");
+    else if (why == NULL && joint_is_on(f->c))
+        finding_refuse(f, "Run it before the transaction writes, locks or sets anything, or outside of it.",
+                       "its rows lie on more than one shard, and the coordinator would not see what the transaction "
+                       "has done");
     else if (why == NULL)
         finding_refuse(f, "Run it outside of a transaction, in a batch of its own.",
                        "its rows lie on more than one shard");
@@ -371,6 +410,7 @@ void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct
             continue;
         struct finding found = finding_of(c, &run);
         look->shards |= found.shards;
+        look->viewed = look->viewed || found.viewed;
         look->outdated = look->outdated || found.outdated;
         look->given = look->given || found.given;
         look->refused = look->refused || found.sqlstate != NULL;
@@ -455,10 +495,19 @@ static void note(struct client *c, const struct sharding_run *run, uint32_t here
     }
 }
 
+/* The transaction has failed: one statement by itself will not run, whatever it is, or ends that. */
+static bool will_not_run(const struct server *s, const struct sharding_run *run)
+{
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+
+    return s->tx == 'E' && expect_empty(&s->expects) && list != NULL && list->count == 1 &&
+           !(list->stmts[0]->effects & EFFECT_TRANSACTION);
+}
+
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
 {
-    if (c->inside)
-        return NULL; /* what it runs was looked at before */
+    if (c->inside || will_not_run(s, run))
+        return NULL; /* what runs inside was looked at before */
     struct finding f = finding_again(c, run);
     uint32_t here = (uint32_t)__atomic_load_n(&s->pool->target->db->part, __ATOMIC_RELAXED);
 
@@ -468,6 +517,8 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
         if (splits != NULL)
             finding_refuse(&f, "Send it by itself.", "%s", splits);
     }
+    if (UNLIKELY(joint_is_whole(c)))
+        bar_whole(&f);
     if (finding_is_many(&f))
         refuse_many(&f);
     if (f.sqlstate == NULL && (f.shards == 0 || shardset_first(f.shards) == here)) {

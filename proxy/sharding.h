@@ -43,6 +43,7 @@ struct sharding_look {
     shardset shards;
     bool refused;
     bool given;    /* its text is another where it runs */
+    bool viewed;   /* something of it has a view */
     bool outdated; /* the schema is being read anew */
 };
 void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look);
@@ -63,6 +64,8 @@ const char *sharding_bars(const struct sending *m);
 struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *run, shardset *shards);
 /* A SELECT that is not one shard's, and that the coordinator can answer. */
 bool sharding_is_coordinators(struct client *c, const struct sharding_run *run);
+/* A SELECT from tables that the coordinator has, wherever their rows lie; of a transaction that reads there. */
+bool sharding_is_whole(struct client *c, const struct sharding_run *run);
 /* How a statement is carried out that writes on several shards, or is about all of them. */
 struct sharding_deal {
     enum write_way way; /* ROWS, SAME, COMMAND, COPY, IMAGES */
