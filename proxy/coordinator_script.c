@@ -256,8 +256,8 @@ static void add_seen(struct coordinator_script *s, const struct map *m)
         struct buf make = {0};
         char *server = coordinator_server(m, k);
         put_sql(&make,
-                "CREATE FOREIGN TABLE sluice.seen_%n () INHERITS (sluice.seen) SERVER %i OPTIONS (schema_name 'sluice', "
-                "table_name 'shard', use_remote_estimate 'false')",
+                "CREATE FOREIGN TABLE sluice.seen_%n () INHERITS (sluice.seen) SERVER %i OPTIONS (schema_name "
+                "'sluice', table_name 'shard', use_remote_estimate 'false')",
                 (int)k + 1, server);
         add_buf(s, true, &make, NULL);
         free(server);
