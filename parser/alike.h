@@ -22,8 +22,8 @@
 
 #define ALIKE_TEXT_MAX (2 * KIB)
 #define ALIKE_SLOTS_MAX 32
-#define ALIKE_SETS 256
-#define ALIKE_WAYS 4
+#define ALIKE_SETS 128
+#define ALIKE_WAYS 8
 
 /* Begin with all zeroes, end with alike_clear. */
 struct alike {
