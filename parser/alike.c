@@ -162,8 +162,18 @@ struct shape *alike_find(struct alike *a, const struct cache_key *key)
     return NULL;
 }
 
+bool alike_is(struct alike *a, const struct cache_key *key, const struct shape *shape)
+{
+    const struct alike_text *t = shape->like;
+
+    return t != NULL && t->database == key->database && t->user == key->user && t->flags == key->flags &&
+           is_alike(a, t, key);
+}
+
 static void drop(struct alike_text *t, struct cache *c)
 {
+    if (t->shape != NULL && t->shape->like == t)
+        t->shape->like = NULL;
     if (t->shape != NULL)
         cache_release(c, t->shape);
     free(t->slots);
@@ -221,6 +231,7 @@ void alike_put(struct alike *a, struct cache *c, const struct cache_key *key, co
         memcpy(t->slots, f->slots, slots_bytes);
     memcpy((char *)t->slots + slots_bytes, key->text.ptr, key->text.len);
     t->sql = (const char *)t->slots + slots_bytes;
+    shape->like = t;
 }
 
 void alike_clear(struct alike *a, struct cache *c)

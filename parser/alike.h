@@ -46,6 +46,10 @@ struct alike {
  * cache_get or alike_put, unless it is held. */
 struct shape *alike_find(struct alike *a, const struct cache_key *key);
 
+/* Whether a text is like the one that was put last for a shape (which may be one that never was). True: `found` has its
+ * slots. */
+bool alike_is(struct alike *a, const struct cache_key *key, const struct shape *shape);
+
 /* Notes what a text was found to be, and what fingerprint_read said of it; c: the table that the shape is in. One that
  * is too long, or has more than literals to read anew, is not noted. */
 void alike_put(struct alike *a, struct cache *c, const struct cache_key *key, const struct fingerprint *f,

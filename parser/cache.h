@@ -34,7 +34,8 @@ struct shape {
     uint32_t user;
     uint32_t flags;
     uint32_t holders;
-    bool used; /* since it came to where it is in `ages` */
+    const struct alike_text *like; /* borrowed: a text that has it (alike.h); may be NULL */
+    bool used;                     /* since it came to where it is in `ages` */
     bool dropped;
     uint32_t text_len;
     char text[]; /* terminated for whoever prints it; may hold NULs where the statement's text did */

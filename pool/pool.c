@@ -30,12 +30,18 @@ void pools_init(struct pools *set, int worker, struct conn_loop *loop, const str
     list_init(&set->dead);
 }
 
+static void look_up_database(struct pool *p)
+{
+    p->database = config_database_find(p->set->config, p->target->db->name);
+}
+
 static struct pool *pool_new(struct pools *set, struct target *t)
 {
     struct pool *p = mem_zalloc(sizeof *p);
 
     p->set = set;
     p->target = t;
+    look_up_database(p);
     list_init(&p->waiting);
     for (int i = 0; i < SERVER_STATES; i++)
         list_init(&p->servers[i]);
@@ -734,6 +740,13 @@ void pools_tick(struct pools *set)
         tick_servers(p, now);
         tick_waiting(p, now);
     }
+}
+
+void pools_configure(struct pools *set, const struct config *c)
+{
+    set->config = c;
+    LIST_FOR_EACH (it, &set->all)
+        look_up_database(LIST_ENTRY(it, struct pool, node));
 }
 
 void pools_review(struct pools *set)

@@ -133,7 +133,8 @@ struct pool {
     struct list node; /* in pools->all */
     struct pools *set;
     struct target *target;
-    struct list waiting; /* struct waiter, longest first */
+    const struct config_database *database; /* of set->config; NULL: it has none */
+    struct list waiting;                    /* struct waiter, longest first */
     int waiting_count;
     int alone_count;  /* of these, those that want a server of their own */
     bool shared_full; /* who waits met a limit that others fill */
@@ -224,6 +225,8 @@ void pools_resolved(struct pools *set);
 /* The primary's servers of this cluster that are outdated are ended at once, also those that work for a client, who is
  * told. */
 void pools_retire(struct pools *set, const struct cluster *c);
+/* Takes up a snapshot, which stays the caller's and must outlive its use here; then pools_review. */
+void pools_configure(struct pools *set, const struct config *c);
 /* Configuration or flags (paused, reconnect) have changed: close what must be, serve who may be. */
 void pools_review(struct pools *set);
 

@@ -81,9 +81,7 @@ void server_move(struct server *s, enum server_state to)
 
 const struct config_database *server_database(const struct pool *p)
 {
-    const struct config_database *d = config_database_find(p->set->config, p->target->db->name);
-
-    return d != NULL ? d : p->set->config->fallback;
+    return p->database != NULL ? p->database : p->set->config->fallback;
 }
 
 /* --- its end --- */

@@ -117,12 +117,14 @@ static bool is_lexable(const char *encoding)
 static void note_facts(struct vars *v)
 {
     const char *strings = vars_get(v, "standard_conforming_strings");
+    const char *encoding = vars_get(v, "client_encoding");
     const char *isolation = vars_get(v, "default_transaction_isolation");
     const char *read_only = vars_get(v, "default_transaction_read_only");
     const char *run_limit = vars_get(v, "sluice.timeout");
 
     v->standard_strings = strings == NULL || strcasecmp(strings, "on") == 0;
-    v->lexable = is_lexable(vars_get(v, "client_encoding"));
+    v->lexable = is_lexable(encoding);
+    v->utf8 = encoding != NULL && strcmp(encoding, "UTF8") == 0;
     for (size_t i = 0; i < v->count; i++)
         v->placeholders = v->placeholders || strchr(v->v[i].name, '.') != NULL;
     v->serializable = isolation != NULL && strcasecmp(isolation, "serializable") == 0;

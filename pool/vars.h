@@ -27,6 +27,7 @@ struct vars {
     bool standard_strings; /* standard_conforming_strings is on */
     bool placeholders;     /* it has a setting with a name of two parts ("app.user") */
     bool lexable;          /* in client_encoding a byte below 0x80 is always a character of its own */
+    bool utf8;             /* client_encoding */
     bool serializable;     /* default_transaction_isolation */
     bool reads_only;       /* default_transaction_read_only is on */
     const char *route;     /* value of sluice.route; NULL: it has none */

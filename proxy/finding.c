@@ -199,24 +199,56 @@ static void find_whole_table(struct finding *f, const struct stmt_table *t)
 
 /* --- rows by their keys --- */
 
+/* Walks over the parameters of a Bind. */
+struct param_walk {
+    struct reader r;
+    struct span formats, types;
+    uint16_t format_count, count, at;
+};
+
+static struct param_walk walk_params(const struct sharding_run *run)
+{
+    struct param_walk w = {.r = reader_of(run->bind->rest.ptr, run->bind->rest.len), .types = run->types};
+
+    w.format_count = reader_u16(&w.r);
+    w.formats = reader_bytes(&w.r, 2u * w.format_count);
+    w.count = reader_u16(&w.r);
+    return w;
+}
+
+static struct key_param next_param(struct param_walk *w)
+{
+    uint16_t i = w->at++;
+    const uint8_t *format = w->format_count == 0 ? NULL : w->formats.ptr + 2 * (w->format_count == 1 ? 0 : i);
+    uint32_t len = reader_u32(&w->r);
+
+    return (struct key_param){.oid = w->types.len >= 4u * (i + 1u) ? be32_at(w->types.ptr + 4u * i) : 0,
+                              .binary = format != NULL && format[1] != 0,
+                              .null = len == UINT32_MAX,
+                              .bytes = len == UINT32_MAX ? span_of(NULL, 0) : reader_bytes(&w->r, len)};
+}
+
 size_t finding_params(const struct sharding_run *run, struct key_param **params)
 {
-    struct reader r = reader_of(run->bind->rest.ptr, run->bind->rest.len);
-    uint16_t format_count = reader_u16(&r);
-    struct span formats = reader_bytes(&r, 2u * format_count);
-    uint16_t count = reader_u16(&r);
+    struct param_walk w = walk_params(run);
 
-    *params = mem_zalloc((count + 1u) * sizeof **params);
-    for (uint16_t i = 0; i < count; i++) {
-        struct key_param *p = &(*params)[i];
-        const uint8_t *format = format_count == 0 ? NULL : formats.ptr + 2 * (format_count == 1 ? 0 : i);
-        uint32_t len = reader_u32(&r);
-        p->oid = run->types.len >= 4u * (i + 1u) ? be32_at(run->types.ptr + 4u * i) : 0;
-        p->binary = format != NULL && format[1] != 0;
-        p->null = len == UINT32_MAX;
-        p->bytes = p->null ? span_of(NULL, 0) : reader_bytes(&r, len);
+    *params = mem_zalloc((w.count + 1u) * sizeof **params);
+    while (w.at < w.count) {
+        uint16_t i = w.at;
+        (*params)[i] = next_param(&w);
     }
-    return count;
+    return w.count;
+}
+
+bool finding_param(const struct sharding_run *run, uint32_t number, struct key_param *p)
+{
+    struct param_walk w = walk_params(run);
+
+    if (number == 0 || number > w.count)
+        return false;
+    while (w.at < number)
+        *p = next_param(&w);
+    return true;
 }
 
 static unsigned lex_flags(const struct finding *f)
@@ -226,7 +258,7 @@ static unsigned lex_flags(const struct finding *f)
 
 struct keyset_text finding_text(const struct finding *f, struct key_param **params)
 {
-    struct statement_slots read = statement_slots(f->c, f->run->sql);
+    struct statement_slots read = statement_slots(f->c, f->run->shape, f->run->sql);
     struct keyset_text text = {.sql = f->run->sql,
                                .slots = read.slots,
                                .slot_count = read.count,
@@ -689,20 +721,25 @@ static bool is_last(const struct found_last *last, const struct client *c, const
            span_equal(span_at(&last->run, text.len + types.len, rest.len), rest);
 }
 
+static void last_forget(struct found_last *last)
+{
+    map_unref(last->map);
+    last->map = NULL;
+    last->client_id = 0;
+}
+
 static void remember(struct found_last *last, const struct finding *f)
 {
     const struct sharding_run *run = f->run;
     size_t len = strlen(run->sql) + 1, rest = run->bind == NULL ? 0 : run->bind->rest.len;
-    bool plain = f->sqlstate == NULL && !finding_is_many(f) && !f->makes_temporary && !f->told && !f->anywhere &&
-                 !f->viewed && !f->unread && f->way == WRITE_NOT && !place_is_said(f->c) && !may_have_temporary(f->c);
 
-    last->client_id = 0;
-    if (!plain || len + run->types.len + rest > AGAIN_MAX)
+    if (len + run->types.len + rest > AGAIN_MAX)
         return;
+    map_ref((struct map *)f->map);
+    last->map = (struct map *)f->map;
     last->client_id = f->c->id;
     last->vars = f->c->vars;
     last->shape = run->shape;
-    last->map = f->map;
     last->generation = catalog_generation(f->c->db);
     last->shards = f->shards;
     buf_consume(&last->run, buf_used(&last->run));
@@ -712,13 +749,28 @@ static void remember(struct found_last *last, const struct finding *f)
         buf_put(&last->run, run->bind->rest.ptr, rest);
 }
 
+/* It says which shard, or that any will do, and nothing else. */
+static bool is_plain(const struct finding *f)
+{
+    return f->sqlstate == NULL && !finding_is_many(f) && !f->makes_temporary && !f->told && !f->anywhere &&
+           !f->viewed && !f->unread && f->way == WRITE_NOT;
+}
+
 struct finding finding_again(struct client *c, const struct sharding_run *run)
 {
     struct found_last *last = &c->worker->placed.last;
+    bool by_rows = !place_is_said(c) && !may_have_temporary(c);
+    shardset shards;
 
-    if (is_last(last, c, run) && !place_is_said(c) && !may_have_temporary(c))
+    if (by_rows && one_key_shard(c, run, &shards))
+        return (struct finding){.c = c, .map = reading_of(run->shape)->one_key.map, .run = run, .shards = shards};
+    if (by_rows && is_last(last, c, run))
         return (struct finding){.c = c, .map = last->map, .run = run, .shards = last->shards};
     struct finding f = finding_of(c, run);
-    remember(last, &f);
+    last_forget(last);
+    if (by_rows && is_plain(&f)) {
+        remember(last, &f);
+        one_key_learn(&f);
+    }
     return f;
 }

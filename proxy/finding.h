@@ -57,6 +57,8 @@ const struct stmt *finding_stmt(const struct finding *f);
 
 /* The parameters of a Bind, which was checked when it came. Returns how many there are; owned by the caller. */
 size_t finding_params(const struct sharding_run *run, struct key_param **params);
+/* One of them, by its number from 1. False: there are not so many. */
+bool finding_param(const struct sharding_run *run, uint32_t number, struct key_param *p);
 
 /* Where a table lies; NULL: it is refused. */
 const struct map_table *finding_table(struct finding *f, const struct stmt_table *t);

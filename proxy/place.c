@@ -21,13 +21,6 @@ static bool is_set(const char *value)
     return value != NULL && *value != '\0';
 }
 
-bool place_is_utf8(const struct client *c)
-{
-    const char *encoding = vars_get(c->vars, "client_encoding");
-
-    return encoding != NULL && strcmp(encoding, "UTF8") == 0;
-}
-
 /* --- what is said --- */
 
 static bool take(struct told *t, const char *shard, const char *key, bool in_comment)

@@ -24,7 +24,10 @@ void place_note(struct client *c, const struct shape *shape);
 struct refusal_text *place_refuses(struct client *c, const struct stmt_list *list);
 
 /* The client's encoding, for keys. */
-bool place_is_utf8(const struct client *c);
+static inline bool place_is_utf8(const struct client *c)
+{
+    return c->vars->utf8;
+}
 
 static inline bool place_is_said(const struct client *c)
 {

@@ -45,6 +45,8 @@ void placed_put(struct placements *p, uint64_t generation, struct map *map, cons
 void placed_clear(struct placements *p)
 {
     buf_free(&p->last.run);
+    map_unref(p->last.map);
+    p->last.map = NULL;
     for (size_t i = 0; i < PLACED_SLOTS; i++) {
         map_unref(p->slots[i].map);
         p->slots[i].map = NULL;

@@ -23,7 +23,7 @@ struct placement {
 struct found_last {
     uint64_t client_id; /* 0: nothing */
     uint64_t generation;
-    const struct map *map;
+    struct map *map; /* counted; NULL: nothing */
     const void *vars, *shape;
     shardset shards;
     struct buf run; /* text, types, parameters */

@@ -40,6 +40,7 @@ void reading_free(void *value)
 
     stmt_list_free(r->list);
     hint_free(&r->hint);
+    one_key_forget(&r->one_key);
     free(r->nodes);
     free(r);
 }
@@ -204,12 +205,12 @@ struct shape *statement_read(struct client *c, const char *sql, size_t len)
     return shape;
 }
 
-struct statement_slots statement_slots(struct client *c, const char *sql)
+struct statement_slots statement_slots(struct client *c, const struct shape *shape, const char *sql)
 {
     struct statements *s = &c->worker->statements;
     struct cache_key key = key_of(c, span_of(sql, strlen(sql)), 0);
 
-    if (alike_find(&s->alike, &key) != NULL)
+    if (alike_is(&s->alike, &key, shape))
         return (struct statement_slots){.slots = s->alike.found, .count = s->alike.found_count};
     take_fingerprint(s, sql, key.text.len, key.flags);
     return (struct statement_slots){.slots = s->fingerprint.slots, .count = s->fingerprint.slot_count};

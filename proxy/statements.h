@@ -18,6 +18,7 @@
 #include "parser/recent.h"
 #include "parser/stmt.h"
 #include "pool/stmts.h"
+#include "proxy/one_key.h"
 #include "shard/hint.h"
 
 struct client;
@@ -71,7 +72,8 @@ struct reading {
     struct reading_route eased;   /* with the session's, for a replica, where it has none */
     uint32_t traces;              /* what its statements may leave in a session, by what was suspected then ... */
     uint64_t traced;              /* ... which is this number (ask.c); 0: not yet asked */
-    uint64_t unmerged;   /* the catalog's generation in which shards' answers to it could not be merged; 0: none */
+    uint64_t unmerged; /* the catalog's generation in which shards' answers to it could not be merged; 0: none */
+    struct one_key one_key;
     const char *why_not; /* why nobody has read it: static; NULL: it was read */
     const struct database_state *db;
     const struct user_state *user; /* the client's */
@@ -112,12 +114,12 @@ struct shape *statement_recall(struct client *c, const char *sql, size_t len);
  * statement_take finds it, or reads the text if it is another. */
 struct shape *statement_read_ahead(struct client *c, const char *sql, size_t len);
 struct shape *statement_take(struct client *c, const char *sql, size_t len);
-/* Where the values stand in a text that was read before. Borrowed until the next call of any of these. */
+/* Where the values stand in a text of that shape. Borrowed until the next call of any of these. */
 struct statement_slots {
     const struct slot *slots;
     uint32_t count;
 };
-struct statement_slots statement_slots(struct client *c, const char *sql);
+struct statement_slots statement_slots(struct client *c, const struct shape *shape, const char *sql);
 /* Lets go of what is kept. */
 void statement_forget(struct client *c);
 /* The same for a text that is shared between clients. */

@@ -58,8 +58,11 @@ void worker_remove_client(struct worker *w, struct client *c)
 
 struct stats *worker_stats(struct worker *w, struct database_state *db)
 {
-    struct stats_slot *slot = w->stats;
+    struct stats_slot *slot = w->stats_last;
 
+    if (LIKELY(slot != NULL && slot->db == db))
+        return &slot->s;
+    slot = w->stats;
     while (slot != NULL && slot->db != db)
         slot = slot->next;
     if (slot == NULL) {
@@ -68,6 +71,7 @@ struct stats *worker_stats(struct worker *w, struct database_state *db)
         slot->next = w->stats;
         __atomic_store_n(&w->stats, slot, __ATOMIC_RELEASE);
     }
+    w->stats_last = slot;
     return &slot->s;
 }
 
@@ -306,7 +310,7 @@ void worker_configure(struct worker *w, struct config *c)
 
     config_ref(c);
     w->config = c;
-    w->pools.config = c;
+    pools_configure(&w->pools, c);
     w->pools.server_tls = runtime_of(c) == NULL ? NULL : runtime_of(c)->server_tls;
     w->loop.high_watermark = c->opt.high_watermark;
     statements_configure(&w->statements, &c->opt);

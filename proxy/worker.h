@@ -81,12 +81,13 @@ struct worker {
     struct list runnable; /* clients to go on with in this turn */
     struct client_slot *slots;
     uint32_t slot_count;
-    uint32_t free_slot;       /* where to look first */
-    struct stats_slot *stats; /* atomic head */
-    struct list deferred;     /* clients in a transaction that no server knows (defer.h) */
-    struct list unfresh;      /* clients whose read waits for a replica to be fresh */
-    struct keyset keyset;     /* scratch of finding.c */
-    struct placements placed; /* ... what it has looked up lately */
+    uint32_t free_slot;            /* where to look first */
+    struct stats_slot *stats;      /* atomic head */
+    struct stats_slot *stats_last; /* the one that was asked for last */
+    struct list deferred;          /* clients in a transaction that no server knows (defer.h) */
+    struct list unfresh;           /* clients whose read waits for a replica to be fresh */
+    struct keyset keyset;          /* scratch of finding.c */
+    struct placements placed;      /* ... what it has looked up lately */
     struct statements statements;
     struct list cancels; /* cancel requests to servers, under way */
     uint64_t last_batch;

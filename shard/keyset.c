@@ -429,6 +429,44 @@ void keyset_read(struct keyset *k, const struct stmt *s, const struct keyset_pla
         k->shards |= k->sets[i];
 }
 
+/* A place that says nothing of which rows count. */
+static bool is_silent(const struct reading_of_keys *g, const struct stmt_place *p)
+{
+    if (p->what == PLACE_FILTER)
+        return !is_about(g, p, 0);
+    return p->what == PLACE_LIMIT || p->what == PLACE_OFFSET ||
+           (p->what == PLACE_SET && p->column != NULL && strcmp(p->column, g->k->tables[0]->column) != 0);
+}
+
+const struct stmt_place *keyset_sole(const struct keyset *k, const struct stmt *s)
+{
+    const struct reading_of_keys g = {.k = (struct keyset *)k, .s = s};
+    const struct stmt_place *sole = NULL;
+    bool reads = s->kind == STMT_SELECT || s->kind == STMT_UPDATE || s->kind == STMT_DELETE;
+
+    if (!reads || k->why != NULL || s->table_count != 1 || s->arm_count != 0 || k->tables[0] == NULL ||
+        k->tables[0]->way != MAP_BY_KEY)
+        return NULL;
+    for (size_t i = 0; i < s->place_count; i++) {
+        const struct stmt_place *p = &s->places[i];
+        if (is_silent(&g, p))
+            continue;
+        if (sole != NULL || p->what != PLACE_FILTER || p->op != OP_EQ || p->arm != 0)
+            return NULL;
+        sole = p;
+    }
+    return sole == NULL || s->values[sole->value].kind == VALUE_COLUMN ? NULL : sole;
+}
+
+shardset keyset_sole_set(struct keyset *k, const struct stmt *s, const struct map *m, const struct map_table *t,
+                         const struct stmt_place *p, const struct keyset_text *text)
+{
+    const struct keyset_places places = {.map = m};
+    const struct reading_of_keys g = {.k = k, .s = s, .places = &places, .text = text};
+
+    return equal_set(&g, t, p);
+}
+
 void keyset_free(struct keyset *k)
 {
     free(k->tables);

@@ -72,6 +72,13 @@ bool keyset_string(const struct keyset_text *text, const struct stmt_value *v, s
 /* True if it is proved that the statement is right on one shard. *shard: which; SHARD_NONE: any of them. */
 bool keyset_is_one(const struct keyset *k, uint32_t *shard);
 
+/* Of a statement that k was read of: the place that alone says which rows count, where that is an equality of its one
+ * table's key that holds always. NULL: it is not so. */
+const struct stmt_place *keyset_sole(const struct keyset *k, const struct stmt *s);
+/* What that place says this time; k lends its memory alone. */
+shardset keyset_sole_set(struct keyset *k, const struct stmt *s, const struct map *m, const struct map_table *t,
+                         const struct stmt_place *p, const struct keyset_text *text);
+
 /* Of a statement that k was read of: true if no other rows of a mention count than those that lie with one of another
  * mention's, for their keys are held to be equal. */
 bool keyset_is_tied(const struct keyset *k, const struct stmt *s, size_t mention, size_t to);

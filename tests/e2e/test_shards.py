@@ -61,6 +61,29 @@ def test_a_key_in_every_protocol(shop, way):
         assert found == [(i, f"user {i}")]
 
 
+# What stands for a key, each in the place of one that was certain; and how it reaches the server.
+LITERALS = ["7", "-3", "'8'", "' 9'", "7.0", "6.5", "7e0", "99999999999999999999", "'2147483647'", "1"]
+VALUES = [(7, True), (-3, True), ("8", False), (9, False), (None, True), (2**40, True), (0, False), (5, True)]
+
+
+def test_a_shape_that_was_found_by_its_key_is_found_with_any_other_value(shop):
+    client = shop.connect()
+    fill(client, 40)
+    client.execute("INSERT INTO users VALUES (-3, 'below', 'de', '2000-01-01')")
+    everybody = {row[0]: row[1] for row in client.execute("SELECT id, name FROM users").fetchall()}
+    for _ in range(2):
+        for literal in LITERALS:
+            text = f"SELECT name FROM users WHERE id = {literal}"
+            wanted = [(name,) for i, name in everybody.items() if i == float(literal.strip("'"))]
+            assert client.execute(text).fetchall() == wanted, text
+        for value, binary in VALUES:
+            found = client.execute(f"SELECT name FROM users WHERE id = {'%b' if binary else '%t'}", (value,)).fetchall()
+            assert found == [(n,) for i, n in everybody.items() if value is not None and i == int(value)], value
+    for k in (3, 6, 9, 12):
+        assert client.execute(f"UPDATE users SET name = 'n{k}' WHERE id = {k}").rowcount == 1
+        assert shop.rows(k % COUNT, f"SELECT name FROM users WHERE id = {k}") == [(f"n{k}",)]
+
+
 def test_functions_that_place_rows(shop):
     client = shop.connect()
     for text in ("abc", "Zürich", "😀", "polygenelubricants", ""):

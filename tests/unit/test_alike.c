@@ -78,7 +78,7 @@ static bool check(const char *sql, size_t len, unsigned flags)
     if (found != NULL) {
         fingerprint_read(&fresh, exact, len, flags, SEED);
         bool same = (fresh.flags & FINGERPRINT_UNREADABLE) == 0 && found == shape_of(&fresh, flags) &&
-                    alike.found_count == fresh.slot_count;
+                    alike.found_count == fresh.slot_count && alike_is(&alike, &key, found);
         for (uint32_t i = 0; same && i < fresh.slot_count; i++)
             same = same_slot(&alike.found[i], &fresh.slots[i]);
         if (!same)
