@@ -191,6 +191,20 @@ static const struct carry_error *error_of(const struct client *c, const char *na
     return e;
 }
 
+/* The session has such a statement, and the server none or another. */
+static bool is_missing(const struct sending *m, const char *name)
+{
+    const struct prepare *mine = prepares_find(&m->c->prepares, name);
+    const struct prepare *there = prepares_find(&m->s->prepares, name);
+
+    return mine != NULL && (there == NULL || !is_same(there, mine, m->c->id));
+}
+
+bool carry_is_early(const struct sending *m, const char *name)
+{
+    return (m->s->tx == 'E' || (name != NULL && is_missing(m, name))) && sending_after_others(m->s);
+}
+
 static bool carry_one(const struct sending *m, const char *name, enum how how)
 {
     const struct prepare *mine = prepares_find(&m->c->prepares, name);
@@ -419,16 +433,16 @@ static const char *name_used(const struct stmt *s)
     return s->body == NULL ? NULL : name_used(s->body);
 }
 
-/* Nothing is under way that would change what the protocol has under these names. */
+/* Nothing is under way that would change what the protocol has under these names, or what SQL's can be brought here. */
 static bool are_certain(const struct sending *m, const struct stmt_list *list)
 {
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *name = name_used(list->stmts[i]);
         const struct client_stmt *st = name == NULL ? NULL : client_stmts_find(&m->c->stmts, name);
-        if (st != NULL && !client_stmt_certain(st, m->s->batch))
+        if ((st != NULL && !client_stmt_certain(st, m->s->batch)) || carry_is_early(m, name))
             return false;
     }
-    return true;
+    return !carry_is_early(m, NULL);
 }
 
 enum send_result carry_for(const struct sending *m, const struct shape *shape, bool extended)
@@ -439,8 +453,6 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
 
     if (!are_certain(m, list) || (how_of(m, extended) == AHEAD && expect_may_skip(&m->s->expects)))
         return SEND_WAIT; /* what is put ahead ends by Sync, and would end the skipping */
-    if (carry_is_early(m))
-        return SEND_WAIT;
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *name = name_used(list->stmts[i]);
         if (list->stmts[i]->effects & EFFECT_DISCARD)

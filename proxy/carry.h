@@ -28,11 +28,9 @@ struct carry_error {
 enum send_result carry_for(const struct sending *m, const struct shape *shape, bool extended);
 /* The same for a statement of SQL by this name, which a message of the protocol may mean. True: the session has it. */
 bool carry_name(const struct sending *m, const char *name, bool extended);
-/* The transaction has failed, and may be over before this message runs: until that is told nothing can be put ahead. */
-static inline bool carry_is_early(const struct sending *m)
-{
-    return UNLIKELY(m->s->tx == 'E') && sending_after_others(m->s);
-}
+/* The transaction has failed, and may be over before this message runs; or it may fail before, and the statement that
+ * SQL calls so (NULL: none) has yet to be brought here: until that is told nothing can be put ahead. */
+bool carry_is_early(const struct sending *m, const char *name);
 /* The session has a statement of SQL by this name, which can no longer be brought to its failed transaction. */
 bool carry_is_out_of_reach(const struct sending *m, const char *name);
 /* In a failed transaction: the server says that of the client's message, which is not sent. */

@@ -349,7 +349,7 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
     if (wait)
         return SEND_WAIT;
     if (UNLIKELY((c->traces & TRACE_STATEMENT) || prepares_find(&c->prepares, parse->name) != NULL))
-        return carry_is_early(m) ? SEND_WAIT : parse_in_doubt(m, parse);
+        return carry_is_early(m, parse->name) ? SEND_WAIT : parse_in_doubt(m, parse);
     struct stmt_text *text = stmt_text_intern(parse->text, parse->types, prepare_environment(c, parse->text));
     struct server_stmt *on_server = use_on_server(m, text);
     bool fake = on_server != NULL && is_on_server(on_server) && m->s->tx != 'E';
@@ -561,7 +561,7 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
     if (st == NULL || st->about.described || st->about.shape != 0)
         forget_replay(m->c); /* it was told the row shape: PostgreSQL's own error is due */
     if (st == NULL) {
-        if (carry_is_early(m))
+        if (carry_is_early(m, name))
             return SEND_WAIT;
         if (UNLIKELY(carry_may(m->c, m->s)))
             carry_name(m, name, true);

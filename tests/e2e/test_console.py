@@ -331,6 +331,8 @@ def test_shutdown_asked_twice_is_at_once(sluice):
     wait_for(lambda: "waiting for all clients" in s.log(), 5, "the first to be heard")
     s.signal(signal.SIGTERM)
     assert s.wait() == 0
+    with socket.socket(fileno=os.dup(client.fileno())) as line:  # who sends before all of it has come loses the rest
+        wait_for(lambda: b"administrator command\0" in line.recv(1000, socket.MSG_PEEK), 5, "its last words")
     with pytest.raises(psycopg.OperationalError, match="terminating connection due to administrator command"):
         client.execute("SELECT 1")
 

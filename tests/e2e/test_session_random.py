@@ -189,16 +189,33 @@ def test_random_sessions(actors, sluice, seed):
     run(actors, sluice, seed, list(steps(random.Random(seed))))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_random_names(pg, sluice, seed):
+def in_pipelines(rng, said):
+    """The same, where each session sends one batch or more before it reads: (which, the batches, what they are)."""
+    held = [[], [], []]
+    for i, data, name in said:
+        held[i].append((data, name))
+        if rng.random() >= 0.5:
+            yield i, [batch for batch, _ in held[i]], " | ".join(name for _, name in held[i])
+            held[i] = []
+
+
+def one_by_one(_rng, said):
+    return ((i, [data], name) for i, data, name in said)
+
+
+@pytest.mark.parametrize(["seed", "way"], [*((seed, one_by_one) for seed in SEEDS),
+                                           *((seed, in_pipelines) for seed in (*SEEDS[1::2], 25, 245))])
+def test_random_names(pg, sluice, seed, way):
+    """In pipelines, 25 and 245 once differed: what had failed was not known yet when a statement was brought."""
     s = sluice(options={"default_pool_size": 3 + seed % 3, "pool_shuffle": 1, "auth_type": "trust"},
                workers=1 + seed % 2)
     direct = [wire.Client(pg.port).login("postgres", "shop") for _ in range(3)]
     through = [wire.Client(s.port).login("postgres", "shop") for _ in range(3)]
     said = []
-    for i, data, name in batches(random.Random(seed)):
+    for i, parts, name in way(random.Random(seed + 1000), batches(random.Random(seed))):
         said.append(f"{i}: {name}")
-        here, there = told(direct[i].ask(data)), told(through[i].ask(data))
+        data = b"".join(parts)
+        here, there = told(direct[i].ask(data, len(parts))), told(through[i].ask(data, len(parts)))
         assert there == here, "\n".join([f"direct: {here}", f"through Sluice: {there}", "after", *said])
     for client in direct + through:
         client.close()
