@@ -376,7 +376,8 @@ static int64_t able_since(const struct target *t, int64_t now, int *worker)
     int64_t since = limits_oldest_foreign(t, -1, worker);
 
     if (since == 0 || __atomic_load_n(&t->retry_at, __ATOMIC_RELAXED) > now ||
-        __atomic_load_n(&t->db->paused, __ATOMIC_RELAXED) || limits_unreachable(t))
+        __atomic_load_n(&t->db->paused, __ATOMIC_RELAXED) || __atomic_load_n(&t->db->closed, __ATOMIC_RELAXED) > 0 ||
+        limits_unreachable(t))
         return 0;
     return size <= 0 || t->used < size ? since : 0; /* the reserve is a matter of time: found by their tick */
 }

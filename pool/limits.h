@@ -26,6 +26,7 @@ struct database_state {
     int clients_max;         /* atomic */
     int paused;              /* atomic bool */
     int disabled;            /* atomic bool */
+    int closed;              /* atomic: for how many reasons clients get no server of it now (proxy/twophase_open.c) */
     int host_index;          /* atomic: the node that was last seen to be the primary */
     uint64_t reconnect;      /* atomic: servers opened before this number are closed when idle (RECONNECT) */
     uint64_t generation;     /* mutex: of the configuration that its numbers are of */

@@ -200,7 +200,10 @@ static void attach(struct server *s, struct waiter *w)
 
 static bool is_paused(const struct pool *p)
 {
-    return p->set->paused || __atomic_load_n(&p->target->db->paused, __ATOMIC_RELAXED);
+    const struct database_state *db = p->target->db;
+
+    return p->set->paused || __atomic_load_n(&db->paused, __ATOMIC_RELAXED) ||
+           __atomic_load_n(&db->closed, __ATOMIC_ACQUIRE) > 0;
 }
 
 /* True if a client of another worker has waited so much longer than our own first one that it goes before it. */

@@ -47,6 +47,7 @@ enum commit_phase {
 
 struct commit {
     struct client *c; /* NULL: it has left */
+    struct list node; /* in worker->orphans then, else in none */
     struct worker *worker;
     struct database_state *db;
     struct arm **arms; /* owned */
@@ -57,9 +58,10 @@ struct commit {
     shardset readers;
     shardset prepared; /* PREPARE has succeeded, and it is not ended yet */
     bool doubtful;     /* something may be left to control */
+    bool decided;      /* L has committed */
     bool gated;
-    bool nobody; /* was there to be asked when it began: goes on when it is looked at next */
-    usec_t since;
+    bool nobody;  /* was there to be asked when it began: goes on when it is looked at next */
+    usec_t since; /* the decision, once that was asked for */
     usec_t again_at;
     const char *tag;  /* borrowed from the client's: what it is told if all goes well; NULL: nothing */
     struct buf error; /* an ErrorResponse: what it is told otherwise */
@@ -79,6 +81,7 @@ static shardset bit(uint32_t shard)
 
 static void commit_free(struct commit *m)
 {
+    list_del(&m->node);
     for (uint32_t k = 0; k < m->count; k++)
         if (m->arms[k] != NULL)
             arm_release(m->arms[k]);
@@ -95,13 +98,23 @@ static void let_readers_in(struct commit *m)
     m->gated = false;
 }
 
+/* What is half done is seen by nobody until control has ended it, unless that takes too long: where the client is still
+ * there, commit_wait is over by now. */
+static void leave_to_control(struct commit *m)
+{
+    bool gated = m->gated && m->c == NULL && m->phase >= DECIDING && m->phase <= AGAIN;
+
+    twophase_doubt(m->db, m->gid, m->decided ? m->prepared : 0, gated);
+    m->gated = m->gated && !gated;
+}
+
 static void end(struct commit *m)
 {
     struct client *c = m->c;
 
-    let_readers_in(m);
     if (m->doubtful)
-        twophase_doubt(m->worker, m->db, m->gid);
+        leave_to_control(m);
+    let_readers_in(m);
     if (c != NULL && m->fatal[0] == '\0') {
         if (buf_used(&m->error) > 0)
             conn_send(&c->conn, buf_head(&m->error), buf_used(&m->error));
@@ -243,7 +256,7 @@ static void after_clearing(struct commit *m)
 /* 42704: another has done it. */
 static bool is_done(const struct round_part *p)
 {
-    return p->asked && (!round_part_failed(p) || strcmp(p->sqlstate, "42704") == 0);
+    return p->over && (!round_part_failed(p) || strcmp(p->sqlstate, "42704") == 0);
 }
 
 static bool may_try_again(const struct commit *m)
@@ -278,18 +291,35 @@ static void over(struct commit *m)
     end(m);
 }
 
-/* Those that have not answered are asked until commit_wait is over, on new connections where theirs is gone. */
-static void settle(struct commit *m)
+static void note_done(struct commit *m)
 {
     for (uint32_t k = 0; k < m->count; k++)
         if (is_done(&m->round.parts[k]))
             m->prepared &= ~bit(k);
+}
+
+/* Those that have not answered are asked until commit_wait is over, on new connections where theirs is gone. */
+static void settle(struct commit *m)
+{
+    note_done(m);
     if (m->prepared == 0 || !may_try_again(m)) {
         over(m);
         return;
     }
     m->phase = AGAIN;
     m->again_at = m->worker->loop.now + AGAIN_USEC;
+}
+
+/* A shard neither answers nor goes away. */
+static bool is_late(const struct commit *m)
+{
+    return m->phase == FINISHING && m->worker->loop.now - m->since >= m->worker->config->opt.commit_wait;
+}
+
+static void give_up(struct commit *m)
+{
+    note_done(m);
+    over(m);
 }
 
 static void finish(struct commit *m)
@@ -315,6 +345,8 @@ static void after_deciding(struct commit *m)
 {
     const struct round_part *p = &m->round.parts[m->home];
 
+    m->since = m->worker->loop.now;
+    m->decided = !round_part_failed(p);
     if (p->lost && m->c != NULL) {
         m->phase = RESOLVING;
         twophase_ask(m->c, m->db, m->home, m->gid, joint_resolved);
@@ -336,6 +368,7 @@ void commit_resolved(struct commit *m, const char *gid, enum twophase_outcome ou
         return;
     switch (outcome) {
     case TWOPHASE_COMMITTED:
+        m->decided = true;
         finish(m);
         break;
     case TWOPHASE_ABORTED:
@@ -470,6 +503,7 @@ static void after_committing(struct commit *m)
 {
     struct round_part *p = &m->round.parts[m->home];
 
+    m->since = m->worker->loop.now;
     if (p->lost) {
         end_fatally(m, "08007", "the connection to a shard was lost in COMMIT; its outcome is unknown");
     } else if (buf_used(&p->error) > 0) {
@@ -594,6 +628,7 @@ static struct commit *make(struct client *c, struct arm **arms, uint32_t count, 
                          .count = count,
                          .since = c->worker->loop.now,
                          .tag = tag};
+    list_init(&m->node);
     round_init(&m->round, count, on_round, m);
     m->round.hears = c;
     while (m->round.speaks + 1 < count && arms[m->round.speaks] == NULL)
@@ -621,6 +656,7 @@ struct commit *commit_new_rollback(struct client *c, struct arm **arms, uint32_t
 void commit_orphan(struct commit *m)
 {
     m->c = NULL;
+    list_push_back(&m->worker->orphans, &m->node);
     m->round.hears = NULL;
     for (uint32_t k = 0; k < m->count; k++)
         if (m->arms[k] != NULL)
@@ -646,8 +682,22 @@ void commit_pump(struct commit *m)
     }
     if (m->phase == GATED)
         leave_line(m);
+    else if (is_late(m))
+        give_up(m);
     else if (m->phase == AGAIN && m->worker->loop.now >= m->again_at)
         try_again(m);
     else
         round_pump(&m->round);
+}
+
+void commit_pump_orphans(struct worker *w)
+{
+    LIST_FOR_EACH_SAFE (it, &w->orphans)
+        commit_pump(LIST_ENTRY(it, struct commit, node));
+}
+
+void commit_free_orphans(struct worker *w)
+{
+    while (!list_empty(&w->orphans))
+        commit_free(LIST_FIRST(&w->orphans, struct commit, node));
 }

@@ -37,5 +37,9 @@ bool commit_admitted(struct commit *m);
 void commit_cancel(struct commit *m);
 /* Once in a while. */
 void commit_pump(struct commit *m);
+/* The same of those whose clients have left. */
+void commit_pump_orphans(struct worker *w);
+/* The worker ends: they are forgotten. */
+void commit_free_orphans(struct worker *w);
 
 #endif

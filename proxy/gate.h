@@ -9,7 +9,7 @@
  * A database in which nothing was committed over several shards yet has no such reads to protect (gate_is_used): until
  * then its readers may use replicas, whose snapshots nobody can bring together, and are waited for to their end once.
  * Source: SHARDS 2 (README.md, "Shards").
- * Thread: worker.
+ * Thread: worker, but for gate_commit_over: any.
  */
 #ifndef SLUICE_GATE_H
 #define SLUICE_GATE_H

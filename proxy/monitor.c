@@ -23,6 +23,7 @@
 #include "pool/probe.h"
 #include "proxy/control.h"
 #include "proxy/routing.h"
+#include "proxy/twophase.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -501,6 +502,7 @@ static void publish_primary(struct watcher *w, int node)
     struct cluster *c = w->cluster;
 
     cluster_samples_void(c);
+    twophase_primary(c);
     cluster_set_primary(c, node, clock_now());
     log_info("node %s:%d is the primary (timeline %" PRIu32 ")", c->nodes[node].host, c->nodes[node].port,
              c->nodes[node].said.timeline);

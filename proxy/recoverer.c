@@ -49,6 +49,7 @@ struct recoverer {
     int primary;     /* the node that it is connected to */
     uint64_t epoch, generation;
     char trouble[256];
+    char sqlstate[6]; /* ... of that */
     char warned[400]; /* what the log was told of its settings */
 };
 
@@ -100,12 +101,13 @@ static void answer(struct recoverer *r, const struct recoverer_reply *reply)
 /* All that waits now is answered by why; what is asked meanwhile comes behind it. */
 static void fail(struct recoverer *r, const char *why, const char *sqlstate)
 {
-    const struct recoverer_reply reply = {NULL, sqlstate, r->trouble};
+    const struct recoverer_reply reply = {NULL, r->sqlstate, r->trouble};
     size_t count = 0;
 
     if (strcmp(r->trouble, why) != 0)
         log_warn("database \"%s\": recovery_user cannot ask it: %s", r->db->name, why);
     snprintf(r->trouble, sizeof r->trouble, "%s", why);
+    snprintf(r->sqlstate, sizeof r->sqlstate, "%s", sqlstate);
     disconnect(r);
     r->retry_at = clock_now() + RETRY_USEC;
     LIST_FOR_EACH (it, &r->queue)
@@ -188,11 +190,12 @@ static void begin(struct recoverer *r)
 {
     struct config_host host;
     struct address a;
-    char why[256];
+    char why[256], sqlstate[6];
 
     if (clock_now() < r->retry_at) {
         snprintf(why, sizeof why, "%s", r->trouble);
-        fail(r, why, "");
+        snprintf(sqlstate, sizeof sqlstate, "%s", r->sqlstate);
+        fail(r, why, sqlstate);
         return;
     }
     if (!find_primary(r, &host, &a, why, sizeof why)) {
@@ -406,6 +409,11 @@ struct recoverer *recoverer_of(struct database_state *db)
     list_init(&r->queue);
     list_push_back(&recoverers, &r->node);
     return r;
+}
+
+void recoverer_hurry(struct recoverer *r)
+{
+    r->retry_at = 0;
 }
 
 void recoverer_tick(usec_t now)

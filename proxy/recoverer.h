@@ -30,6 +30,8 @@ struct recoverer *recoverer_of(struct database_state *db);
 /* Asks one statement, with one text parameter or NULL (both copied). told is called later, never before this returns;
  * it may ask again where it got an answer. */
 void recoverer_ask(struct recoverer *r, const char *sql, const char *param, recoverer_told *told, void *arg);
+/* It can be connected to again: what is asked now does not wait for the pause after a failure. */
+void recoverer_hurry(struct recoverer *r);
 /* The nodes of the shard; NULL: it is not configured. */
 const struct cluster *recoverer_cluster(const struct recoverer *r);
 

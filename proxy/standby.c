@@ -85,13 +85,19 @@ static usec_t failover_wait(const struct client *c)
     return d != NULL && d->failover_wait != UNSET_USEC ? d->failover_wait : o->failover_wait;
 }
 
+/* It is there, and to be seen only when what was decided is ended there (twophase_open.c). */
+static bool is_closed(const struct target *t)
+{
+    return __atomic_load_n(&t->db->closed, __ATOMIC_ACQUIRE) > 0;
+}
+
 /* Since when it has waited for a node that is not there. */
 static usec_t missing_since(const struct client *c, const struct target *t)
 {
     usec_t began = c->state == CLIENT_WELCOME ? c->state_since : c->request_at;
     const struct cluster *cluster = limits_cluster(t);
 
-    if (t->host != NULL || cluster == NULL)
+    if (t->host != NULL || cluster == NULL || is_closed(t))
         return began;
     return MAX(began, __atomic_load_n(&cluster->no_primary_since, __ATOMIC_RELAXED));
 }
@@ -101,7 +107,12 @@ static void refuse(struct client *c, const struct target *t)
     char text[200];
     struct refusal why = {"57P03", text};
 
-    snprintf(text, sizeof text, "database \"%s\" has no %s now", t->db->name, t->host == NULL ? "primary" : "standby");
+    if (is_closed(t))
+        snprintf(text, sizeof text, "shard \"%s\" is closed until transactions that are decided are ended there",
+                 t->db->name);
+    else
+        snprintf(text, sizeof text, "database \"%s\" has no %s now", t->db->name,
+                 t->host == NULL ? "primary" : "standby");
     pool_abandon(&c->waiter);
     if (c->state == CLIENT_WELCOME)
         login_refused(c, &why);
@@ -130,7 +141,8 @@ bool standby_tick(struct client *c, usec_t now)
         return false;
     if (c->standby && !c->replication && move_on(c, t))
         return true;
-    if (!limits_unreachable(t) || failover_wait(c) == 0 || now - missing_since(c, t) < failover_wait(c))
+    if ((!limits_unreachable(t) && !is_closed(t)) || failover_wait(c) == 0 ||
+        now - missing_since(c, t) < failover_wait(c))
         return false;
     refuse(c, t);
     return true;

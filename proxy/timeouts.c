@@ -5,6 +5,7 @@
  */
 #include "proxy/active.h"
 #include "proxy/apart.h"
+#include "proxy/commit.h"
 #include "proxy/coordinated.h"
 #include "proxy/fate.h"
 #include "proxy/gather.h"
@@ -209,6 +210,7 @@ void timeouts_tick(struct worker *w)
     routing_news(w, NULL);
     LIST_ROUND (it, &w->deferred)
         tick_deferred(LIST_ENTRY(it, struct client, deferred.node), now);
+    commit_pump_orphans(w);
     for (int state = 0; state < CLIENT_DEAD; state++)
         if (state != CLIENT_IDLE || w->config->opt.client_idle_timeout > 0 || w->config->user_count > 0)
             tick_state(w, (enum client_state)state, now);

@@ -144,6 +144,7 @@ static void shard_set(struct twophase_store *s, uint32_t k, char *name, struct d
 {
     free(s->names[k]);
     s->names[k] = name;
+    s->databases[k] = db;
     s->shards[k] = recoverer_of(db);
 }
 
@@ -275,13 +276,19 @@ static void stores_want(const struct config *c)
             twophase_store_of(limits_database(c->databases[i]->name));
 }
 
-void twophase_tick(usec_t now)
+void twophase_configure(void)
 {
     stores_want(control_config());
+    LIST_FOR_EACH (it, &stores)
+        store_configure(LIST_ENTRY(it, struct twophase_store, node));
+}
+
+void twophase_tick(usec_t now)
+{
     collect_finished();
+    twophase_configure();
     LIST_FOR_EACH (it, &stores) {
         struct twophase_store *s = LIST_ENTRY(it, struct twophase_store, node);
-        store_configure(s);
         for (uint32_t k = 0; k < s->shard_count; k++)
             delete_finished(s, k);
         twophase_sweep(s, now);

@@ -41,8 +41,10 @@ void twophase_prepared(const char *gid, uint32_t shard, char prepared[TWOPHASE_P
 /* Every COMMIT PREPARED of gid was acknowledged: its row on L is deleted, some time. Thread: worker. */
 void twophase_over(struct worker *w, struct database_state *db, uint32_t home_shard, const char *gid);
 /* Something of gid may be left: the answer to a PREPARE, COMMIT PREPARED or ROLLBACK PREPARED is lost, or a shard is
- * down. Control ends it as soon as it can. Thread: worker. */
-void twophase_doubt(struct worker *w, struct database_state *db, const char *gid);
+ * down. Control ends it as soon as it can. decided: where it is still prepared while it is known to be committed:
+ * clients get no server there until it is ended. gated: half of it may be seen, and its place in the gate (gate.h) is
+ * given up by control, after commit_wait at the latest. Thread: worker. */
+void twophase_doubt(struct database_state *db, const char *gid, uint64_t decided, bool gated);
 
 typedef void twophase_told(struct client *c, const char *gid, enum twophase_outcome outcome);
 /* The answer to COMMIT on L is lost: was it committed? told is called in c's worker, unless c is gone by then; within
@@ -52,6 +54,8 @@ void twophase_ask(struct client *c, struct database_state *db, uint32_t home_sha
 
 /* --- control's --- */
 
+/* Before a primary is published: nobody gets a server of it until it was looked at. */
+void twophase_primary(const struct cluster *c);
 /* Once a second. */
 void twophase_tick(usec_t now);
 void twophase_free(void);

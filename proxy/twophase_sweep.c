@@ -6,8 +6,11 @@
  *     prepared nowhere, and all shards have answered: over
  *     old rows, and all shards have answered, and none has such a gid: deleted
  *
+ *     prepared for less than that: L is asked for rows that are there already ──> COMMIT PREPARED
+ *
  * A round is due every twophase_sweep, at once when a shard has a primary (again), and every second while a worker's
- * doubt is not settled. Rows are read before it is looked for what is prepared: their PREPAREs were acknowledged then.
+ * doubt is not settled, or a shard is closed (twophase_open.c). Rows are read before it is looked for what is prepared:
+ * their PREPAREs were acknowledged then.
  *
  * Invariant: a pending with busy > 0 is not freed but at the end.
  * Thread: control, but for twophase_doubt: worker.
@@ -21,6 +24,7 @@
 
 #define SOON_USEC (100 * USEC_PER_MSEC)
 #define DOUBT_USEC USEC_PER_SEC
+#define DECIDED_USEC (USEC_PER_SEC / 2) /* an owner that lives has ended by then what is decided */
 #define GID_PREFIX "sluice:1:"
 #define RANDOM_DIGITS 32
 
@@ -66,6 +70,7 @@ static struct pending *pending_get(struct twophase_store *s, const char *gid)
 
 static void pending_free(struct pending *p)
 {
+    twophase_open_forget(p);
     list_del(&p->node);
     free(p);
 }
@@ -109,7 +114,9 @@ static void ended(void *arg, const struct recoverer_reply *reply)
         log_info("database \"%s\": %s was left behind on %s: %s", p->store->db->name, p->gid, p->store->names[e->shard],
                  p->state == PENDING_COMMITTED ? "committed" : "rolled back");
     free(e);
+    struct twophase_store *s = p->store;
     pending_rest(p);
+    twophase_open_review(s);
 }
 
 static void end_on(struct pending *p, uint32_t shard)
@@ -156,13 +163,12 @@ static void ask_parts(struct pending *p)
                   parts_answered, p);
 }
 
-static void home_judged(void *arg, enum twophase_verdict verdict, const char *error)
+static void judged(struct pending *p, enum twophase_verdict verdict, const char *error)
 {
     static const enum pending_state states[] = {[VERDICT_COMMITTED] = PENDING_COMMITTED,
                                                 [VERDICT_DEAD] = PENDING_ABORTED,
                                                 [VERDICT_ALIVE] = PENDING_ALIVE,
                                                 [VERDICT_LATER] = PENDING_DOUBT};
-    struct pending *p = arg;
 
     p->state = states[verdict];
     p->known = verdict == VERDICT_COMMITTED || verdict == VERDICT_DEAD;
@@ -173,7 +179,16 @@ static void home_judged(void *arg, enum twophase_verdict verdict, const char *er
         end_everywhere(p);
     else if (verdict == VERDICT_LATER)
         note_why(p, p->home, error);
+}
+
+static void home_judged(void *arg, enum twophase_verdict verdict, const char *error)
+{
+    struct pending *p = arg;
+    struct twophase_store *s = p->store;
+
+    judged(p, verdict, error);
     pending_rest(p);
+    twophase_open_review(s);
 }
 
 static void settle(struct pending *p)
@@ -208,6 +223,11 @@ static void pending_over(struct pending *p)
     pending_free(p);
 }
 
+bool pending_concerns(const struct pending *p, shardset shards)
+{
+    return (p->prepared & shards) != 0 || (p->home != SHARD_NONE && (shards >> p->home & 1) != 0);
+}
+
 static void judge_pending(struct pending *p, bool complete)
 {
     usec_t age = clock_now() - p->since;
@@ -217,8 +237,56 @@ static void judge_pending(struct pending *p, bool complete)
         return;
     if (p->prepared == 0 && settled)
         pending_over(p);
-    else if (p->doubted || age >= control_config()->opt.twophase_grace)
+    else if (p->doubted || age >= control_config()->opt.twophase_grace || pending_concerns(p, p->store->held))
         settle(p);
+}
+
+/* --- what is young, and decided all the same --- */
+
+struct asked {
+    struct twophase_store *store;
+    uint32_t shard;
+};
+
+/* Whoever reads L's row may go on: it was there when its owner, or another, had not ended it. */
+static void decided_answered(void *arg, const struct recoverer_reply *reply)
+{
+    struct asked *a = arg;
+
+    for (size_t i = 0; reply->rows != NULL && i < probe_rows(reply->rows); i++) {
+        struct pending *p = pending_find(a->store, probe_value(reply->rows, i, 0));
+        if (p == NULL || p->known || p->busy > 0)
+            continue;
+        p->busy++;
+        judged(p, VERDICT_COMMITTED, "");
+        pending_rest(p);
+    }
+    free(a);
+}
+
+static bool may_be_decided(const struct pending *p, uint32_t home)
+{
+    return p->home == home && !p->known && p->busy == 0 && p->prepared != 0 && clock_now() - p->since >= DECIDED_USEC;
+}
+
+static void ask_decided(struct twophase_store *s, uint32_t home)
+{
+    struct buf gids = {0};
+
+    LIST_FOR_EACH (it, &s->pendings) {
+        const struct pending *p = LIST_ENTRY(it, struct pending, node);
+        if (may_be_decided(p, home))
+            buf_put_cstr(&gids, p->gid);
+    }
+    if (buf_used(&gids) == 0)
+        return;
+    char *array = twophase_array(buf_head(&gids), buf_used(&gids));
+    struct asked *a = mem_alloc(sizeof *a);
+    *a = (struct asked){s, home};
+    recoverer_ask(s->shards[home], "SELECT gid FROM sluice.decision WHERE gid = ANY ($1::text[])", array,
+                  decided_answered, a);
+    free(array);
+    buf_free(&gids);
 }
 
 /* Of rows that are old, those whose transactions are prepared nowhere. */
@@ -243,14 +311,14 @@ static void judge(struct twophase_store *s)
         judge_rows(s, k, complete);
     LIST_FOR_EACH_SAFE (it, &s->pendings)
         judge_pending(LIST_ENTRY(it, struct pending, node), complete);
+    for (uint32_t k = 0; k < s->shard_count; k++)
+        ask_decided(s, k);
+    twophase_open_round(s, true);
+    if (s->round_wanted)
+        twophase_look(s);
 }
 
 /* --- a round --- */
-
-struct asked {
-    struct twophase_store *store;
-    uint32_t shard;
-};
 
 static void ask_shards(struct twophase_store *s, const char *sql, const char *param, recoverer_told *told)
 {
@@ -302,6 +370,13 @@ static void take_prepared(struct twophase_store *s, uint32_t shard, const struct
         take_row(s, shard, probe_value(rows, i, 0), strtoll(probe_value(rows, i, 1), NULL, 10));
 }
 
+/* Somebody has answered, and it will not be better soon. */
+static bool is_useless(const char *sqlstate)
+{
+    return *sqlstate != '\0' && strncmp(sqlstate, "08", 2) != 0 && strncmp(sqlstate, "57", 2) != 0 &&
+           strncmp(sqlstate, "53", 2) != 0;
+}
+
 static void prepared_answered(void *arg, const struct recoverer_reply *reply)
 {
     struct asked *a = arg;
@@ -310,6 +385,8 @@ static void prepared_answered(void *arg, const struct recoverer_reply *reply)
     if (reply->rows != NULL && a->shard < s->shard_count) {
         s->answered |= (shardset)1 << a->shard;
         take_prepared(s, a->shard, reply->rows);
+    } else if (is_useless(reply->sqlstate)) {
+        s->refused |= (shardset)1 << a->shard;
     }
     free(a);
     if (--s->round_left == 0)
@@ -350,20 +427,11 @@ static void round_begin(struct twophase_store *s)
                            (long long)control_config()->opt.decision_keep);
     s->round_at = clock_now();
     s->round_wanted = false;
+    s->refused = 0;
+    twophase_open_round(s, false);
     ask_shards(s, sql, names, old_answered);
     free(sql);
     free(names);
-}
-
-/* A shard has a primary that it had not before. */
-static bool is_back(struct twophase_store *s, uint32_t k)
-{
-    const struct cluster *c = recoverer_cluster(s->shards[k]);
-    uint64_t seen = cluster_primary(c) < 0 ? 0 : cluster_epoch(c) + 1;
-    bool back = seen != 0 && seen != s->epoch_seen[k];
-
-    s->epoch_seen[k] = seen;
-    return back;
 }
 
 static bool has_doubts(const struct twophase_store *s)
@@ -378,12 +446,11 @@ void twophase_sweep(struct twophase_store *s, usec_t now)
 {
     usec_t pause = control_config()->opt.twophase_sweep;
 
-    for (uint32_t k = 0; k < s->shard_count; k++)
-        s->round_wanted |= is_back(s, k);
-    if (has_doubts(s))
+    if (has_doubts(s) || s->held != 0)
         pause = MIN(pause, DOUBT_USEC);
     if (s->round_wanted || now - s->round_at >= pause)
         round_begin(s);
+    twophase_open_review(s);
 }
 
 void twophase_sweep_free(struct twophase_store *s)
@@ -399,12 +466,32 @@ void twophase_sweep_free(struct twophase_store *s)
 struct doubt {
     struct message m;
     struct database_state *db;
+    shardset decided;
+    bool gated;
     char gid[TWOPHASE_GID_SIZE];
 };
 
 static void look_now(void *arg)
 {
     round_begin(arg);
+}
+
+void twophase_look(struct twophase_store *s)
+{
+    s->round_wanted = true;
+    control_later(0, look_now, s);
+}
+
+/* It is committed, and control knows it: nobody is to be asked. */
+static void end_decided(struct pending *p, shardset where)
+{
+    for (uint32_t k = 0; k < SHARDS_MAX; k++)
+        if (where >> k & 1)
+            p->numbers[k] = (uint8_t)k;
+    p->prepared |= where;
+    p->state = PENDING_COMMITTED;
+    p->known = true;
+    settle(p);
 }
 
 static void doubt_arrives(void *receiver, struct message *m)
@@ -417,6 +504,9 @@ static void doubt_arrives(void *receiver, struct message *m)
         struct pending *p = pending_get(s, d->gid);
         p->doubted = true;
         p->home = home_of(s, p->gid);
+        twophase_open_owe(p, d->decided, d->gated);
+        if (d->decided != 0)
+            end_decided(p, d->decided);
         if (!s->round_wanted)
             control_later(SOON_USEC, look_now, s);
         s->round_wanted = true;
@@ -424,13 +514,26 @@ static void doubt_arrives(void *receiver, struct message *m)
     free(d);
 }
 
-void twophase_doubt(struct worker *w, struct database_state *db, const char *gid)
+static void close_to_clients(const struct database_state *db, uint32_t shard)
+{
+    char name[TWOPHASE_NAME_SIZE];
+
+    twophase_name(db, shard, name);
+    struct database_state *part = limits_database(shard == 0 ? db->name : name);
+    __atomic_add_fetch(&part->closed, 1, __ATOMIC_ACQ_REL);
+}
+
+void twophase_doubt(struct database_state *db, const char *gid, uint64_t decided, bool gated)
 {
     struct doubt *d = mem_zalloc(sizeof *d);
 
-    (void)w;
+    for (uint32_t k = 0; k < SHARDS_MAX; k++)
+        if (decided >> k & 1)
+            close_to_clients(db, k);
     d->m.run = doubt_arrives;
     d->db = db;
+    d->decided = decided;
+    d->gated = gated;
     snprintf(d->gid, sizeof d->gid, "%s", gid);
     control_post(&d->m);
 }

@@ -5,6 +5,7 @@
 #include "conf/log.h"
 #include "proxy/cancel.h"
 #include "proxy/client.h"
+#include "proxy/commit.h"
 #include "proxy/control.h"
 
 #include <event2/event.h>
@@ -336,6 +337,7 @@ static void worker_init(struct worker *w, int index, struct config *c)
         list_init(&w->clients[i]);
     list_init(&w->runnable);
     list_init(&w->cancels);
+    list_init(&w->orphans);
     list_init(&w->unfresh);
     list_init(&w->deferred);
     statements_init(&w->statements, &c->opt);
@@ -374,6 +376,7 @@ static void drop_clients(struct worker *w)
         while (!list_empty(&w->clients[state]))
             client_drop(LIST_FIRST(&w->clients[state], struct client, node), "shutting down");
     cancels_free(w);
+    commit_free_orphans(w);
 }
 
 static void worker_free(struct worker *w)

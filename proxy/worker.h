@@ -90,6 +90,7 @@ struct worker {
     struct placements placed;      /* ... what it has looked up lately */
     struct statements statements;
     struct list cancels; /* cancel requests to servers, under way */
+    struct list orphans; /* commits whose clients have left (commit.h) */
     uint64_t last_batch;
     uint64_t last_query; /* numbers of SHOW ACTIVE_QUERIES (active.c) */
     uint32_t choices;    /* of replicas, one a batch: whose turn it is */

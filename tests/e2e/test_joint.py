@@ -1,5 +1,7 @@
 """Transactions of a client on several shards: late shards, savepoints, settings, two-phase commit, one snapshot."""
 
+import os
+import signal
 import threading
 import time
 
@@ -15,7 +17,11 @@ SQLSTATE = psycopg.errors.lookup
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    made = Shop(pg, kept_sluice, "joint", functions="napping = local\n", auth_type="trust")
+    made = Shop(pg, kept_sluice, "joint", functions="napping = local\n", auth_type="trust", commit_wait=2)
+    for database in made.databases:
+        with made.server(database) as server:
+            server.execute("CREATE FUNCTION napping() RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
+                           "$$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN 1; END $$")
     with made.connect() as client:
         for n in range(1, 41):
             client.execute("INSERT INTO users VALUES (%s, %s)", (n, f"user {n}"))
@@ -371,30 +377,81 @@ class Call:
         return self
 
 
-def test_a_commit_that_waits_for_readers_hears_of_the_loss_of_its_deciding_shard(shop, client):
-    """A reader stands in the gate (it is being planned); meanwhile the shard that would decide is lost."""
-    for database in shop.databases:
-        with shop.server(database) as server:
-            server.execute("CREATE FUNCTION napping() RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
-                           "$$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN 1; END $$")
-    with shop.server(shop.databases[3]) as holder, shop.connect() as writer:
-        holder.execute("SELECT pg_advisory_lock(77)")
-        reader = Call(lambda: client.execute("SELECT count(*) FROM users WHERE napping() = 1").fetchone())
+class Prepared:
+    """A commit of users 32 and 33 that is prepared, and not decided: a reader stands in the gate (it is being
+    planned)."""
+
+    def __init__(self, shop, name):
+        self.shop, self.notices = shop, []
+        self.holder, self.writer, client = shop.server(shop.databases[3]), shop.connect(), shop.connect()
+        self.writer.add_notice_handler(lambda notice: self.notices.append(notice.severity_nonlocalized))
+        self.holder.execute("SELECT pg_advisory_lock(77)")
+        self.reader = Call(lambda: client.execute("SELECT count(*) FROM users WHERE napping() = 1").fetchone())
         wait_for(lambda: waiting(shop, 3), 20, "the reader to be in the gate")
-        writer.execute("BEGIN")
-        rename(writer, 32, "never")
-        rename(writer, 33, "never")
-        commit = Call(lambda: writer.execute("COMMIT"))
+        self.writer.execute("BEGIN")
+        rename(self.writer, 32, name)
+        rename(self.writer, 33, name)
+        self.commit = Call(lambda: self.writer.execute("COMMIT").statusmessage)
         wait_for(lambda: shop.rows(1, "SELECT 1 FROM pg_prepared_xacts WHERE database = current_database()"),
                  20, "it to be prepared")
-        assert shop.rows(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%sluice.claim%' "
+
+    def decide(self):
+        self.holder.close()
+
+    def await_end(self):
+        self.holder.close()
+        self.reader.await_end()
+        self.commit.await_end()
+        self.writer.close()
+        wait_for(lambda: left(self.shop) == [], 20, "nothing to be left")
+
+
+def test_a_commit_that_waits_for_readers_hears_of_the_loss_of_its_deciding_shard(shop, client):
+    prepared = Prepared(shop, "never")
+    assert shop.rows(0, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%sluice.claim%' "
                             "AND datname = current_database() AND state LIKE 'idle in transaction%'") == [(True,)]
-        assert commit.await_end().error.sqlstate == "08006"
-    reader.await_end()
-    wait_for(lambda: left(shop) == [], 20, "nothing to be left")
+    assert prepared.commit.await_end().error.sqlstate == "08006"
+    prepared.await_end()
     assert names(shop, 32, 33) == ["user 32", "user 33"]
     rename_pair(client)
     assert len(read_pair(client)) == 1
+
+
+def test_a_shard_is_closed_until_what_was_decided_is_ended_there(shop):
+    """It is away when it should COMMIT PREPARED. Nobody sees it afterwards as it was before."""
+    prepared = Prepared(shop, "decided")
+    postgres = shop.server("postgres")
+    postgres.execute(f"ALTER DATABASE {shop.databases[1]} ALLOW_CONNECTIONS false")
+    postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{shop.databases[1]}'")
+    prepared.decide()
+    assert prepared.commit.await_end().result == "COMMIT" and prepared.notices == ["WARNING"]
+    with shop.sluice.connect(dbname="store") as other:
+        read = Call(lambda: other.execute("SELECT name FROM users WHERE id = 33").fetchone())
+        scatter = Call(lambda: read_pair_of(shop, 32, 33))
+        postgres.execute(f"ALTER DATABASE {shop.databases[1]} ALLOW_CONNECTIONS true")
+        postgres.close()
+        assert read.await_end().result == ("decided",)
+        assert scatter.await_end().result == {"decided"}
+    prepared.await_end()
+
+
+def read_pair_of(shop, *users):
+    with shop.sluice.connect(dbname="store") as client:
+        return {name for name, in client.execute(f"SELECT name FROM users WHERE id IN {users}").fetchall()}
+
+
+def test_a_shard_that_says_nothing_is_waited_for_until_commit_wait(shop):
+    prepared = Prepared(shop, "slowly")
+    stopped, = shop.rows(1, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "
+                            "query LIKE 'PREPARE TRANSACTION%'")[0]
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        prepared.decide()
+        assert prepared.commit.await_end().result == "COMMIT" and prepared.notices == ["WARNING"]
+        assert read_pair_of(shop, 32, 33) == {"slowly"}
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    prepared.await_end()
 
 
 def waiting(shop, shard):

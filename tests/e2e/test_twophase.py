@@ -5,8 +5,11 @@ prepared transactions on others.
 """
 
 import hashlib
+import os
 import secrets
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -189,9 +192,9 @@ def test_nobody_else_can_claim(shop):
 def two_shards(sluice, home, other, **options):
     """A database of two shards on two servers, known to themselves."""
     for server, database in ((home, "left_home"), (other, "left_other")):
-        server.psql(f"DROP DATABASE IF EXISTS {database}", dbname="postgres")
+        server.psql(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)", dbname="postgres")
         server.psql(f"CREATE DATABASE {database}", dbname="postgres")
-        server.psql("CREATE TABLE users (id int)", dbname=database)
+        server.psql("CREATE TABLE users (id int); GRANT ALL ON users TO PUBLIC", dbname=database)
     s = sluice(databases="store = shards=store\n[shards store]\n"
                          f"s1 = host={home.host} port={home.port} dbname=left_home recovery_user=postgres\n"
                          f"s2 = host={other.host} port={other.port} dbname=left_other recovery_user=postgres\n"
@@ -209,9 +212,30 @@ def leave(home, other):
     home_client.execute("SELECT sluice.claim(%s, '{store/s2}', %s)", (gid, secret))
     other_client.execute("BEGIN")
     other_client.execute("INSERT INTO users VALUES (1)")
+    home_client.execute("INSERT INTO users VALUES (0)")
     other_client.execute(f"PREPARE TRANSACTION '{gid}:1'")
     home_client.execute("COMMIT")
     return gid
+
+
+def first_count(s, where="true"):
+    """What the first client sees that sees anything."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with s.connect(dbname="store") as client:
+                return client.execute(f"SELECT count(*) FROM users WHERE {where}").fetchone()[0]
+        except psycopg.Error as error:
+            assert time.monotonic() < until, error
+            time.sleep(0.01)
+
+
+def test_a_decision_that_is_there_is_carried_out_before_its_grace_is_over(pg, sluice):
+    """Whoever reads the row knows."""
+    s = two_shards(sluice, pg, pg, twophase_grace=3600)
+    leave(pg, pg)
+    wait_for(lambda: pg.query("SELECT count(*) FROM users", dbname="left_other") == [(1,)], 20, "it to be committed")
+    wait_for(lambda: s.admin("SHOW TWOPHASE") == [], 20, "nothing to be left")
 
 
 @pytest.mark.parametrize("down", ["home", "other"])
@@ -227,7 +251,20 @@ def test_a_shard_that_was_down_is_looked_at_when_it_is_back(pg, own_pg, sluice, 
         row = wait_for(lambda: [row for row in s.admin("SHOW TWOPHASE") if row["state"] == "in doubt"], 20, "doubt")[0]
         assert (row["gid"], row["home_shard"], row["participants"]) == (gid, "store/s1", "store/s2")
         assert "store/s1" in row["why"]
-    own_pg.start()
+    stopped = []
+    if down == "other":
+        wait_for(lambda: first_count(s, "id = 0") == 1, 20, "the map to be known")
+        stopped = [pid for pid, in home.query("SELECT pid FROM pg_stat_activity WHERE datname = 'left_home' AND "
+                                              "usename = 'postgres'")]
+    for pid in stopped:  # the decision is heard of later than clients come
+        os.kill(pid, signal.SIGSTOP)
+    with ThreadPoolExecutor() as threads:
+        seen = threads.submit(first_count, s)
+        own_pg.start()
+        time.sleep(1 if stopped else 0)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        assert seen.result(60) == 2
     wait_for(lambda: other.query("SELECT count(*) FROM users", dbname="left_other") == [(1,)], 20, "it to be committed")
     wait_for(lambda: s.admin("SHOW TWOPHASE") == [], 20, "nothing to be left")
     wait_for(lambda: "max_prepared_transactions = 20 is less than the pool's size, 30" in s.log(), 20, "the warning")
