@@ -174,14 +174,20 @@ static uint32_t traces_ended(const struct client *c, const struct shape *shape)
 
 /* A value of a sequence may be taken: its server is where currval and lastval are right for this session, which keeps
  * it if anybody in this database has ever asked for them. */
-static uint32_t note_sequence(struct client *c, uint32_t traces)
+static uint32_t note_sequence(struct client *c, struct server *s, uint32_t traces)
 {
-    c->server->sequence_owner = c->id;
-    c->sequence_server = c->server->id;
+    s->sequence_owner = c->id;
+    c->sequence_server = s->id;
     return c->worker->config->opt.sequence_pins == SEQUENCE_PINS_ALWAYS ||
                    __atomic_load_n(&c->db->sequences_seen, __ATOMIC_RELAXED)
                ? traces
                : traces & ~(uint32_t)TRACE_SEQUENCE;
+}
+
+void ask_note_sequence(struct client *c, struct server *s)
+{
+    if (follows_session(c))
+        note_sequence(c, s, TRACE_SEQUENCE);
 }
 
 void ask_note(struct client *c, const struct shape *shape, const char *sql)
@@ -202,7 +208,7 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
         traces |= traces_ended(c, shape);
     }
     if (traces & TRACE_SEQUENCE)
-        traces = note_sequence(c, traces);
+        traces = note_sequence(c, c->server, traces);
     c->traces |= traces;
     c->quiet = c->quiet || (traces & (TRACE_SETTING | TRACE_STATEMENT)); /* what comes next may read otherwise */
     if (shape != NULL && (reading_of(shape)->effects & EFFECT_SETTING) && reading_of(shape)->list != NULL)
@@ -224,7 +230,7 @@ void ask_forget_block(struct client *c)
 void ask_note_unread(struct client *c)
 {
     if (follows_session(c))
-        c->traces |= note_sequence(c, TRACE_ANY | TRACE_SEQUENCE);
+        c->traces |= note_sequence(c, c->server, TRACE_ANY | TRACE_SEQUENCE);
 }
 
 uint64_t ask_pinned_statements(unsigned bit)

@@ -18,6 +18,8 @@ struct ask;
 
 /* A statement is sent; shape NULL: nobody has read it; sql: its text, NULL where it is not there. */
 void ask_note(struct client *c, const struct shape *shape, const char *sql);
+/* One of several shards' servers runs an INSERT of c's: the home shard's, s. It is not kept for that. */
+void ask_note_sequence(struct client *c, struct server *s);
 /* EXECUTE may run a statement of this shape, which the protocol has prepared. */
 void ask_note_lent(struct client *c, const struct shape *shape);
 /* The transaction is over, or lost: what it has SET of Sluice's own settings counts no more. */

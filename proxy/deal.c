@@ -5,6 +5,7 @@
 #include "proxy/deal.h"
 
 #include "parser/msgout.h"
+#include "proxy/ask.h"
 #include "proxy/copy_in.h"
 #include "proxy/draw.h"
 #include "proxy/everywhere.h"
@@ -238,6 +239,14 @@ static void on_tag(struct deal *d, const struct part *p, struct span body)
         snprintf(d->tag, sizeof d->tag, "%s", text);
 }
 
+/* The arm has its server, if it had none before. */
+static void on_parsed(struct deal *d, struct part *p)
+{
+    p->parsed = true;
+    if (p->rows != NULL && p->arm->shard == 0 && p->arm->client->server != NULL)
+        ask_note_sequence(d->c, p->arm->client->server);
+}
+
 static void on_ready(struct deal *d, struct part *p)
 {
     p->over = true;
@@ -263,7 +272,7 @@ static bool on_message(struct deal *d, struct part *p, uint8_t type, struct span
     else if (type == 'C' && counts)
         on_tag(d, p, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
     else if (type == '1')
-        p->parsed = true;
+        on_parsed(d, p);
     else if (type == 'N' && p == &d->parts[0] && counts)
         conn_send(&d->c->conn, message.ptr, message.len);
     else if (type == 'E')

@@ -12,6 +12,7 @@
 #include "proxy/everywhere.h"
 
 #include "parser/msgout.h"
+#include "proxy/ask.h"
 #include "proxy/everywhere_parts.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
@@ -179,6 +180,8 @@ static void run(struct everywhere *e)
     size_t mark = msg_begin(in, 'B');
 
     e->phase = RUNNING;
+    if (e->images->kind == STMT_INSERT)
+        ask_note_sequence(e->c, e->home->client->server);
     buf_put(in, "\0", 2); /* unnamed portal and statement */
     buf_put(in, buf_head(&e->bind), buf_used(&e->bind));
     put_formats(e, in);
@@ -209,7 +212,8 @@ static const char *why_inexact(const struct everywhere *e)
 static bool needs_text(const struct everywhere *e)
 {
     for (size_t i = 0; i < e->write.field_count; i++)
-        if (e->write.fields[i] >= e->images->old_count && !e->facts.binary[e->facts.asked + 1u + e->write.fields[i]])
+        if (e->write.fields[i] >= e->images->old_count &&
+            facts_is_loose(&e->facts, e->write.fields[i] - e->images->old_count))
             return true;
     return false;
 }

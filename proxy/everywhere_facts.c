@@ -16,9 +16,12 @@ static const char question[] =
     "SELECT n.nspname, c.relname, a.attname, a.attgenerated <> '', a.attidentity = 'a', coalesce(a.attnum = ANY "
     "((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]), false), c.relhasrules OR EXISTS (SELECT FROM "
     "pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal), c.relkind <> 'p' AND EXISTS (SELECT FROM "
-    "pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
+    "pg_catalog.pg_inherits h WHERE h.inhparent = c.oid), t.oid >= 16384 AND t.typtype <> 'e' AND "
+    "coalesce(e.typtype, '') <> 'e' FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
     "n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT "
-    "a.attisdropped LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE c.oid = "
+    "a.attisdropped JOIN pg_catalog.pg_type t ON t.oid = a.atttypid LEFT JOIN pg_catalog.pg_type e ON e.oid = "
+    "t.typelem AND t.typcategory = 'A' LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE "
+    "c.oid = "
     "pg_catalog.to_regclass($1) ORDER BY a.attnum";
 
 void facts_ask(const char *table, struct buf *in)
@@ -63,6 +66,8 @@ void facts_row(struct facts *f, struct span body)
     column->is_key = take_bool(f, &r);
     t->fires = take_bool(f, &r);
     t->parent = take_bool(f, &r);
+    f->loose = arena_grow(&f->arena, f->loose, t->column_count - 1, &f->loose_room, sizeof *f->loose);
+    f->loose[t->column_count - 1] = take_bool(f, &r);
 }
 
 /* --- what will come back --- */
@@ -100,6 +105,13 @@ bool facts_description(struct facts *f, struct span body)
     }
     f->width = count;
     return !r.bad && f->marked;
+}
+
+bool facts_is_loose(const struct facts *f, size_t column)
+{
+    size_t at = f->width - f->table.column_count + column;
+
+    return !f->binary[at] && f->loose[column];
 }
 
 /* Where the client's own columns end in a RowDescription. */

@@ -22,6 +22,8 @@ struct facts {
     bool marked;
     bool *binary; /* by column: it is exact in binary format, on any shard */
     size_t column_room;
+    size_t loose_room;
+    bool *loose; /* by column of the table: of a type that users made, and no label */
     struct arena arena;
 };
 
@@ -31,6 +33,8 @@ void facts_ask(const char *table, struct buf *in);
 void facts_row(struct facts *f, struct span body);
 /* The description of what the statement gives back. False: it is not as it should be. */
 bool facts_description(struct facts *f, struct span body);
+/* A column of the table goes as a text that may not say all of it. */
+bool facts_is_loose(const struct facts *f, size_t column);
 /* A RowDescription with the client's columns only. */
 void facts_cut_description(const struct facts *f, struct span body, struct buf *out);
 void facts_free(struct facts *f);

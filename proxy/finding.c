@@ -193,8 +193,8 @@ static void find_whole_table(struct finding *f, const struct stmt_table *t)
 
     if (placed != NULL && placed->way == MAP_ON_SHARD)
         f->shards |= (shardset)1 << placed->shard;
-    else if (placed != NULL)
-        f->shards |= map_all(f->map);
+    else if (placed != NULL && (placed->way == MAP_BY_KEY || (t->flags & TABLE_WRITTEN) || f->way == WRITE_COMMAND))
+        f->shards |= map_all(f->map); /* else any of them will do */
 }
 
 /* --- rows by their keys --- */
@@ -553,6 +553,17 @@ static bool has_rows(const struct stmt *s)
            s->kind == STMT_DELETE;
 }
 
+/* The keyset was read of it last. */
+static bool writes_everywhere(const struct finding *f, const struct stmt *s)
+{
+    const struct keyset *k = &f->c->worker->keyset;
+
+    for (size_t i = 0; s != NULL && has_rows(s) && i < s->table_count; i++)
+        if ((s->tables[i].flags & TABLE_WRITTEN) && k->tables[i] != NULL && k->tables[i]->way == MAP_EVERYWHERE)
+            return true;
+    return false;
+}
+
 static void find_stmt(struct finding *f, const struct stmt *s)
 {
     bool temporary = is_about_temporary(f, s);
@@ -576,6 +587,8 @@ static void find_stmt(struct finding *f, const struct stmt *s)
         find_function(f, s, &s->functions[i]);
     if (s->body != NULL)
         find_stmt(f, s->body);
+    if (s->kind == STMT_EXPLAIN && !(s->flags & FACT_ANALYZE) && writes_everywhere(f, s->body))
+        f->shards = HOME;
     if (s->kind == STMT_PREPARE && f->shards != 0)
         finding_refuse(f, "Prepare it by the protocol, as drivers do.",
                        "PREPARE does not tell the shard of each EXECUTE");

@@ -4,6 +4,7 @@
  */
 #include "shard/writes.h"
 
+#include "parser/values.h"
 #include "shard/clauses.h"
 
 #include <stdarg.h>
@@ -263,6 +264,76 @@ static bool renames_table(const struct command *m)
     return false;
 }
 
+static bool is_one_of(const struct command *m, uint32_t token, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (clauses_word(&m->c, token, words[i]))
+            return true;
+    return false;
+}
+
+/* What stands before a parenthesis there, and is no function. */
+static bool is_clause(const struct command *m, uint32_t token)
+{
+    static const char *const words[] = {"and",       "any",     "as",        "bit",        "char",     "character",
+                                        "check",     "decimal", "generated", "in",         "interval", "key",
+                                        "not",       "numeric", "or",        "references", "then",     "time",
+                                        "timestamp", "unique",  "varchar",   "varying",    "when",     "else"};
+
+    return is_one_of(m, token, words, ARRAY_LEN(words));
+}
+
+/* An expression from there on, up to what it ends with, may have another value on each shard. Of functions, those are
+ * known that depend on nothing else. */
+static bool may_differ(const struct command *m, uint32_t first)
+{
+    static const char *const pure[] = {"abs",        "btrim",     "cast",   "ceil",    "coalesce", "floor",
+                                       "left",       "lower",     "nullif", "replace", "right",    "round",
+                                       "split_part", "substring", "trim",   "upper"};
+    static const char *const said[] = {"current_catalog", "current_date",      "current_role", "current_schema",
+                                       "current_time",    "current_timestamp", "current_user", "localtime",
+                                       "localtimestamp",  "session_user",      "system_user",  "user"};
+
+    int depth = 0;
+
+    for (uint32_t i = first; i < m->c.token_count && (depth > 0 || !clauses_is(&m->c, i, ',')); i++) {
+        const struct token *t = &m->c.tokens[i];
+        bool type = i > first && m->c.tokens[i - 1].kind == TOKEN_TYPECAST;
+        bool opens = clauses_is(&m->c, i + 1, '(') && !type;
+        depth += clauses_is(&m->c, i, '(') - clauses_is(&m->c, i, ')');
+        if ((token_is_string(t->kind) && time_may_be((const uint8_t *)m->c.sql, t)) ||
+            is_one_of(m, i, said, ARRAY_LEN(said)))
+            return true;
+        if (opens && (t->kind == TOKEN_QUOTED || t->kind == TOKEN_UQUOTED || clauses_is(&m->c, i - 1, '.')))
+            return true;
+        if (opens && t->kind == TOKEN_WORD && !is_one_of(m, i, pure, ARRAY_LEN(pure)) && !is_clause(m, i))
+            return true;
+    }
+    return false;
+}
+
+/* What it makes of the rows that are there would be another thing on each shard. */
+static const char *harm_to_copies(const struct command *m)
+{
+    static const char *const drawn[] = {"serial",  "bigserial", "smallserial", "serial2",
+                                        "serial4", "serial8",   "identity"};
+    bool adds = false;
+
+    for (uint32_t i = 3; i < m->c.token_count; i++) {
+        if (clauses_word(&m->c, i, "add"))
+            adds = !clauses_word(&m->c, i + 1, "generated");
+        if (clauses_word(&m->c, i, "alter") || clauses_word(&m->c, i, "drop"))
+            adds = false;
+        if (adds && is_one_of(m, i, drawn, ARRAY_LEN(drawn)))
+            return "draws numbers for";
+        if (adds && clauses_word(&m->c, i, "default") && may_differ(m, i + 1))
+            return "computes a default for";
+        if (clauses_word(&m->c, i, "using") && !adds && may_differ(m, i + 1))
+            return "computes values for";
+    }
+    return NULL;
+}
+
 static bool check_table(const struct command *m, const struct stmt_table *mention)
 {
     const struct map_table *t = m->table(m->arg, mention);
@@ -270,6 +341,11 @@ static bool check_table(const struct command *m, const struct stmt_table *mentio
 
     if (t == NULL || t->name[0] == '\0' || !clauses_word(&m->c, 0, "alter") || !clauses_word(&m->c, 1, "table"))
         return true;
+    harm = t->way == MAP_EVERYWHERE ? harm_to_copies(m) : NULL;
+    if (harm != NULL)
+        return refuse(m->r, "Add the column without it, fill it by UPDATE, and SET DEFAULT then.",
+                      "it %s rows of \"%s\", which lie on all shards: they may become others on each", harm,
+                      t->name) != WRITE_NOT;
     harm = t->way == MAP_BY_KEY ? harm_to_column(m, t->column) : NULL;
     if (harm != NULL)
         refuse(m->r, "Take the table's line out of [tables] first.", "it %s the key of \"%s\"", harm, t->name);

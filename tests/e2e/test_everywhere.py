@@ -1,5 +1,10 @@
 """Writes of tables that lie on all four shards alike: the same as on one database, and the same on each shard."""
 
+import os
+import random
+import threading
+
+import psycopg
 import pytest
 from lib.shards import COUNT, Shop
 from psycopg import errors
@@ -198,6 +203,130 @@ def test_the_extended_protocol(shop):
             assert row == ("xy", 2)
             assert client.execute("UPDATE countries SET name = %s", (f"n{i}",)).rowcount == i + 1
         assert client.execute("DELETE FROM countries RETURNING name").fetchall() == [("n2",)] * 3
+
+
+def test_row_locks_are_the_home_shards(shop, client):
+    client.execute("INSERT INTO countries (code) VALUES ('a'), ('b')")
+    with shop.connect() as other, client.transaction(force_rollback=True):
+        client.execute("SELECT * FROM users WHERE id = 2").fetchall()
+        assert len(client.execute("SELECT code FROM countries WHERE code = 'a' FOR UPDATE").fetchall()) == 1
+        with other.transaction(force_rollback=True):
+            other.execute("SELECT * FROM users WHERE id = 3").fetchall()
+            with pytest.raises(errors.LockNotAvailable), other.transaction():
+                other.execute("SELECT code FROM countries WHERE code = 'a' FOR SHARE NOWAIT")
+            assert other.execute("UPDATE countries SET name = 'x' WHERE code = 'b'").rowcount == 1
+    with pytest.raises(errors.FeatureNotSupported, match="together with others"):
+        client.execute("SELECT * FROM users u JOIN countries c ON c.code = u.country WHERE u.id = 3 FOR UPDATE")
+    client.execute("SELECT * FROM users u JOIN countries c ON c.code = u.country WHERE u.id = 3 FOR UPDATE OF u")
+
+
+def test_foreign_keys_to_them(shop, client):
+    client.execute("INSERT INTO countries (code) VALUES ('a'), ('b')")
+    client.execute("ALTER TABLE users ADD CONSTRAINT of FOREIGN KEY (country) REFERENCES countries (code) "
+                   "ON DELETE CASCADE")
+    client.execute("INSERT INTO users VALUES (1, 'x', 'a'), (2, 'y', 'b'), (3, 'z', 'a')")
+    with pytest.raises(errors.ForeignKeyViolation):
+        client.execute("INSERT INTO users VALUES (7, 'x', 'nowhere')")
+    with pytest.raises(errors.ForeignKeyViolation):
+        client.execute("UPDATE countries SET code = 'c' WHERE code = 'b'")
+    client.execute("DELETE FROM countries WHERE code = 'a'")
+    assert client.execute("SELECT id FROM users").fetchall() == [(2,)]
+    assert [shop.rows(k, "SELECT code FROM countries") for k in range(COUNT)] == [[("b",)]] * COUNT
+    client.execute("ALTER TABLE users DROP CONSTRAINT of")
+
+
+# --- sessions ---
+
+
+def test_what_was_drawn_is_the_sessions_own(shop, client):
+    with shop.connect() as other:
+        for _ in range(3):
+            drawn = {c: c.execute("INSERT INTO countries DEFAULT VALUES RETURNING id").fetchone()[0]
+                     for c in (client, other)}
+            for c in (client, other):
+                try:
+                    assert c.execute("SELECT lastval()").fetchone() == (drawn[c],)
+                except errors.ObjectNotInPrerequisiteState:
+                    pass  # it says that it cannot tell
+                c.execute("DISCARD ALL")
+
+
+# --- commands ---
+
+
+def test_commands(shop, client):
+    same(shop, client, "INSERT INTO countries (code) VALUES ('a'), ('b')")
+    assert client.execute("EXPLAIN INSERT INTO countries (code) VALUES ('c')").fetchone()[0].startswith("Insert")
+    with client.cursor().copy("COPY countries (id, code) TO STDOUT") as copy:
+        assert b"".join(copy) == b"1\ta\n2\tb\n"
+    same(shop, client, "ALTER TABLE countries ADD COLUMN more int DEFAULT 5")
+    same(shop, client, "INSERT INTO countries (code) VALUES ('c') RETURNING more")
+    for default in ("DEFAULT now()", "DEFAULT random()", "GENERATED ALWAYS AS IDENTITY"):
+        with pytest.raises(errors.FeatureNotSupported, match="may become others"):
+            client.execute(f"ALTER TABLE countries ADD COLUMN other text {default}")
+    same(shop, client, "ALTER TABLE countries DROP COLUMN more")
+    same(shop, client, "UPDATE countries SET name = 'x' WHERE code = 'a'")
+    alike(shop)
+    with client.transaction():
+        client.execute("LOCK TABLE countries")
+        client.execute("TRUNCATE countries RESTART IDENTITY")
+        client.execute("INSERT INTO countries (code) VALUES ('only')")
+    assert [shop.rows(k, "SELECT id, code FROM countries") for k in range(COUNT)] == [[(1, "only")]] * COUNT
+
+
+def test_a_table_with_triggers(shop, client):
+    client.execute("CREATE FUNCTION raise_price() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.price := 5; "
+                   "RETURN NEW; END'")
+    client.execute("CREATE TRIGGER raise BEFORE INSERT ON prices FOR EACH ROW EXECUTE FUNCTION raise_price()")
+    with pytest.raises(errors.FeatureNotSupported, match="triggers or rules"):
+        client.execute("INSERT INTO prices (region) VALUES ('eu')")
+    client.execute("DROP FUNCTION raise_price CASCADE")
+    client.execute("INSERT INTO prices (region) VALUES ('eu')")
+
+
+# --- many ---
+
+
+def test_many_rows_and_long_ones(shop, client):
+    assert client.execute("INSERT INTO countries (code) SELECT 'c' || n FROM generate_series(1, 3000) n").rowcount == 3000
+    assert client.execute("UPDATE countries SET name = 'n' WHERE id % 3 = 0 RETURNING id").fetchall()[-1] == (3000,)
+    client.execute("INSERT INTO prices (region, raw) SELECT 'r' || n, decode(repeat('00', 2000000), 'hex') "
+                   "FROM generate_series(1, 3) n")
+    for table in ("countries", "prices"):
+        found = [shop.rows(k, f"SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)), count(*) FROM {table} t")
+                 for k in range(COUNT)]
+        assert found == [found[0]] * COUNT
+
+
+def test_writers_at_once(shop, client):
+    client.execute("INSERT INTO countries (code) SELECT 'c' || n FROM generate_series(1, 5) n")
+    failures = []
+
+    def write(seed):
+        rng = random.Random(seed)
+        with shop.connect() as mine:
+            for _ in range(int(os.environ.get("EVERYWHERE_STEPS", "25"))):
+                code = f"c{rng.randint(1, 8)}"
+                sql = rng.choice(["UPDATE countries SET name = %s, made = clock_timestamp() WHERE code = %s",
+                                  "DELETE FROM countries WHERE name = %s AND code = %s",
+                                  "INSERT INTO countries (name, code) VALUES (%s, %s) ON CONFLICT (code) DO NOTHING",
+                                  "INSERT INTO countries (name, code) VALUES (%s, %s) ON CONFLICT (code) "
+                                  "DO UPDATE SET name = excluded.name, uid = gen_random_uuid()"])
+                try:
+                    mine.execute(sql, (f"n{rng.randint(1, 3)}", code))
+                except errors.DeadlockDetected:
+                    pass
+                except psycopg.Error as error:
+                    failures.append((sql, error))
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    found = [shop.rows(k, "SELECT * FROM countries ORDER BY id") for k in range(COUNT)]
+    assert found == [found[0]] * COUNT
 
 
 # --- copies that differ ---
