@@ -5,6 +5,7 @@
 #include "proxy/copy_in.h"
 
 #include "parser/msgout.h"
+#include "proxy/copy_facts.h"
 #include "proxy/draw.h"
 #include "proxy/joint.h"
 #include "shard/copy_split.h"
@@ -24,11 +25,15 @@ struct copy_part {
     bool wants; /* it has said CopyInResponse */
     bool ended; /* it was sent CopyDone or CopyFail */
     bool over;
+    uint64_t rows;
 };
 
 struct copy_in {
     struct client *c;
     struct copy_split *split; /* owned */
+    struct copy_facts *facts; /* owned: of a table that lies everywhere; NULL: it does not */
+    char *sql;                /* owned */
+    bool asking;              /* for these */
     bool copying;             /* the client was told to send */
     bool failed;              /* it was told an error */
     bool unsure;              /* a row may lie elsewhere: nothing of it may stay */
@@ -47,6 +52,8 @@ void copy_in_free(struct copy_in *i)
     if (i == NULL)
         return;
     copy_split_free(i->split);
+    copy_facts_free(i->facts);
+    free(i->sql);
     free(i);
 }
 
@@ -91,6 +98,16 @@ static void fail_by_own(struct copy_in *i, const char *sqlstate, const char *tex
     buf_free(&message);
 }
 
+/* Of a table that lies everywhere, all shards have got the same rows. */
+static void count_copies(struct copy_in *i)
+{
+    i->rows = i->parts[0].rows;
+    for (uint32_t k = 1; k < i->count && !i->failed; k++)
+        if (i->parts[k].rows != i->rows)
+            fail_by_own(i, "55000", "the shards have taken different numbers of rows",
+                        "Something has written to one of them alone. Make their rows equal again.");
+}
+
 static void end_if_over(struct copy_in *i)
 {
     char tag[40];
@@ -98,6 +115,8 @@ static void end_if_over(struct copy_in *i)
     for (uint32_t k = 0; k < i->count; k++)
         if (i->parts[k].arm != NULL && !i->parts[k].over)
             return;
+    if (i->facts != NULL)
+        count_copies(i);
     snprintf(tag, sizeof tag, "COPY %" PRIu64, i->rows);
     joint_dealt(i->c, i->failed, tag);
 }
@@ -147,9 +166,12 @@ static void fail_unsure(struct copy_in *i)
 {
     char text[200];
 
-    snprintf(text, sizeof text, "COPY, line %" PRIu64 ": it is not known on which shard the row lies: %s",
-             i->split->why_line, i->split->why);
-    fail_by_own(i, "0A000", text, "Write each row with its key, in its plain form.");
+    bool copies = i->facts != NULL;
+
+    snprintf(text, sizeof text, "COPY, line %" PRIu64 ": %s%s", i->split->why_line,
+             copies ? "" : "it is not known on which shard the row lies: ", i->split->why);
+    fail_by_own(i, "0A000", text,
+                copies ? "Write the time itself." : "Write each row with its key, in its plain form.");
 }
 
 /* --- what the arms are answered --- */
@@ -170,7 +192,7 @@ static void on_wanted(struct copy_in *i, struct copy_part *p, struct span messag
     client_wake(i->c);
 }
 
-static void on_tag(struct copy_in *i, struct span body)
+static void on_tag(struct copy_in *i, struct copy_part *p, struct span body)
 {
     char text[64];
     char *number;
@@ -178,19 +200,53 @@ static void on_tag(struct copy_in *i, struct span body)
     snprintf(text, sizeof text, "%.*s", (int)body.len, (const char *)body.ptr);
     number = strrchr(text, ' ');
     if (number != NULL)
-        i->rows += strtoull(number, NULL, 10);
+        p->rows = strtoull(number, NULL, 10);
+    i->rows += p->rows;
     if (i->unsure)
         fail_unsure(i);
 }
 
+static void start(struct copy_in *i)
+{
+    for (uint32_t k = 0; k < i->count; k++) {
+        msg_query(arm_in(i->parts[k].arm), i->sql);
+        arm_go(i->parts[k].arm);
+    }
+}
+
+/* The home shard has said what that table is. */
+static void after_asking(struct copy_in *i)
+{
+    const char *bar = copy_facts_bar(i->facts);
+    char text[400];
+
+    i->asking = false;
+    i->split->timed = copy_facts_timed(i->facts, &i->split->timed_count);
+    if (!i->failed && bar != NULL) {
+        snprintf(text, sizeof text, "COPY into \"%s\", which lies on all shards: %s", i->split->table->name, bar);
+        fail_by_own(i, "0A000", text, "Name the column, and give its values; or INSERT the rows.");
+    }
+    for (uint32_t k = 0; k < i->count && i->failed; k++)
+        i->parts[k].over = true;
+    if (!i->failed)
+        start(i);
+}
+
 static void on_message(struct copy_in *i, struct copy_part *p, uint8_t type, struct span message)
 {
+    if (i->asking && type != 'E') {
+        if (type == 'D')
+            copy_facts_row(i->facts, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
+        else if (type == 'Z')
+            after_asking(i);
+        return;
+    }
     switch (type) {
     case 'G':
         on_wanted(i, p, message);
         break;
     case 'C':
-        on_tag(i, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
+        on_tag(i, p, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
         break;
     case 'E':
         fail_by(i, p, message);
@@ -214,6 +270,8 @@ static void part_take(struct copy_in *i, struct copy_part *p)
     }
     if (arm_is_gone(p->arm) && !p->over) {
         p->over = true;
+        for (uint32_t k = 0; k < i->count && i->asking; k++)
+            i->parts[k].over = true;
         fail_by_own(i, "08006", "a shard's connection was lost", NULL);
     }
 }
@@ -433,18 +491,22 @@ struct copy_in *copy_in_new(struct client *c, const struct request *q, struct ar
     if (split == NULL)
         return NULL;
     i = mem_zalloc(sizeof *i + map->shard_count * sizeof(struct copy_part));
-    *i = (struct copy_in){.c = c, .split = split, .count = map->shard_count};
+    *i = (struct copy_in){.c = c, .split = split, .count = map->shard_count, .sql = text_of(c, q, split)};
     i->key_want = (uint32_t)MIN(c->worker->config->opt.sequence_block, KEYS_MAX);
-    char *sql = text_of(c, q, split);
     split->row_max = ROW_BYTES_MAX;
     for (uint32_t k = 0; k < i->count; k++) {
         struct copy_part *p = &i->parts[k];
         *p = (struct copy_part){.arm = arms[k], .in = i};
         p->arm->user = &part_user;
         p->arm->owner = p;
-        msg_query(arm_in(p->arm), sql);
-        arm_go(p->arm);
     }
-    free(sql);
+    if (split->table->way == MAP_EVERYWHERE) {
+        i->facts = copy_facts_new(request_stmt(q));
+        i->asking = true;
+        copy_facts_ask(i->facts, arm_in(arms[0]));
+        arm_go(arms[0]);
+    } else {
+        start(i);
+    }
     return i;
 }

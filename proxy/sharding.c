@@ -156,6 +156,14 @@ static bool deal_rows(struct finding *f, struct sharding_deal *d, struct scatter
     return d->way == WRITE_SAME || d->way == WRITE_IMAGES || d->split != NULL;
 }
 
+static const char *differs_of_copy(const struct finding *f, const struct stmt *s)
+{
+    unsigned lex_flags = f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    const char *by = copy_format_differs(s, f->run->sql, strlen(f->run->sql), lex_flags);
+
+    return by == NULL ? NULL : "its table lies on all shards, and it has a condition or defaults for fields";
+}
+
 /* NULL: *why (static) says why not, or "" */
 static struct copy_split *copy_of(struct finding *f, const char **why)
 {
@@ -166,12 +174,15 @@ static struct copy_split *copy_of(struct finding *f, const char **why)
     if (s == NULL || s->kind != STMT_COPY_FROM || s->table_count != 1 || f->home || f->run->bind != NULL)
         return NULL;
     const struct map_table *t = finding_table(f, &s->tables[0]);
-    if (t == NULL || t->way != MAP_BY_KEY)
+    if (t == NULL || t->way == MAP_ON_SHARD)
+        return NULL;
+    if (t->way == MAP_EVERYWHERE && (*why = differs_of_copy(f, s)) != NULL)
         return NULL;
     *why = copy_format_read(s, t, place_is_utf8(f->c), &format);
     if (*why != NULL)
         return NULL;
-    struct copy_split *split = copy_split_new(f->map, t, &format, finding_draws(f, t) ? 0 : SHARD_NONE, SIZE_MAX);
+    bool draws = t->way == MAP_BY_KEY && finding_draws(f, t);
+    struct copy_split *split = copy_split_new(f->map, t, &format, draws ? 0 : SHARD_NONE, SIZE_MAX);
     const char *version = vars_get(f->c->vars, "server_version");
     split->ends_early = version == NULL || atoi(version) < 18;
     split->gives = format.key < 0 && finding_draws_home(f, t);

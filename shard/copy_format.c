@@ -4,6 +4,8 @@
  */
 #include "shard/copy_format.h"
 
+#include "shard/clauses.h"
+
 #include <ctype.h>
 #include <strings.h>
 
@@ -84,6 +86,10 @@ static const char *read_encoding(const struct stmt *s, struct copy_format *f)
 static const char *read_key(const struct stmt *s, const struct map_table *t, struct copy_format *f)
 {
     f->key = -1;
+    if (t->way == MAP_EVERYWHERE)
+        return NULL;
+    f->force_null = lists(option(s, "force_null"), t->column);
+    f->force_not_null = lists(option(s, "force_not_null"), t->column);
     if (s->column_count == 0) {
         f->key = (int)t->position - 1;
         return t->position == 0 ? "its table's columns are not known" : NULL;
@@ -104,9 +110,7 @@ const char *copy_format_read(const struct stmt *s, const struct map_table *t, bo
                                       : format != NULL && strcasecmp(format, "binary") == 0 ? COPY_KIND_BINARY
                                                                                             : COPY_KIND_TEXT,
                               .header = is_on(option(s, "header")),
-                              .utf8 = utf8,
-                              .force_null = lists(option(s, "force_null"), t->column),
-                              .force_not_null = lists(option(s, "force_not_null"), t->column)};
+                              .utf8 = utf8};
     f->delimiter = byte_of(s, "delimiter", csv ? ',' : '\t');
     f->quote = byte_of(s, "quote", '"');
     f->escape = byte_of(s, "escape", f->quote);
@@ -115,4 +119,21 @@ const char *copy_format_read(const struct stmt *s, const struct map_table *t, bo
     f->null = span_of(null, strlen(null));
     why = read_encoding(s, f);
     return why != NULL ? why : read_key(s, t, f);
+}
+
+const char *copy_format_differs(const struct stmt *s, const char *sql, size_t len, unsigned lex_flags)
+{
+    struct arena arena = {.chunks = NULL};
+    const char *why = option(s, "default") != NULL ? "fields that stand for a default" : NULL;
+    struct clauses c;
+
+    if (!clauses_tokens(&c, sql, len, lex_flags, &arena))
+        why = "a text that cannot be cut";
+    for (uint32_t i = 0; why == NULL && i < c.token_count; i++)
+        if (clauses_is(&c, i, '('))
+            i = clauses_closing(&c, i);
+        else if (clauses_word(&c, i, "where"))
+            why = "a condition on its rows";
+    arena_free(&arena);
+    return why;
 }

@@ -24,8 +24,10 @@ struct copy_format {
     struct span null;
 };
 
-/* Of a COPY FROM into a table by key; what *f borrows is the statement's. utf8: the client's encoding. NULL, or why
- * nothing can be found in its rows (static). */
+/* Of a COPY FROM into a table by key, or into one that lies everywhere (its rows have no key); what *f borrows is the
+ * statement's. utf8: the client's encoding. NULL, or why nothing can be found in its rows (static). */
 const char *copy_format_read(const struct stmt *s, const struct map_table *t, bool utf8, struct copy_format *f);
+/* Why its rows may become others on each shard, whatever they say (static); NULL: they do not. */
+const char *copy_format_differs(const struct stmt *s, const char *sql, size_t len, unsigned lex_flags);
 
 #endif

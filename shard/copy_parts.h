@@ -4,6 +4,7 @@
  *   copy_field.c   the key among a row's fields
  *   copy_binary.c  rows of binary data
  *   copy_given.c   rows that are given a key
+ *   copy_time.c    rows that speak of the time at which they are read
  * Thread: worker.
  */
 #ifndef SLUICE_COPY_PARTS_H
@@ -27,6 +28,10 @@ struct key_value copy_given_next(struct copy_split *c);
 void copy_given_row(struct copy_split *c, struct span row, const struct key_value *key, struct buf *out);
 /* What stands before a header of the client's. */
 void copy_given_header(struct copy_split *c);
+/* --- copy_time.c --- */
+
+/* A row of text or CSV, without its end of line, may have another value wherever it is read. */
+bool copy_tells_time(struct copy_split *c, struct span row);
 
 /* --- copy_split.c --- */
 

@@ -42,7 +42,7 @@ void copy_split_free(struct copy_split *c)
 
 uint64_t copy_split_line(const struct copy_split *c, uint32_t shard, uint64_t line)
 {
-    return copy_lines_find(&c->lines[shard], line);
+    return c->table->way == MAP_EVERYWHERE ? line : copy_lines_find(&c->lines[shard], line);
 }
 
 /* --- where rows go --- */
@@ -81,8 +81,29 @@ static uint32_t shard_of(const struct copy_split *c, const struct key_value *key
     return shard == SHARD_UNSURE ? SHARD_NONE : shard;
 }
 
+/* All shards get it. */
+static enum copy_result place_everywhere(struct copy_split *c, struct span row, uint64_t last)
+{
+    size_t len = row.len;
+
+    copy_to_all(c, row.ptr, row.len);
+    c->line = last;
+    while (len > 0 && (row.ptr[len - 1] == '\n' || row.ptr[len - 1] == '\r'))
+        len--;
+    if (c->format.kind == COPY_KIND_BINARY || !copy_tells_time(c, span_of(row.ptr, len)))
+        return COPY_TAKEN;
+    c->unsure = 0;
+    c->why = "a value in it would be read as another time on each shard";
+    c->why_line = last;
+    c->over = true;
+    return COPY_UNSURE;
+}
+
 enum copy_result copy_place(struct copy_split *c, struct span row, uint64_t last, const struct key_value *key)
 {
+    if (c->table->way == MAP_EVERYWHERE)
+        return place_everywhere(c, row, last);
+
     struct key_value given = c->gives ? copy_given_next(c) : *key;
     const char *why = "it has no key";
     uint32_t shard = c->format.key < 0 && !c->gives ? c->anywhere : shard_of(c, &given, &why);
@@ -232,7 +253,7 @@ static enum copy_result take_line(struct copy_split *c, const uint8_t *p, const 
         c->headed = true;
         copy_given_header(c);
         copy_to_all(c, p, l->total);
-        for (uint32_t k = 0; k < c->map->shard_count; k++)
+        for (uint32_t k = 0; k < c->map->shard_count && c->table->way == MAP_BY_KEY; k++)
             copy_lines_add(&c->lines[k], first, last);
         c->line = last;
         return COPY_TAKEN;

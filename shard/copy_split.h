@@ -4,6 +4,7 @@
  *
  *   "1,a\n2,b\n5,c\n"    ──>   s2: "1,a\n5,c\n"    s3: "2,b\n"
  *
+ * Into a table that lies everywhere, all shards get each row, unless it speaks of the time at which it is read.
  * A header goes to all shards; so do the head and the end of binary data. Nothing is changed in what a shard gets.
  * Invariants: only an unfinished row is held. What came out is the caller's to take from `outs`.
  * Thread: worker.
@@ -35,6 +36,8 @@ struct copy_split {
     const struct map *map; /* owned: a reference */
     const struct map_table *table;
     size_t row_max;    /* longer ones are refused */
+    const bool *timed; /* everywhere: by field: it may speak of the time; borrowed */
+    size_t timed_count;
     uint32_t anywhere; /* the shard of rows without a key, whose default makes it; SHARD_NONE: they are unsure */
     bool gives;        /* rows come without a key, and are given one */
     bool ending;       /* there are no more data */

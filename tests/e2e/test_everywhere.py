@@ -288,7 +288,8 @@ def test_a_table_with_triggers(shop, client):
 
 
 def test_many_rows_and_long_ones(shop, client):
-    assert client.execute("INSERT INTO countries (code) SELECT 'c' || n FROM generate_series(1, 3000) n").rowcount == 3000
+    many = client.execute("INSERT INTO countries (code) SELECT 'c' || n FROM generate_series(1, 3000) n")
+    assert many.rowcount == 3000
     assert client.execute("UPDATE countries SET name = 'n' WHERE id % 3 = 0 RETURNING id").fetchall()[-1] == (3000,)
     client.execute("INSERT INTO prices (region, raw) SELECT 'r' || n, decode(repeat('00', 2000000), 'hex') "
                    "FROM generate_series(1, 3) n")
@@ -344,3 +345,56 @@ def test_copies_that_have_drifted(shop, client):
             client.execute(sql)
     client.execute("UPDATE countries SET name = 'y' WHERE code = 'a'")
     assert [shop.rows(k, "SELECT code FROM countries WHERE name = 'y'") for k in range(COUNT)] == [[("a",)]] * COUNT
+
+
+# --- COPY ---
+
+
+def copy_in(connection, sql, *lines):
+    with connection.cursor() as cursor:
+        with cursor.copy(sql) as copy:
+            for line in lines:
+                copy.write(line)
+        return cursor.statusmessage
+
+
+def test_copy_from(shop, client):
+    with shop.server(shop.whole) as server:
+        for sql, lines in (
+                ("COPY countries (id, code, name, made, uid) FROM STDIN",
+                 ["1\ta\tA\\tB now\t2024-01-01\t\\N\n2\tb\tnow\t", "1999-01-01\t\\N\n"]),
+                ("COPY countries FROM STDIN (FORMAT csv, HEADER)", ["id,code,name,made,uid\n3,c,\"to\nday\",,\n"]),
+                ("COPY notes (text, at) FROM STDIN (FORMAT csv)", ["now,2024-01-01\n\"x\ny\",\n"] * 50),
+                ('COPY "Odd" FROM STDIN', [f"{n}\tx\n" for n in range(500)] + ["\\.\n"])):
+            tags = [copy_in(c, sql, *lines) for c in (client, server)]
+            assert tags[0] == tags[1]
+    with client.transaction():
+        client.execute("INSERT INTO users VALUES (4, 'a', 'b')")
+        copy_in(client, "COPY countries (id, code, made, uid) FROM STDIN", "10\tz\t\\N\t\\N\n")
+        client.execute("DELETE FROM countries WHERE id = 10")
+    with shop.server(shop.whole) as server:
+        server.execute("INSERT INTO users VALUES (4, 'a', 'b')")
+    alike(shop)
+
+
+def test_copy_that_would_make_copies_differ(shop, client):
+    for sql, lines, why in (
+            ("COPY countries (code) FROM STDIN", "x\n", 'column "id" is not in the lines'),
+            ("COPY countries (id, code, uid) FROM STDIN", "1\ta\t\\N\n", 'column "made" is not in the lines'),
+            ("COPY countries (id, code, made, uid) FROM STDIN",
+             "1\ta\t2024-01-01\t\\N\n2\tb\tNOW\t\\N\n3\tc\t\\N\t\\N\n",
+             "line 2: a value in it would be read as another time"),
+            ("COPY countries (id, made, code, uid) FROM STDIN (FORMAT csv)", "1,\" to\"day,x,\n", "line 1: a value"),
+            ("COPY countries (id, made, code, uid) FROM STDIN", "1\tn\\x6fw\tx\t\\N\n", "line 1: a value"),
+            ("COPY countries (id, code, made, uid) FROM STDIN WHERE now() > made", "", "has a condition")):
+        with pytest.raises(errors.FeatureNotSupported, match=why):
+            copy_in(client, sql, lines)
+    for sql, lines, error in (
+            ("COPY countries (id, code, made, uid) FROM STDIN", "1\ta\t\\N\t\\N\n2\tb\tx\t\\N\n",
+             errors.InvalidDatetimeFormat),
+            ("COPY countries (id, code, made, uid) FROM STDIN", "1\ta\t\\N\t\\N\n1\tb\t\\N\t\\N\n",
+             errors.UniqueViolation),
+            ("COPY countries (nothing) FROM STDIN", "", errors.FeatureNotSupported)):
+        with pytest.raises(error):
+            copy_in(client, sql, lines)
+    alike(shop)

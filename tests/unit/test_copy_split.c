@@ -14,7 +14,8 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "[tables store]\n"
                            "users.id = modulo\n"
                            "orders.user_id = modulo\n"
-                           "tags.name = list s1:a,b s2:c s3:xy\n";
+                           "tags.name = list s1:a,b s2:c s3:xy\n"
+                           "countries = everywhere\n";
 
 static struct map *map;
 static bool gives; /* rows come without keys, and get 1, 2, 3 */
@@ -48,6 +49,9 @@ static struct copy_split *split_for(const char *sql)
     struct copy_split *c = copy_split_new(map, t, &format, SHARD_NONE, 1000);
     c->ends_early = true;
     c->gives = gives;
+    static const bool timed[] = {false, true};
+    c->timed = timed;
+    c->timed_count = ARRAY_LEN(timed);
     return c;
 }
 
@@ -231,6 +235,43 @@ static void rows_get_keys(void **state)
     gives = false;
 }
 
+/* The second column takes times. */
+static void all_get_what_lies_everywhere(void **state)
+{
+    static const char *const text = "copy countries (a, at, b) from stdin",
+                             *const csv = "copy countries (a, at, b) from stdin (format csv, header)";
+#define ALL(data) "s1:" data "s2:" data "s3:" data "s4:" data
+#define UNSURE(line) "unsure s1 line " line ": a value in it would be read as another time on each shard"
+
+    (void)state;
+    check(text, "now\t\\N\tnow\n2\t2024-01-01\n3", ALL("now\t\\N\tnow\n2\t2024-01-01\n3"));
+    check(text, "1\tknown\tx\r\n2\t20now\r\n", ALL("1\tknown\tx\r\n2\t20now\r\n"));
+    check(text, "1\t2\n2\tNow\n3\t4\n", ALL("1\t2\n2\tNow\n") UNSURE("2"));
+    check(text, "1\t10:00 today\n", ALL("1\t10:00 today\n") UNSURE("1"));
+    check(text, "1\tn\\x6fw\n", ALL("1\tn\\x6fw\n") UNSURE("1"));
+    check(csv, "a,at,now\n1,\"2\",now\n2,\"to\"day,\n", ALL("a,at,now\n1,\"2\",now\n2,\"to\"day,\n") UNSURE("3"));
+    check(csv, "now,now,\n\"a,now\",,\n", ALL("now,now,\n\"a,now\",,\n"));
+#undef ALL
+#undef UNSURE
+}
+
+static const char *differs(const char *sql)
+{
+    struct pgtree_error err;
+    struct stmt_list *list = pgtree_parse(sql, strlen(sql), &err);
+    const char *why = copy_format_differs(list->stmts[0], sql, strlen(sql), LEX_STANDARD_STRINGS);
+
+    stmt_list_free(list);
+    return why;
+}
+
+static void conditions_on_what_lies_everywhere(void **state)
+{
+    (void)state;
+    assert_null(differs("copy countries from stdin (format csv, null 'where')"));
+    assert_string_equal(differs("copy countries (a) from stdin where a > 5"), "a condition on its rows");
+}
+
 static void options_that_hide_keys_are_refused(void **state)
 {
     static const char sql[] = "copy users from stdin (encoding 'Shift_JIS')";
@@ -303,8 +344,10 @@ int main(void)
         cmocka_unit_test(text_ends_where_postgresql_sees_the_end),
         cmocka_unit_test(what_is_not_certain_is_told),
         cmocka_unit_test(csv_is_read),
+        cmocka_unit_test(all_get_what_lies_everywhere),
         cmocka_unit_test(binary_is_read),
         cmocka_unit_test(rows_get_keys),
+        cmocka_unit_test(conditions_on_what_lies_everywhere),
         cmocka_unit_test(options_that_hide_keys_are_refused),
         cmocka_unit_test(lines_are_found_again),
         cmocka_unit_test(old_lines_are_forgotten),
