@@ -236,6 +236,7 @@ void client_free(struct client *c)
     carry_forget_errors(c);
     statement_forget(c);
     buf_free(&c->replay);
+    buf_free(&c->split);
     buf_free(&c->conn.in);
     buf_free(&c->conn.out);
     free(c->replication_mode);

@@ -114,7 +114,9 @@ struct client {
     bool in_batch;      /* messages of the extended protocol went by, Sync has not */
     bool drop_batch;    /* refused: its messages are dropped up to its end, which is answered by ReadyForQuery */
     size_t cut_left;    /* bytes of it that go on as a batch of their own (cut.h); 0: none */
-    bool is_cut;        /* its part before did */
+    bool is_cut;        /* ... have gone, and are not answered yet */
+    bool parted;        /* of it, parts went by */
+    struct buf split;   /* what has become of a Query of several statements: comes before what is still in conn.in */
     bool quiet;         /* sends nothing until nothing is expected any more (an answer may change what comes next) */
     bool eof;           /* it has closed its sending side, or said Terminate */
     bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */

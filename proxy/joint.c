@@ -116,6 +116,16 @@ static void hand_over(struct joint *j)
     client_wake(c);
 }
 
+/* Of a part of a batch nothing more is said; what is behind one that has failed is dropped. */
+static void say_ready(struct client *c, char tx, bool failed)
+{
+    if (!c->parted)
+        msg_ready(&c->conn.out, tx);
+    else if (failed)
+        c->drop_batch = true;
+    conn_touch(&c->conn);
+}
+
 static void lost(struct joint *j)
 {
     fate_meet_as(j->c, FATE_SERVER_LOST_FOR_GOOD, "08006", "a shard's connection was lost in the transaction");
@@ -138,10 +148,8 @@ static void after_failing(struct joint *j)
     if (j->drops)
         c->drop_batch = true;
     hand_over(j);
-    if (!j->drops) {
-        msg_ready(&c->conn.out, 'E');
-        conn_touch(&c->conn);
-    }
+    if (!j->drops)
+        say_ready(c, 'E', true);
 }
 
 /* A server is in a failed transaction, so that all goes on as after any error. */
@@ -235,7 +243,7 @@ static void after_joining(struct joint *j)
     if (failed != NULL)
         send_error(c, failed);
     if (!drop_strangers(j) || (failed != NULL && (j->once || j->whole))) {
-        c->failed_block = !j->once;
+        c->failed_block = !j->once && !j->batchs;
         joint_free(j);
         c->drop_batch = true;
         client_move(c, CLIENT_IDLE);
@@ -290,11 +298,17 @@ static void after_seeing(struct joint *j)
 
 /* --- one text for all --- */
 
-void joint_tell(struct joint *j, const struct request *q, const char *tag)
+/* It has no rows. */
+static void begin_command(struct joint *j, const struct request *q)
 {
     request_begin(j->c, q);
     if (q->describes && !q->simple)
         msg_empty(&j->c->conn.out, 'n');
+}
+
+void joint_tell(struct joint *j, const struct request *q, const char *tag)
+{
+    begin_command(j, q);
     joint_take_back(j);
     j->phase = JOINT_TELLING;
     j->sql = mem_strdup(q->run.sql);
@@ -329,8 +343,7 @@ static void after_telling(struct joint *j)
         return;
     }
     hand_over(j);
-    msg_ready(&c->conn.out, c->server->tx);
-    conn_touch(&c->conn);
+    say_ready(c, c->server->tx, failed != NULL);
 }
 
 /* --- the coordinator answers --- */
@@ -418,8 +431,7 @@ void joint_gathered(struct client *c, bool failed)
         return;
     }
     hand_over(j);
-    msg_ready(&c->conn.out, c->server->tx);
-    conn_touch(&c->conn);
+    say_ready(c, c->server->tx, failed);
 }
 
 enum joint_step joint_gather(struct joint *j, const struct request *q)
@@ -518,14 +530,55 @@ enum joint_step joint_deal_alone(struct joint *j, const struct request *q)
 
 /* --- its end --- */
 
+bool joint_is_batchs(const struct client *c)
+{
+    return c->joint != NULL && c->joint->batchs;
+}
+
+static void tell_no_block(struct client *c)
+{
+    msg_notice(&c->conn.out, "WARNING", "25P01", "there is no transaction in progress", NULL, NULL);
+}
+
+void joint_end_batch(struct joint *j, bool commits)
+{
+    struct arm **arms = j->arms;
+
+    j->c->parted = false;
+    joint_take_back(j);
+    j->phase = JOINT_ENDING;
+    j->arms = NULL;
+    j->commit = commits ? commit_new(j->c, arms, j->count, NULL) : commit_new_rollback(j->c, arms, j->count, NULL);
+}
+
+void joint_begin_block(struct joint *j, const struct request *q, const char *tag)
+{
+    struct client *c = j->c;
+
+    begin_command(j, q);
+    j->batchs = false;
+    msg_command_complete(&c->conn.out, tag);
+    conn_touch(&c->conn);
+    client_wake(c);
+}
+
+void joint_refuse(struct joint *j, const struct request *q, const char *sqlstate, const char *message, const char *hint)
+{
+    begin_command(j, q);
+    msg_error(&j->c->conn.out, "ERROR", sqlstate, message, NULL, hint);
+    conn_touch(&j->c->conn);
+    joint_take_back(j);
+    make_fail(j, true);
+}
+
 void joint_end_by(struct joint *j, const struct request *q, bool commits)
 {
     struct client *c = j->c;
     struct arm **arms = j->arms;
 
-    request_begin(c, q);
-    if (q->describes && !q->simple)
-        msg_empty(&c->conn.out, 'n');
+    begin_command(j, q);
+    if (j->batchs)
+        tell_no_block(c);
     joint_take_back(j);
     j->phase = JOINT_ENDING;
     j->chains = (request_stmt(q)->flags & FACT_CHAIN) != 0;
@@ -569,8 +622,7 @@ void joint_ended(struct client *c, struct arm **arms, bool failed, const char *s
         client_move(c, CLIENT_IDLE);
     if (chains)
         defer_chain(c);
-    msg_ready(&c->conn.out, session_block_status(c));
-    conn_touch(&c->conn);
+    say_ready(c, session_block_status(c), failed);
     if (s != NULL)
         session_settled(c, s);
     client_wake(c);

@@ -25,13 +25,16 @@ enum joint_step {
     JOINT_TAKEN /* the batch is being answered */
 };
 
-/* The batch at the head of a client that is in a transaction and holds its server, with nothing under way. */
-enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t extent);
+/* The batch at the head of a client that is in a transaction and holds its server, with nothing under way. *extent: its
+ * length, then how much of it was taken. */
+enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t *extent);
 /* The same of one whose transaction no server knows yet; spread: a statement's rows lie on several shards. */
-enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t extent);
-/* The same of one that is in no transaction and holds no server: a statement that writes on several shards gets a
- * transaction of its own. */
-enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t extent);
+enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t *extent);
+/* The same of one that is in no transaction and holds no server: a statement that writes on several shards, and
+ * statements that lie on several, get a transaction of their own. */
+enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t *extent);
+/* Its transaction is one that ends with the batch. */
+bool joint_is_batchs(const struct client *c);
 /* Its statement over several shards is answered, but for ReadyForQuery. */
 void joint_gathered(struct client *c, bool failed);
 /* Its shards may take their snapshots (gate.h). False: it does not wait for that. */

@@ -31,6 +31,7 @@ struct joint {
     uint32_t current; /* the one whose server the client holds, or gets back */
     bool once;        /* it is one statement's that came without a transaction */
     bool alone;       /* ... and needs none, for it runs on one shard */
+    bool batchs;      /* it is a batch's that came without one, and ends by its Sync */
     bool drops;       /* FAILING: the batch at the client's head is dropped after it */
     bool reads;       /* it is in the gate */
     bool chains;      /* ENDING: AND CHAIN */
@@ -70,5 +71,12 @@ enum joint_step joint_deal_once(struct joint *j, const uint8_t *batch, size_t ex
 enum joint_step joint_deal_alone(struct joint *j, const struct request *q);
 /* COMMIT or ROLLBACK is what it runs. */
 void joint_end_by(struct joint *j, const struct request *q, bool commits);
+/* It ends with its batch, whose Sync is at the head. */
+void joint_end_batch(struct joint *j, bool commits);
+/* Its batch has begun a transaction by this, which goes on after it. */
+void joint_begin_block(struct joint *j, const struct request *q, const char *tag);
+/* It gets an error of our own: the transaction fails, what is left of the batch is dropped. */
+void joint_refuse(struct joint *j, const struct request *q, const char *sqlstate, const char *message,
+                  const char *hint);
 
 #endif

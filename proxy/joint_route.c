@@ -10,9 +10,42 @@
 #include "proxy/joint_parts.h"
 #include "proxy/joint_words.h"
 
+#include <stdio.h>
+
 static bool has_failed(const struct joint *j)
 {
     return j->c->server->tx == 'E';
+}
+
+static bool says_modes(const struct stmt *s)
+{
+    return s->modes.isolation != ISOLATION_UNSAID || s->modes.access != ACCESS_UNSAID ||
+           s->modes.deferrable != DEFERRABLE_UNSAID;
+}
+
+/* BEGIN behind other statements of a batch: what these have done is its transaction's, too. */
+static enum joint_step begin_block(struct joint *j, const struct request *q, const struct stmt *s)
+{
+    if (says_modes(s))
+        joint_refuse(j, q, "0A000",
+                     "a transaction over several shards that begins within a batch has no modes of its own",
+                     "Send BEGIN as the first of the batch.");
+    else
+        joint_begin_block(j, q, s->kind == STMT_BEGIN ? "BEGIN" : "START TRANSACTION");
+    return JOINT_TAKEN;
+}
+
+/* In a transaction that is only a batch's, PostgreSQL takes no savepoints. */
+static enum joint_step refuse_savepoint(struct joint *j, const struct request *q, const struct stmt *s)
+{
+    char text[100];
+
+    snprintf(text, sizeof text, "%s can only be used in transaction blocks",
+             s->kind == STMT_SAVEPOINT ? "SAVEPOINT"
+             : s->kind == STMT_RELEASE ? "RELEASE SAVEPOINT"
+                                       : "ROLLBACK TO SAVEPOINT");
+    joint_refuse(j, q, "25P01", text, NULL);
+    return JOINT_TAKEN;
 }
 
 /* What PostgreSQL would do with it in a failed transaction, the server that has failed does. */
@@ -24,24 +57,30 @@ static enum joint_step run_control(struct joint *j, const struct request *q, con
     switch (joint_control_of(s)) {
     case CONTROL_COMMIT:
     case CONTROL_ROLLBACK:
-        if ((s->flags & FACT_CHAIN) && keeps)
+        if ((s->flags & FACT_CHAIN) && (keeps || j->batchs))
             return JOINT_NOT; /* refused there */
         joint_end_by(j, q, s->kind == STMT_COMMIT && !has_failed(j));
         return JOINT_TAKEN;
     case CONTROL_TELL:
         if (has_failed(j) && s->kind != STMT_ROLLBACK_TO)
             return JOINT_NOT;
+        if (j->batchs && (s->effects & EFFECT_TRANSACTION) && s->kind != STMT_SET_TRANSACTION &&
+            s->kind != STMT_SET_CONSTRAINTS)
+            return refuse_savepoint(j, q, s);
         joint_tell(j, q, joint_tag_of(s));
         return JOINT_TAKEN;
     case CONTROL_NONE:
+        if (j->batchs && !has_failed(j) && (s->kind == STMT_BEGIN || s->kind == STMT_START))
+            return begin_block(j, q, s);
         break;
     }
     return JOINT_NOT;
 }
 
-static bool is_bare(const struct stmt *s)
+static bool is_control(const struct stmt *s)
 {
-    return s != NULL && s->params == 0;
+    return s != NULL && s->params == 0 &&
+           (joint_control_of(s) != CONTROL_NONE || s->kind == STMT_BEGIN || s->kind == STMT_START);
 }
 
 /* All of it is one shard's: that one's server becomes the client's. */
@@ -185,100 +224,181 @@ static void follow_cursor(struct joint *j, const struct stmt *s, const uint8_t *
         move_to(j, shard);
 }
 
-/* The first statement of several, by itself; those that several shards run together are refused. */
-static enum joint_step run_first(struct client *c, const uint8_t *batch, size_t len)
+/* A batch that is not cut goes as it is, with its Sync; but that does not end a batch's own transaction. */
+static bool is_part(const struct client *c, const struct cut *k)
 {
-    struct sharding_look look;
-
-    sharding_look(c, batch, len, &look);
-    enum joint_step step = run_on(c, NULL, &look, false);
-    if (step == JOINT_NOT)
-        cut_begin(c, len);
-    return step;
+    return !k->whole || joint_is_batchs(c);
 }
 
-enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t extent)
+static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t extent, struct cut *k)
 {
-    struct sharding_look look;
-    struct request q;
-    bool alone = request_read(c, batch, extent, &q), looked = c->joint != NULL && c->joint->looked;
-    const struct stmt *s = alone ? request_stmt(&q) : NULL;
+    const struct request *q = k->single ? &k->q : NULL;
+    bool looked = c->joint != NULL && c->joint->looked;
 
     if (looked)
         c->joint->looked = false;
-    if (cut_goes_on(c))
-        return JOINT_WAIT;
-    c->cut_left = 0;
-    if (c->joint != NULL && c->joint->once)
-        return joint_deal_once(c->joint, batch, extent);
-    journal_settle(c, c->server->tx == 'E');
-    if (c->joint != NULL && is_bare(s) && joint_control_of(s) != CONTROL_NONE)
-        return run_control(c->joint, &q, s);
     if (c->server->tx == 'E')
         return JOINT_NOT;
-    if (must_see(c, s, batch))
-        return see_all(c, alone ? &q : NULL);
+    c->parted = is_part(c, k);
+    if (must_see(c, q == NULL ? NULL : request_stmt(q), batch))
+        return see_all(c, q);
     if (joint_is_whole(c))
-        return alone && sharding_is_whole(c, &q.run) ? joint_whole(c->joint, &q) : JOINT_NOT;
+        return q != NULL && sharding_is_whole(c, &q->run) ? joint_whole(c->joint, q) : JOINT_NOT;
     if (c->joint != NULL)
-        follow_cursor(c->joint, s, batch);
-    sharding_look(c, batch, extent, &look);
-    if (look.outdated && sharding_awaits(c))
+        follow_cursor(c->joint, q == NULL ? NULL : request_stmt(q), batch);
+    cut_look(c, batch, extent, k);
+    if (k->look.outdated && sharding_awaits(c))
         return JOINT_WAIT;
     c->fresh_since = 0;
     if (c->server->tx == 'I') /* it is pinned */
         return JOINT_NOT;
-    size_t first = alone || (c->joint == NULL && !shardset_is_many(look.shards)) ? 0 : cut_first(c, batch, extent, &q);
-    if (first > 0)
-        return run_first(c, batch, first);
-    return run_on(c, alone ? &q : NULL, &look, looked);
+    bool parts = k->look.refused || shardset_is_many(k->look.shards) || cut_has_commands(k);
+    if (parts && cut_split(c, batch, extent)) {
+        client_wake(c);
+        return JOINT_TAKEN;
+    }
+    c->parted = is_part(c, k);
+    return run_on(c, k->single ? &k->q : NULL, &k->look, looked);
+}
+
+/* What is in no part of it has its own Sync. */
+static void send_cut(struct client *c, const struct cut *k)
+{
+    c->parted = is_part(c, k);
+    if (c->parted && c->server->tx != 'I')
+        cut_begin(c, k->len);
+}
+
+enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t *extent)
+{
+    struct joint *j = c->joint;
+    enum joint_step step;
+    struct cut k;
+
+    c->cut_left = 0;
+    if (j != NULL && j->once)
+        return joint_deal_once(j, batch, *extent);
+    journal_settle(c, c->server->tx == 'E');
+    if (batch[0] == 'S') {
+        if (joint_is_batchs(c))
+            joint_end_batch(j, !has_failed(j));
+        return joint_is_batchs(c) ? JOINT_TAKEN : JOINT_NOT;
+    }
+    cut_read(c, batch, *extent, &k);
+    if (k.single && j != NULL && is_control(request_stmt(&k.q))) {
+        c->parted = is_part(c, &k);
+        step = run_control(j, &k.q, request_stmt(&k.q));
+    } else if (c->server->tx != 'E' && j != NULL && cut_split(c, batch, *extent)) {
+        client_wake(c);
+        return JOINT_TAKEN;
+    } else {
+        step = run_cut(c, batch, *extent, &k);
+    }
+    if (step == JOINT_TAKEN)
+        *extent = c->parted ? k.len : *extent;
+    else if (step == JOINT_NOT)
+        send_cut(c, &k);
+    return step;
 }
 
 /* --- where one begins --- */
 
-enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t extent)
+static shardset part_of(const struct pool *p)
 {
-    struct request q;
-    shardset shards = 0;
-    bool alone = request_read(c, batch, extent, &q);
+    return (shardset)1 << __atomic_load_n(&p->target->db->part, __ATOMIC_RELAXED);
+}
 
-    if (defer_is_serializable(c) || c->only_prepares)
-        return JOINT_NOT;
-    bool sees = must_see(c, alone ? request_stmt(&q) : NULL, batch);
-    bool whole = sees && alone && c->spread && reads_whole(c, &q);
-    if (sees)
-        shards = whole ? 1 : all_shards(c);
-    else if (!alone || !c->spread) {
-        if (!alone && batch[0] != 'Q')
-            cut_at_begin(c, batch, extent);
-        return JOINT_NOT;
-    } else if (!deal_would(c, &q, &shards) && (gather_prefers_whole(c, &q) || !gather_would(c, &q, &shards)))
-        return gather_whole(c, &q) ? JOINT_TAKEN : JOINT_NOT;
-    struct joint *j = joint_new(c);
+/* whole: and on the coordinator. */
+static enum joint_step begin_on(struct client *c, struct joint *j, shardset shards, bool whole)
+{
     j->current = shardset_first(shards);
     client_move(c, CLIENT_GATHERING);
     if (whole)
         join_whole(j, shards);
     else
         joint_join(j, shards);
+    return JOINT_WAIT;
+}
+
+enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t *extent)
+{
+    shardset shards = 0;
+    struct cut k;
+
+    if (defer_is_serializable(c))
+        return JOINT_NOT;
+    if (c->only_prepares) {
+        if (batch[*extent - FRAME_HEADER] == 'H')
+            cut_begin(c, *extent);
+        return JOINT_NOT;
+    }
+    cut_read(c, batch, *extent, &k);
+    bool sees = must_see(c, k.single ? request_stmt(&k.q) : NULL, batch);
+    bool whole = sees && k.single && k.whole && c->spread && reads_whole(c, &k.q);
+    if (sees) {
+        shards = whole ? 1 : all_shards(c);
+    } else if ((c->spread || cut_has_commands(&k)) && cut_split(c, batch, *extent)) {
+        client_wake(c);
+        return JOINT_TAKEN;
+    } else if (!k.whole || c->spread) {
+        cut_look(c, batch, *extent, &k);
+        if (!k.single || k.look.refused || !(shardset_is_many(k.look.shards) || k.look.given)) {
+            if (!k.whole)
+                cut_begin(c, k.len);
+            return JOINT_NOT;
+        }
+    } else {
+        return JOINT_NOT;
+    }
+    if (shards == 0 && !deal_would(c, &k.q, &shards) &&
+        (gather_prefers_whole(c, &k.q) || !gather_would(c, &k.q, &shards))) {
+        if (k.whole)
+            return gather_whole(c, &k.q) ? JOINT_TAKEN : JOINT_NOT;
+        shards = part_of(c->wanted); /* what the coordinator can do is seen within it */
+    }
+    begin_on(c, joint_new(c), shards, whole);
     defer_close(c);
     return JOINT_WAIT;
 }
 
-enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t extent)
+static enum joint_step begin_batch(struct client *c, const uint8_t *batch, size_t extent, struct cut *k)
+{
+    bool split = cut_split(c, batch, extent);
+
+    if (batch[0] == 'Q' && !split && !cut_is_split(c))
+        return JOINT_NOT;
+    journal_open(c);
+    c->deferred.modes = (struct stmt_modes){.isolation = ISOLATION_UNSAID};
+    shardset shards = part_of(c->wanted);
+    if (!split) {
+        cut_look(c, batch, extent, k);
+        if (!k->look.refused && k->look.shards != 0)
+            shards = k->look.shards;
+    }
+    struct joint *j = joint_new(c);
+    j->batchs = true;
+    c->parted = true;
+    begin_on(c, j, must_see(c, NULL, batch) ? all_shards(c) : shards, false);
+    return split ? JOINT_TAKEN : JOINT_WAIT;
+}
+
+enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t *extent)
 {
     shardset shards = 0;
-    struct request q;
+    struct cut k;
 
-    if (c->arm != NULL || c->failed_block || c->in_batch || c->pins != 0 || rules_of(c)->serializable ||
-        !request_read(c, batch, extent, &q) || !deal_would(c, &q, &shards) || request_stmt(&q)->kind == STMT_LOCK)
+    if (c->arm != NULL || c->failed_block || c->in_batch || c->pins != 0 || rules_of(c)->serializable)
+        return JOINT_NOT;
+    cut_read(c, batch, *extent, &k);
+    if (!k.single || !k.whole)
+        return begin_batch(c, batch, *extent, &k);
+    if (!deal_would(c, &k.q, &shards) || request_stmt(&k.q)->kind == STMT_LOCK)
         return JOINT_NOT;
     struct joint *j = joint_new(c);
     j->once = true;
+    if (shardset_is_many(shards))
+        return begin_on(c, j, shards, false);
     j->current = shardset_first(shards);
     client_move(c, CLIENT_GATHERING);
-    if (!shardset_is_many(shards))
-        return joint_deal_alone(j, &q);
-    joint_join(j, shards);
-    return JOINT_WAIT;
+    return joint_deal_alone(j, &k.q);
 }

@@ -54,15 +54,16 @@ static void answer_lost_batches(struct client *c, const struct server *s)
         if (!told)
             fate_meet_as(c, FATE_SERVER_LOST, s->sqlstate, s->why);
         told = true;
-        if (expect_ends(e)) {
+        if (expect_ends(e) && !c->is_cut) {
             msg_ready(&c->conn.out, session_block_status(c));
             told = false;
         }
     }
-    if (c->in_batch) {
+    if (c->in_batch || c->is_cut) {
         if (!told)
             fate_meet_as(c, FATE_SERVER_LOST, s->sqlstate, s->why);
         c->drop_batch = true;
+        c->is_cut = false;
     }
     conn_touch(&c->conn);
 }

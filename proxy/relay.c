@@ -12,6 +12,7 @@
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/catalog.h"
+#include "proxy/cut.h"
 #include "proxy/deadlock.h"
 #include "proxy/effects.h"
 #include "proxy/fate.h"
@@ -284,6 +285,7 @@ static enum verdict on_copy_in(struct relay *r)
     if (r->c != NULL) {
         /* A Sync that was ignored has ended nothing. */
         r->c->in_batch = r->c->in_batch || (ignored > 0 && server_needs_sync(s));
+        r->c->is_cut = false;
         client_wake(r->c); /* what waited for its turn as a batch may be for the COPY to read */
     }
     return within(r);
@@ -508,16 +510,6 @@ static void settle_ddl(struct server *s)
     s->ddl = DDL_NONE;
 }
 
-/* A batch is over that has run nothing in a transaction of which no server knows. */
-static void end_preparing(struct client *c, bool failed)
-{
-    c->only_prepares = false;
-    if (failed)
-        defer_fail(c);
-    msg_ready(&c->conn.out, session_block_status(c));
-    conn_touch(&c->conn);
-}
-
 /* ReadyForQuery: everything up to the Sync, query or function call that it answers is over. */
 static enum verdict on_ready(struct relay *r, struct span body)
 {
@@ -563,9 +555,9 @@ static enum verdict on_ready(struct relay *r, struct span body)
     count_query(r->c, s);
     if (UNLIKELY(r->c->carry_errors != NULL))
         carry_forget_errors(r->c);
-    if (UNLIKELY(r->c->only_prepares)) {
+    if (UNLIKELY(r->c->only_prepares || r->c->is_cut)) {
         run_flush(r);
-        end_preparing(r->c, failed);
+        cut_answered(r->c, failed);
         return RELAY_DROP;
     }
     if (UNLIKELY(r->c->mode == POOL_STATEMENT && s->tx != 'I')) {

@@ -334,7 +334,7 @@ static void send_sync(const struct sending *m)
     sending_raw(m);
     if (server_takes_copy(s))
         return; /* PostgreSQL takes no notice of it */
-    m->c->in_batch = false;
+    m->c->in_batch = m->c->parted = false;
     sending_expect(m, EXPECT_SYNC, EXPECT_FORWARD, EFFECT_NONE, NULL);
 }
 

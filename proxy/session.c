@@ -15,6 +15,7 @@
 #include "proxy/active.h"
 #include "proxy/apart.h"
 #include "proxy/ask.h"
+#include "proxy/batch.h"
 #include "proxy/cancel.h"
 #include "proxy/cut.h"
 #include "proxy/draw.h"
@@ -48,46 +49,13 @@ static void consume(struct work *k, size_t n)
 
 /* --- understand --- */
 
-static bool ends_part(uint8_t type)
-{
-    return type == 'Q' || type == 'F' || type == 'S' || type == 'H' || type == 'X';
-}
-
-static size_t measure_batch(const struct client *c, const struct work *k, uint8_t *last)
-{
-    size_t hold = c->worker->config->opt.batch_hold;
-    size_t at = 0;
-
-    *last = 0;
-
-    while (at < k->left) {
-        struct frame f;
-        const char *why;
-        enum parse_result r = frame_next(FROM_CLIENT, k->at + at, k->left - at, &f, &why);
-        if (r == PARSE_BAD)
-            return at + 1; /* what comes before it is to be worked on first */
-        if (r == PARSE_MORE)
-            return 0;
-        if (at + f.total > k->left)
-            return at + f.total > hold ? k->left : 0;
-        at += f.total;
-        if (ends_part(f.type)) {
-            *last = f.type;
-            return at;
-        }
-        if (at > hold)
-            return at;
-    }
-    return 0;
-}
-
 /* Where the batch at the head ends: its length up to and including Query, FunctionCall, Sync or Flush; 0 if it is not
  * all there yet. Long enough batches do not wait for their end. Sets k->last. */
 static size_t batch_extent(const struct client *c, struct work *k)
 {
     if (k->batch != k->at) {
         k->batch = k->at;
-        k->extent = measure_batch(c, k, &k->last);
+        k->extent = batch_measure(c, k->at, k->left, &k->last);
     }
     return k->extent;
 }
@@ -107,19 +75,28 @@ static void drop_stream(struct client *c, const struct work *k)
 /* A refused batch: its messages go nowhere, its end is answered. */
 static enum step drop_message(struct client *c, struct work *k)
 {
-    bool ends = k->f.type == 'S' || (!c->in_batch && (k->f.type == 'Q' || k->f.type == 'F'));
+    bool ends = k->f.type == 'S' || (!c->in_batch && !c->parted && (k->f.type == 'Q' || k->f.type == 'F'));
 
     if (!c->in_batch && !ends)
         c->in_batch = true;
     drop_stream(c, k);
     if (ends) {
         c->drop_batch = false;
-        c->in_batch = false;
+        c->in_batch = c->parted = false;
         msg_ready(&c->conn.out, c->server != NULL && c->server->tx != 'I' ? c->server->tx : session_block_status(c));
         conn_touch(&c->conn);
     }
     consume(k, k->have);
     return ANSWERED;
+}
+
+/* The transaction over shards that a batch is ends with its Sync, whatever became of it. */
+static bool heeds_sync(struct client *c, const struct work *k)
+{
+    if (k->f.type != 'S' || !joint_is_batchs(c))
+        return false;
+    c->drop_batch = c->in_batch = false;
+    return true;
 }
 
 /* Terminate: what came before it is carried out and answered, what comes behind it is not looked at. */
@@ -165,7 +142,7 @@ static enum step answer_query(struct client *c, struct work *k)
 {
     const char *text = (const char *)k->at + FRAME_HEADER;
 
-    if (k->have < k->f.total || k->have == FRAME_HEADER || k->at[k->have - 1] != '\0' || c->in_batch)
+    if (k->have < k->f.total || k->have == FRAME_HEADER || k->at[k->have - 1] != '\0' || c->in_batch || cut_is_split(c))
         return GO_ON;
     const char *explained = explain_statement(text);
     if (UNLIKELY(explained != NULL))
@@ -275,7 +252,7 @@ static enum step understand(struct client *c, struct work *k)
         c->conn.want = MIN(k->f.total, inspect);
         return WAIT;
     }
-    if (c->drop_batch && k->f.type != 'X')
+    if (c->drop_batch && k->f.type != 'X' && !heeds_sync(c, k))
         return drop_message(c, k);
     return answer_here(c, k);
 }
@@ -287,11 +264,11 @@ static bool begins_anew(const struct client *c, const struct work *k)
     return !c->in_batch && !server_takes_copy(c->server) && strchr("QPBDCEFS", k->f.type) != NULL;
 }
 
-/* Of a batch that the shards of a transaction answer together. */
-static enum step follow(struct work *k, enum joint_step step)
+/* Of a batch that the shards of a transaction answer together, or so much of it. */
+static enum step follow(struct work *k, enum joint_step step, const size_t *taken)
 {
     if (step == JOINT_TAKEN)
-        consume(k, k->extent);
+        consume(k, *taken);
     return step == JOINT_NOT ? GO_ON : WAIT;
 }
 
@@ -308,7 +285,33 @@ static enum step route_held(struct client *c, struct work *k)
     if (!shards || (c->server->tx == 'I' && c->pins == 0) || routing_is_guest(c, c->server))
         return GO_ON;
     size_t extent = batch_extent(c, k);
-    return extent == 0 ? WAIT : follow(k, joint_route(c, k->at, extent));
+    return extent == 0 ? WAIT : follow(k, joint_route(c, k->at, &extent), &extent);
+}
+
+/* The batch may be of several shards: there is more of it than is looked at, or it is a part of one. */
+static bool may_spread(const struct client *c, const struct work *k)
+{
+    return c->spread || cut_is_split(c) || (k->last == 0 && (k->f.type == 'P' || k->f.type == 'B'));
+}
+
+/* Of a database with shards: what is answered by several of them. */
+static enum step route_shards(struct client *c, struct work *k, size_t extent)
+{
+    size_t taken = extent;
+
+    if (defer_is_open(c))
+        return follow(k, joint_begin(c, k->at, &taken), &taken);
+    if (!may_spread(c, k)) {
+        if (k->last == 'H' && sharding_only_prepares(k->at, extent))
+            cut_begin(c, extent); /* what it prepares may be run on any shard */
+        return GO_ON;
+    }
+    if ((k->last == 'Q' || k->last == 'S') && !cut_is_split(c) &&
+        (gather_begin(c, k->at, extent) || apart_begin(c, k->at, extent))) {
+        consume(k, extent);
+        return WAIT;
+    }
+    return follow(k, joint_once(c, k->at, &taken), &taken);
 }
 
 static enum step route(struct client *c, struct work *k)
@@ -325,18 +328,7 @@ static enum step route(struct client *c, struct work *k)
     c->wanted = c->standby ? standby_pool(c) : routing_choose(c, k->at, extent, k->last);
     if (c->wanted == NULL)
         return WAIT;
-    if (UNLIKELY(sharding_is_on(c)) && defer_is_open(c) && !c->inside)
-        return follow(k, joint_begin(c, k->at, extent));
-    if (UNLIKELY(c->spread) && (k->last == 'Q' || k->last == 'S') && gather_begin(c, k->at, extent)) {
-        consume(k, extent);
-        return WAIT;
-    }
-    if (LIKELY(!c->spread))
-        return GO_ON;
-    if (!apart_begin(c, k->at, extent))
-        return follow(k, joint_once(c, k->at, extent));
-    consume(k, extent);
-    return WAIT;
+    return UNLIKELY(sharding_is_on(c)) && !c->inside ? route_shards(c, k, extent) : GO_ON;
 }
 
 /* --- attach --- */
@@ -495,13 +487,11 @@ static enum step send_on(struct client *c, struct work *k)
 
 /* --- the spine --- */
 
-size_t session_input(struct client *c, const uint8_t *p, size_t len)
+static size_t work_on(struct client *c, const uint8_t *p, size_t len)
 {
     struct work k = {.at = p, .left = len};
     enum step step = GO_ON;
 
-    if (UNLIKELY(c->state == CLIENT_GATHERING) && joint_is_on(c))
-        return joint_input(c, p, len);
     if (c->state == CLIENT_WAITING || c->state == CLIENT_GATHERING || c->worker->suspended)
         return 0;
     while (step == GO_ON || step == ANSWERED) {
@@ -518,6 +508,27 @@ size_t session_input(struct client *c, const uint8_t *p, size_t len)
     if (k.left > c->worker->config->opt.max_inspect && c->conn.want <= k.left)
         conn_pause(&c->conn); /* it has sent more than its share ahead */
     return len - k.left;
+}
+
+/* What a Query has become comes first. False: there is more of it, which waits. */
+static bool work_on_split(struct client *c)
+{
+    while (cut_is_split(c)) {
+        size_t used = work_on(c, buf_head(&c->split), buf_used(&c->split));
+        if (used == 0)
+            return false;
+        buf_consume(&c->split, used);
+    }
+    return true;
+}
+
+size_t session_input(struct client *c, const uint8_t *p, size_t len)
+{
+    if (UNLIKELY(c->state == CLIENT_GATHERING) && joint_is_on(c))
+        return joint_input(c, p, len);
+    if (UNLIKELY(cut_is_split(c)) && !work_on_split(c))
+        return 0;
+    return work_on(c, p, len);
 }
 
 /* --- waits that end --- */
@@ -546,8 +557,9 @@ void session_attached(struct client *c, struct server *s)
  */
 static bool finished(const struct client *c)
 {
-    return all_answered(c) || (c->state == CLIENT_ACTIVE &&
-                               (c->stream_left > 0 || c->server->copy == COPY_BOTH || server_takes_copy(c->server)));
+    return !cut_is_split(c) &&
+           (all_answered(c) || (c->state == CLIENT_ACTIVE &&
+                                (c->stream_left > 0 || c->server->copy == COPY_BOTH || server_takes_copy(c->server))));
 }
 
 /* A client is read on while what it sent ahead is not too much, and its server takes what it gets. */
@@ -569,6 +581,8 @@ void session_run(struct client *c)
     }
     if (c->state != CLIENT_IDLE && c->state != CLIENT_ACTIVE)
         return;
+    if (UNLIKELY(cut_is_split(c)))
+        work_on_split(c);
     conn_reprocess(&c->conn);
     if (wants_more(c))
         conn_resume(&c->conn);
@@ -695,7 +709,7 @@ void session_settled(struct client *c, struct server *s)
         journal_close(c);
     if (s->tx == 'I' && c->server == NULL)
         c->writes = false;
-    if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused)
+    if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused || cut_is_split(c))
         client_wake(c);
 }
 

@@ -375,34 +375,63 @@ static uint32_t shard_of_set(struct finding *f)
     return shard;
 }
 
+/* What the statements of a batch name, up to the first that tells a shard and the first that tells another one. */
+struct named {
+    shardset shards;
+    bool anywhere;
+    bool outdated; /* it cannot be said yet */
+};
+
+/* Among other statements: what the transaction is that begins there, must be known to those who join it. */
+static bool begins_block(const struct sharding_run *run)
+{
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+
+    for (size_t i = 0; list != NULL && i < list->count; i++)
+        if (list->stmts[i]->kind == STMT_BEGIN || list->stmts[i]->kind == STMT_START)
+            return true;
+    return false;
+}
+
+/* The shard that a statement names; SHARD_NONE: none. */
+static uint32_t shard_of_run(struct client *c, const struct sharding_run *run, struct named *n)
+{
+    struct finding found = finding_again(c, run);
+
+    bool several = finding_stmt(&found) == NULL && found.sqlstate != NULL && !found.unread;
+    c->spread = c->spread || finding_is_many(&found) || found.viewed || several || begins_block(run);
+    n->outdated = n->outdated || found.outdated;
+    n->anywhere = n->anywhere || (found.anywhere && found.sqlstate == NULL);
+    if (found.sqlstate != NULL || found.shards == 0 || finding_is_many(&found))
+        return shard_of_set(&found);
+    n->shards |= found.shards;
+    return shardset_first(found.shards);
+}
+
+#define SHORTEST_RUN 28 /* bytes: Bind, Execute, Sync */
+
 /* The shard that the first statement of the batch that names one names. *outdated: it cannot be said yet. */
 static uint32_t shard_of_batch(struct client *c, const struct map *map, const uint8_t *batch, size_t extent,
                                bool *outdated)
 {
     struct walk w = {.name = NULL};
+    struct frame f = {.type = 0};
+    struct named n = {.shards = 0};
     struct sharding_run run;
     struct msg_bind bind;
-    bool anywhere = false;
+    uint32_t first = SHARD_NONE;
+    const char *why;
+    size_t at = 0;
 
-    for (size_t at = 0; at < extent;) {
-        struct frame f;
-        const char *why;
+    for (; at < extent && (first == SHARD_NONE || (!c->spread && extent - at >= SHORTEST_RUN)); at += f.total) {
         if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || f.total > extent - at)
             break;
-        if (run_of(c, &w, &f, batch + at, &run, &bind)) {
-            struct finding found = finding_again(c, &run);
-            c->spread = c->spread || finding_is_many(&found) || found.viewed;
-            *outdated = *outdated || found.outdated;
-            anywhere = anywhere || (found.anywhere && found.sqlstate == NULL);
-            if (found.sqlstate == NULL && found.shards != 0 && !finding_is_many(&found))
-                return shardset_first(found.shards);
-            uint32_t meant = shard_of_set(&found);
-            if (UNLIKELY(meant != SHARD_NONE))
-                return meant;
-        }
-        at += f.total;
+        uint32_t shard = run_of(c, &w, &f, batch + at, &run, &bind) ? shard_of_run(c, &run, &n) : SHARD_NONE;
+        first = first == SHARD_NONE ? shard : first;
+        c->spread = c->spread || shardset_is_many(n.shards);
     }
-    return anywhere ? c->worker->choices % map->shard_count : 0;
+    *outdated = *outdated || n.outdated;
+    return first != SHARD_NONE ? first : n.anywhere ? c->worker->choices % map->shard_count : 0;
 }
 
 void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look)
@@ -429,15 +458,15 @@ void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct
 }
 
 /* It would begin the transaction on the home shard, before it is known which one it needs. */
-static bool only_prepares(const uint8_t *batch, size_t extent)
+bool sharding_only_prepares(const uint8_t *batch, size_t extent)
 {
     struct frame f = {.type = 0};
     const char *why;
 
     for (size_t at = 0; at < extent; at += f.total)
-        if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || strchr("PDCS", f.type) == NULL)
+        if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || strchr("PDCHS", f.type) == NULL)
             return false;
-    return f.type == 'S';
+    return f.type == 'S' || f.type == 'H';
 }
 
 bool sharding_awaits(struct client *c)
@@ -465,7 +494,7 @@ struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent
     if (c->arm != NULL && map != NULL)
         return pool_of_part(c->pool, (int)c->arm->shard, name_of_part(map, c->arm->shard));
     bool outdated = map == NULL;
-    c->only_prepares = map != NULL && defer_is_open(c) && only_prepares(batch, extent);
+    c->only_prepares = map != NULL && defer_is_open(c) && sharding_only_prepares(batch, extent);
     uint32_t shard = map == NULL ? 0 : shard_of_batch(c, map, batch, extent, &outdated);
     if (outdated && sharding_awaits(c))
         return NULL;
@@ -484,7 +513,8 @@ static const char *splits_joint(struct client *c, const struct server *s, const 
         return NULL;
     if ((stmt->kind == STMT_BEGIN || stmt->kind == STMT_START) && !journal_sets_modes(stmt))
         return NULL;
-    if (stmt->effects & EFFECT_TRANSACTION)
+    bool ends = stmt->kind == STMT_COMMIT || stmt->kind == STMT_ROLLBACK || stmt->kind == STMT_ROLLBACK_TO;
+    if ((stmt->effects & EFFECT_TRANSACTION) && (s->tx == 'T' || ends))
         return "in a transaction on several shards, its commands come one in a batch";
     return s->tx == 'T' && (stmt->effects & (EFFECT_SETTING | EFFECT_DISCARD)) && !joint_is_own(stmt)
                ? "in a transaction on several shards, settings are changed by SET to a value, one in a batch"

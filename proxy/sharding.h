@@ -48,6 +48,9 @@ struct sharding_look {
 };
 void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look);
 
+/* Nothing of the batch runs, and it is over, or flushed. */
+bool sharding_only_prepares(const uint8_t *batch, size_t extent);
+
 /* True: the client waits until the schema was read, and is woken then; false: it has waited long enough. */
 bool sharding_awaits(struct client *c);
 

@@ -156,7 +156,7 @@ static struct cache_key key_of(const struct client *c, struct span text, uint64_
     return (struct cache_key){.text = text,
                               .hash = hash,
                               .database = c->db->index,
-                              .user = c->user->index,
+                              .user = c->user == NULL ? 0 : c->user->index, /* a stranger (sharding.c) */
                               .flags = flags_of(&c->worker->config->opt, c->vars->standard_strings)};
 }
 

@@ -99,15 +99,54 @@ class Script:
             ("DELETE FROM orders WHERE user_id = %s", lambda: [self.user()])])
         return text, tuple(values() for _ in range(rng.randint(2, 5))), False
 
+    def piped(self):
+        """Several statements in one batch: a list of them."""
+        rng = self.rng
+        saves = [(f"{word} s1", [], False) for word in ("SAVEPOINT", "SAVEPOINT", "ROLLBACK TO", "RELEASE")]
+        return [rng.choice([self.read, self.write, lambda: rng.choice(saves)])() for _ in range(rng.randint(2, 4))]
+
+    def text(self):
+        """Several in one text, which has no values of its own."""
+        rng, user = self.rng, self.user
+        parts = [f"UPDATE users SET name = 't{rng.randint(1, 99)}' WHERE id = {user()}",
+                 f"INSERT INTO users VALUES ({user()}, 'a;b'), ({user()}, 'c')",
+                 f"DELETE FROM users WHERE id = {user()}", "UPDATE orders SET total = total + 1",
+                 f"SELECT 10 / (id - {user()}) FROM users WHERE id = {user()}", "SAVEPOINT s2", "BEGIN", "COMMIT"]
+        return "; ".join(rng.sample(parts, rng.randint(2, 3))), [], False
+
     def step(self):
         kind = self.rng.random()
-        if kind < 0.1:
+        if kind < 0.15:
+            return "", self.piped(), False
+        if kind < 0.2:
+            return self.text()
+        if kind < 0.3:
             return self.many()
-        return self.control() if kind < 0.35 else self.read() if kind < 0.65 else self.write()
+        return self.control() if kind < 0.5 else self.read() if kind < 0.75 else self.write()
+
+
+def piped(connection, statements, way):
+    """What each of them gave, up to the first error."""
+    got, cursors = [], []
+    try:
+        with connection.pipeline():
+            for text, values, _ in statements:
+                cursors.append(connection.cursor(binary=way["binary"]))
+                cursors[-1].execute(text, values or None, prepare=False)  # an error would leave it with wrong ideas
+    except psycopg.Error as error:
+        got.append(error.sqlstate)
+    for cursor, (_, _, ordered) in zip(cursors, statements):
+        if cursor.statusmessage is None:
+            break
+        rows = cursor.fetchall() if cursor.description else []
+        got.append((cursor.statusmessage, rows if ordered else sorted(rows, key=repr)))
+    return got, connection.info.transaction_status
 
 
 def outcome(connection, text, values, ordered, way):
     """Rows, tag and SQLSTATE, and the state of the transaction."""
+    if values and isinstance(values[0], tuple) and isinstance(values, list):
+        return piped(connection, values, way)
     try:
         with connection.cursor(binary=way["binary"]) as cursor:
             if isinstance(values, tuple):
@@ -144,9 +183,12 @@ def play(seed, sharded, whole, counts):
         way = {"binary": rng.random() < 0.3, "prepare": rng.choice([None, True, False])}
         said.append((text, values, way))
         got = outcome(sharded, text, values, ordered, way)
-        if got[0] == REFUSED:
+        if got[0] == REFUSED or (isinstance(got[0], list) and REFUSED in got[0]):
             counts["refused"] += 1
             refuse(whole)
+            if isinstance(got[0], list):  # what was before it is not said to the one, either
+                sharded.execute("ROLLBACK")
+                whole.execute("ROLLBACK")
             continue
         counts["same"] += 1
         assert got == outcome(whole, text, values, ordered, way), (seed, said[-8:])

@@ -1,0 +1,208 @@
+"""Batches of several statements over four shards: in a transaction of their own where they come without one, with
+savepoints, BEGIN and COMMIT among them, flushed in the middle; texts of several statements; drivers' ways to send many.
+"""
+
+import psycopg
+import pytest
+
+from lib.shards import Shop
+from lib.wire import Client, bind, describe, errors_of, execute, flush, parse, query, rows_of, sync, tags_of, types_of
+
+SQLSTATE = psycopg.errors.lookup
+
+
+@pytest.fixture(scope="module")
+def shop(pg, kept_sluice):
+    made = Shop(pg, kept_sluice, "batches", auth_type="trust")
+    with made.connect() as client:
+        for n in range(1, 41):
+            client.execute("INSERT INTO users VALUES (%s, %s)", (n, f"user {n}"))
+    yield made
+
+
+@pytest.fixture
+def client(shop):
+    with shop.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def line(shop):
+    with Client(shop.sluice.port).login("demo", "store") as connection:
+        yield connection
+
+
+def names(shop, *users):
+    """As the shards themselves have them; None: no such user."""
+    found = [shop.rows(n % 4, f"SELECT name FROM users WHERE id = {n}") for n in users]
+    return [rows[0][0] if rows else None for rows in found]
+
+
+def run(sql, name="", described=False):
+    """The messages of one statement of a batch."""
+    return parse(name, sql) + bind("", name) + (describe("P", "") if described else b"") + execute()
+
+
+def rename(user, name):
+    return f"UPDATE users SET name = '{name}' WHERE id = {user}"
+
+
+def until(line, kinds):
+    """Messages up to one of these types."""
+    got = [line.recv()]
+    while got[-1].type not in kinds:
+        got.append(line.recv())
+    return got
+
+
+def test_a_batch_is_one_transaction(shop, line):
+    got = line.ask(b"".join(run(rename(n, "one")) for n in (1, 2, 3, 4)) + sync())
+    assert types_of(got) == "12C" * 4 + "Z" and got[-1].body == b"I"
+    assert names(shop, 1, 2, 3, 4) == ["one"] * 4
+    got = line.ask(run(rename(1, "never")) + run(rename(2, "never")) + run("SELECT 1/0 FROM users WHERE id = 3") +
+                   run(rename(4, "never")) + sync())
+    assert types_of(got) == "12C12C1EZ" and errors_of(got) == ["22012"] and got[-1].body == b"I"
+    assert names(shop, 1, 2, 3, 4) == ["one"] * 4
+    got = line.ask(run("SELECT name FROM users WHERE id = 1", described=True) +
+                   run("SELECT name FROM users WHERE id = 2", described=True) + sync())
+    assert types_of(got) == "12TDC12TDCZ" and rows_of(got) == [["one"], ["one"]]
+
+
+def test_what_all_shards_answer_is_a_part_like_others(shop, line):
+    """A scatter, an INSERT of many rows, and statements of one shard."""
+    got = line.ask(run(rename(5, "part")) + run("SELECT count(*) FROM users WHERE name = 'part'", described=True) +
+                   run("INSERT INTO users VALUES (101, 'part'), (102, 'part'), (103, 'part') RETURNING id",
+                       described=True) + run("DELETE FROM users WHERE name = 'part'") + run("SELECT 7") + sync())
+    assert tags_of(got) == ["UPDATE 1", "SELECT 1", "INSERT 0 3", "DELETE 4", "SELECT 1"]
+    assert rows_of(got) == [["1"], ["101"], ["102"], ["103"], ["7"]]
+    assert types_of(got[-1:]) == "Z" and got[-1].body == b"I"
+    got = line.ask(run("INSERT INTO users VALUES (5, 'five')") +
+                   run("INSERT INTO users VALUES (104, 'never'), (1, 'twice')") + run("SELECT 1") + sync())
+    assert tags_of(got) == ["INSERT 0 1"] and errors_of(got) == ["23505"]
+    assert names(shop, 5, 101, 104) == [None, None, None]
+    line.query("INSERT INTO users VALUES (5, 'user 5')")
+
+
+def test_a_transaction_may_begin_and_end_in_it(shop, line):
+    got = line.ask(run(rename(6, "before")) + run("BEGIN") + run(rename(7, "within")) + run("COMMIT") +
+                   run(rename(8, "after")) + run("SELECT 1/0 FROM users WHERE id = 9") + sync())
+    assert tags_of(got) == ["UPDATE 1", "BEGIN", "UPDATE 1", "COMMIT", "UPDATE 1"]
+    assert errors_of(got) == ["22012"] and got[-1].body == b"I"
+    assert names(shop, 6, 7, 8) == ["before", "within", "user 8"]
+    got = line.ask(run("BEGIN") + run(rename(6, "never")) + run(rename(7, "never")) + run("ROLLBACK") + sync())
+    assert tags_of(got) == ["BEGIN", "UPDATE 1", "UPDATE 1", "ROLLBACK"] and got[-1].body == b"I"
+    got = line.ask(run(rename(6, "open")) + run(rename(7, "open")) + run("BEGIN") + sync())
+    assert got[-1].body == b"T"
+    assert line.query("ROLLBACK")[-1].body == b"I"
+    assert names(shop, 6, 7) == ["before", "within"]
+    got = line.ask(run(rename(6, "never")) + run(rename(7, "never")) + run("SAVEPOINT a") + sync())
+    assert errors_of(got) == ["25P01"] and got[-1].body == b"I"
+    got = line.ask(run(rename(6, "kept")) + run(rename(7, "kept")) + run("COMMIT") + sync())
+    assert [m.sqlstate for m in got if m.type == "N"] == ["25P01"] and tags_of(got)[-1] == "COMMIT"
+    assert names(shop, 6, 7) == ["kept", "kept"]
+
+
+def test_savepoints_among_others(shop, line):
+    """As JDBC's driver sends them with autosave: after an error the transaction goes on, on other shards, too."""
+    line.query("BEGIN")
+    for user, what in ((10, rename(10, "saved")), (11, "SELECT 1/0 FROM users WHERE id = 11"),
+                       (12, rename(12, "saved")), (13, rename(13, "saved"))):
+        got = line.ask(run("SAVEPOINT auto") + run(what) + run("RELEASE SAVEPOINT auto") + sync())
+        if user != 11:
+            assert tags_of(got) == ["SAVEPOINT", "UPDATE 1", "RELEASE"] and got[-1].body == b"T"
+            continue
+        assert tags_of(got) == ["SAVEPOINT"] and errors_of(got) == ["22012"] and got[-1].body == b"E"
+        got = line.ask(run("ROLLBACK TO SAVEPOINT auto") + run(rename(14, "saved")) + sync())
+        assert tags_of(got) == ["ROLLBACK", "UPDATE 1"] and got[-1].body == b"T"
+    line.query("COMMIT")
+    assert names(shop, 10, 12, 13, 14) == ["saved"] * 4
+
+
+def test_flush_in_the_middle(line):
+    """Parse and Describe, flushed; then Bind and Execute, of one shard, of all, of an INSERT; in a transaction, too."""
+    for begin in ("", "BEGIN"):
+        if begin:
+            line.query(begin)
+        for n, sql in enumerate(("SELECT name FROM users WHERE id = 3", "SELECT count(*) FROM users",
+                                 "INSERT INTO users VALUES (111, 'x'), (112, 'y') RETURNING id",
+                                 "DELETE FROM users WHERE id IN (111, 112)")):
+            name = f"s{begin}{n}"
+            line.send(parse(name, sql) + describe("S", name) + flush())
+            assert types_of(until(line, "TnE")) in ("1tT", "1tn")
+            line.send(bind("", name) + execute() + flush())
+            assert until(line, "CE")[-1].type == "C"
+            got = line.ask(bind("", name) + execute() + sync())
+            assert errors_of(got) == (["23505"] if n == 2 else [])
+            if n == 2:
+                line.query("ROLLBACK")
+                line.query(begin or "SELECT 1")
+            assert got[-1].body == (b"I" if not begin else b"E" if n == 2 else b"T")
+        if begin:
+            line.query("ROLLBACK")
+    line.send(parse("bad", "SELECT nothing") + describe("S", "bad") + flush())
+    assert errors_of(until(line, "E")) == ["42703"]
+    assert types_of(line.ask(bind("", "bad") + execute() + sync())) == "Z"
+    assert rows_of(line.query("SELECT 1")) == [["1"]]
+
+
+def test_texts_of_several_statements(shop, line):
+    got = line.query(f"{rename(15, 'text')}; SELECT name FROM users WHERE id = 16; -- and\n{rename(17, 'te;xt')};")
+    assert types_of(got) == "CTDCCZ" and rows_of(got) == [["user 16"]]
+    assert names(shop, 15, 17) == ["text", "te;xt"]
+    sql = f"{rename(15, 'never')}; {rename(16, 'never')}; SELECT 1/0 FROM users WHERE id = 17; SELECT 1"
+    got = line.query(sql)
+    assert types_of(got) == "CCEZ" and got[-1].body == b"I"
+    got = line.query(f"{rename(15, 'never')}; SELECT nothing FROM users WHERE id = 16")
+    assert errors_of(got) == ["42703"] and got[-2].fields["P"] == str(len(rename(15, "never")) + 10)
+    assert names(shop, 15, 16) == ["text", "user 16"]
+    got = line.query(f"BEGIN; {rename(15, 'block')}; {rename(16, 'block')}; COMMIT; SELECT count(*) FROM users "
+                     "WHERE name = 'block'; BEGIN")
+    assert tags_of(got) == ["BEGIN", "UPDATE 1", "UPDATE 1", "COMMIT", "SELECT 1", "BEGIN"]
+    assert rows_of(got) == [["2"]] and got[-1].body == b"T"
+    got = line.query(f"SAVEPOINT a; {rename(15, 'saved')}; {rename(16, 'never')}; ROLLBACK TO a; {rename(17, 'saved')}")
+    assert tags_of(got) == ["SAVEPOINT", "UPDATE 1", "UPDATE 1", "ROLLBACK", "UPDATE 1"] and got[-1].body == b"T"
+    assert line.query("COMMIT; SELECT 1")[-1].body == b"I"
+    assert names(shop, 15, 16, 17) == ["block", "block", "saved"]
+    got = line.query("CREATE TABLE made (n int); CREATE INDEX ON made (n); DROP TABLE made")
+    assert tags_of(got) == ["CREATE TABLE", "CREATE INDEX", "DROP TABLE"]
+
+
+def test_executemany_without_a_transaction(shop, client):
+    with client.cursor() as cursor:
+        cursor.executemany("INSERT INTO users VALUES (%s, %s)", [(n, f"many {n}") for n in range(200, 2200)])
+        assert cursor.rowcount == 2000
+        with pytest.raises(SQLSTATE("23505")):
+            cursor.executemany("INSERT INTO users VALUES (%s, 'never')", [(n,) for n in (3001, 3002, 200, 3003)])
+    assert client.execute("SELECT count(*) FROM users WHERE id >= 200").fetchone() == (2000,)
+    assert client.execute("DELETE FROM users WHERE id >= 200").rowcount == 2000
+
+
+def test_a_long_value_finds_its_shard(shop, client):
+    """Longer than what is held of a batch; and rows of several shards."""
+    long = "x" * 300_000
+    for user in (301, 302, 303):
+        client.execute("INSERT INTO users VALUES (%s, %s)", (user, long))
+    client.execute("INSERT INTO users VALUES (%s, %s), (%s, %s)", (304, long, 305, long))
+    assert client.execute("SELECT sum(length(name)) FROM users WHERE id > 300").fetchone() == (1_500_000,)
+    assert client.execute("DELETE FROM users WHERE id > 300").rowcount == 5
+
+
+def test_a_pipeline_with_transactions(shop, client):
+    with client.pipeline() as pipeline:
+        with client.transaction():
+            for n in (20, 21, 22):
+                client.execute("UPDATE users SET name = 'piped' WHERE id = %s", (n,))
+            with client.transaction():
+                client.execute("UPDATE users SET name = 'inner' WHERE id = 23")
+        first = client.execute("SELECT name FROM users WHERE id = 22")
+        second = client.execute("SELECT count(*) FROM users WHERE name = 'piped'")
+        pipeline.sync()
+        assert (first.fetchone(), second.fetchone()) == (("piped",), (3,))
+    assert names(shop, 20, 21, 22, 23) == ["piped", "piped", "piped", "inner"]
+    client.autocommit = False
+    with pytest.raises(SQLSTATE("22012")), client.pipeline():
+        client.execute("UPDATE users SET name = 'never' WHERE id = 20")
+        client.execute("UPDATE users SET name = 'never' WHERE id = 21")
+        client.execute("SELECT 1/0 FROM users WHERE id = 22").fetchone()
+    client.rollback()
+    assert names(shop, 20, 21) == ["piped", "piped"]
