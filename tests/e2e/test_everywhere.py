@@ -7,6 +7,7 @@ import threading
 import psycopg
 import pytest
 from lib.shards import COUNT, Shop
+from lib.util import wait_for
 from psycopg import errors
 
 TABLES = """
@@ -330,7 +331,84 @@ def test_writers_at_once(shop, client):
     assert found == [found[0]] * COUNT
 
 
+def test_what_is_prepared_by_the_protocol_is_described(shop, client):
+    connection = client.pgconn
+    sql = b"INSERT INTO countries (code) VALUES ($1) RETURNING code, size"
+    assert connection.prepare(b"ins", sql).status == psycopg.pq.ExecStatus.COMMAND_OK
+    told = connection.describe_prepared(b"ins")
+    assert [told.fname(i) for i in range(told.nfields)] == [b"code", b"size"]
+    for code, format in ((b"x", 1), (b"y", 0)):
+        made = connection.exec_prepared(b"ins", [code], result_format=format)
+        assert made.get_value(0, 0) == code and made.nfields == 2 and made.fformat(1) == format
+    assert connection.exec_prepared(b"ins", [b"x"]).error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"23505"
+    assert client.execute("DELETE FROM countries RETURNING code").fetchall() == [("x",), ("y",)]
+
+
+def test_who_waits_can_be_cancelled(shop, client):
+    client.execute("INSERT INTO countries (code) VALUES ('a'), ('b')")
+    for database in (shop.databases[0], shop.databases[2]):
+        with shop.server(database) as server, server.transaction(force_rollback=True):
+            server.execute("SELECT * FROM countries WHERE code = 'b' FOR UPDATE")
+            client.execute("SET statement_timeout = '300ms'")
+            with pytest.raises(errors.QueryCanceled):
+                client.execute("UPDATE countries SET name = 'x'")
+            client.execute("RESET statement_timeout")
+            waiter = threading.Thread(target=cancel_when_blocked, args=(client, server))
+            waiter.start()
+            with pytest.raises(errors.QueryCanceled):
+                client.execute("UPDATE countries SET name = 'y'")
+            waiter.join()
+    client.execute("UPDATE countries SET name = 'z' WHERE name = 'nowhere'")
+    assert [shop.rows(k, "SELECT name FROM countries") for k in range(COUNT)] == [[("z",), ("z",)]] * COUNT
+
+
+def cancel_when_blocked(client, server):
+    blocked = ("SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+    wait_for(lambda: server.execute(blocked).fetchone() == (1,), 30, "the statement to wait")
+    client.cancel()
+
+
+def test_a_shard_that_ends_undoes_all(shop, client):
+    client.execute("INSERT INTO countries (code) VALUES ('a'), ('b')")
+    with shop.server(shop.databases[2]) as server, server.transaction(force_rollback=True):
+        server.execute("SELECT * FROM countries WHERE code = 'b' FOR UPDATE")
+        blocked = "FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+
+        def end():
+            wait_for(lambda: server.execute(f"SELECT count(*) {blocked}").fetchone() == (1,), 30, "it to wait")
+            server.execute(f"SELECT pg_terminate_backend(pid) {blocked}")
+
+        killer = threading.Thread(target=end)
+        killer.start()
+        with pytest.raises(psycopg.OperationalError):
+            client.execute("UPDATE countries SET name = 'x'")
+        killer.join()
+    with shop.connect() as other:
+        other.execute("UPDATE countries SET name = 'z' WHERE name = 'nowhere'")
+    assert [shop.rows(k, "SELECT name FROM countries") for k in range(COUNT)] == [[("z",), ("z",)]] * COUNT
+
+
 # --- copies that differ ---
+
+
+def test_what_is_only_prepared_yet_is_waited_for(shop, client):
+    for k, database in enumerate(shop.databases):
+        with shop.server(database) as server:
+            server.execute("BEGIN")
+            server.execute("INSERT INTO countries (id, code, made, uid) VALUES (50, 'p', '2024-01-01', NULL)")
+            server.execute("PREPARE TRANSACTION 'by hand'" if k == 2 else "COMMIT")
+
+    def end():
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'UPDATE%countries%' AND xact_start < now()"
+        with shop.server(shop.databases[2]) as server:
+            wait_for(lambda: server.execute(asked + " AND pid <> pg_backend_pid()").fetchone() != (0,), 30, "it to ask")
+            server.execute("COMMIT PREPARED 'by hand'")
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    assert client.execute("UPDATE countries SET name = 'seen'").rowcount == 1
+    ender.join()
+    assert [shop.rows(k, "SELECT name FROM countries") for k in range(COUNT)] == [[("seen",)]] * COUNT
 
 
 def test_copies_that_have_drifted(shop, client):
