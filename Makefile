@@ -90,7 +90,7 @@ fuzz-programs: $(fuzz_programs)
 deps: ## install what is missing from Debian's packages
 	tests/deps
 
-check: ## install what is missing, build, and run all checks (with SAN= on that build)
+check: ## install what is missing, build, and run all checks (with SAN=, HOSTILE=1 on that build)
 	SAN='$(SAN)' HOSTILE='$(HOSTILE)' tests/run all
 
 lint: ## the checks that only read the sources
