@@ -30,6 +30,7 @@ void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_wa
     l->scratch = mem_alloc(SCRATCH_BYTES);
     list_init(&l->dirty);
     list_init(&l->eager);
+    list_init(&l->warm);
     l->now = clock_now();
     l->high_watermark = high_watermark;
     l->spare_count = 0;
@@ -103,6 +104,7 @@ static void conn_setup(struct conn *c, struct conn_loop *loop, const struct conn
     c->handler = handler;
     list_init(&c->dirty_node);
     list_init(&c->eager_node);
+    list_init(&c->warm_node);
     c->read_event = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
 }
 
@@ -122,6 +124,7 @@ void conn_init_inside(struct conn *c, struct conn_loop *loop, const struct conn_
     c->phase = CONN_OPEN;
     list_init(&c->dirty_node);
     list_init(&c->eager_node);
+    list_init(&c->warm_node);
 }
 
 int conn_connect(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler,
@@ -170,6 +173,7 @@ void conn_close(struct conn *c)
     free_events(c);
     list_del(&c->dirty_node);
     list_del(&c->eager_node);
+    list_del(&c->warm_node);
     tls_free(c->tls);
     c->tls = NULL;
     if (c->fd >= 0)
@@ -197,10 +201,31 @@ static void conn_end(struct conn *c, int error, const char *why)
     c->handler->ended(c, error, why);
 }
 
+/* --- memory of TLS --- */
+
+static void warm(struct conn *c)
+{
+    c->is_warm = true;
+    if (UNLIKELY(list_empty(&c->warm_node)))
+        list_push_back(&c->loop->warm, &c->warm_node);
+}
+
+void conn_loop_rest(struct conn_loop *l)
+{
+    for (struct list *it = l->warm.next, *next; it != &l->warm; it = next) {
+        struct conn *c = LIST_ENTRY(it, struct conn, warm_node);
+        next = it->next;
+        if (!c->is_warm && tls_rest(c->tls))
+            list_del(&c->warm_node);
+        c->is_warm = false;
+    }
+}
+
 /* --- reading --- */
 
 static void handshake(struct conn *c)
 {
+    warm(c);
     switch (tls_handshake(c->tls)) {
     case TLS_DONE:
         c->phase = CONN_OPEN;
@@ -230,6 +255,7 @@ static ssize_t receive(struct conn *c, void *p, size_t len, const char **why)
         return recv(c->fd, p, len, 0);
 
     enum tls_want want;
+    warm(c);
     ssize_t n = tls_read(c->tls, p, len, &want);
 
     if (n >= 0)
@@ -374,6 +400,7 @@ static ssize_t transmit(struct conn *c, const void *p, size_t len, const char **
         return send(c->fd, p, len, MSG_NOSIGNAL);
 
     enum tls_want want;
+    warm(c);
     ssize_t n = tls_write(c->tls, p, len, &want);
 
     if (n >= 0)
@@ -596,12 +623,15 @@ void conn_detach(struct conn *c)
     free_events(c);
     list_del(&c->dirty_node);
     list_del(&c->eager_node);
+    list_del(&c->warm_node);
     c->loop = NULL;
 }
 
 void conn_adopt(struct conn *c, struct conn_loop *loop)
 {
     c->loop = loop;
+    if (c->tls != NULL)
+        warm(c);
     c->read_event = event_new(loop->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
     if (!c->paused)
         event_add(c->read_event, NULL);

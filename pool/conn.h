@@ -33,6 +33,7 @@ struct conn_loop {
     uint8_t *scratch;               /* owned; every recv without unfinished input goes here */
     struct list dirty;              /* conns with bytes to flush at the end of the turn */
     struct list eager;              /* conns whose TLS holds bytes that no poll would report */
+    struct list warm;               /* conns whose TLS may hold memory of its own */
     usec_t now;                     /* the turn's time */
     bool now_is_fresh;              /* read since the turn woke */
     size_t high_watermark;          /* over this, the other side is not read */
@@ -52,6 +53,8 @@ static inline void conn_loop_time(struct conn_loop *l)
 }
 /* Writes what the turn has gathered: one send a connection. Then reads again what TLS still holds. */
 void conn_loop_flush(struct conn_loop *l);
+/* Once in a while: TLS sessions that were not used since the last time keep no memory. */
+void conn_loop_rest(struct conn_loop *l);
 /* True while conn_loop_flush left something that waits for no event: the loop must not block. */
 bool conn_loop_busy(const struct conn_loop *l);
 
@@ -84,6 +87,7 @@ struct conn {
     struct buf out;
     struct list dirty_node;
     struct list eager_node;
+    struct list warm_node;
     size_t want;  /* input's hint: bytes that a whole message needs; 0 unknown */
     bool paused;  /* for back-pressure */
     bool eof;     /* the peer closed its sending side */
@@ -94,6 +98,7 @@ struct conn {
     bool shutting; /* the sending side, when the out-queue is empty */
     bool held;     /* what is queued from `held_from` on stays until conn_let_go */
     size_t held_from;
+    bool is_warm;    /* TLS was used since conn_loop_rest */
     bool peek_first; /* the first byte is to be looked at before anything is read */
     uint64_t received_bytes;
     uint64_t sent_bytes;

@@ -287,8 +287,7 @@ static void set_listening(SSL_CTX *ssl)
 static bool context_set(SSL_CTX *ssl, const struct tls_options *o, bool listening, char *error, size_t error_size)
 {
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_mode(ssl,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ssl, 1);
     if (listening)
         set_listening(ssl);
@@ -505,6 +504,13 @@ static ssize_t session_refuses(struct tls *t, enum tls_want *want)
 
 /* OpenSSL gives one record a call. All that it already has is taken, so that the caller's next question goes to the
  * socket, and never to the socket twice in one turn. */
+/* What an earlier call of this thread has left; mostly there is nothing, which costs less to see than to clear. */
+static void forget_errors(void)
+{
+    if (UNLIKELY(ERR_peek_error() != 0))
+        ERR_clear_error();
+}
+
 ssize_t tls_read(struct tls *t, void *buf, size_t len, enum tls_want *want)
 {
     size_t got = 0;
@@ -516,7 +522,7 @@ ssize_t tls_read(struct tls *t, void *buf, size_t len, enum tls_want *want)
     if (t->state != STATE_OPEN)
         return session_refuses(t, want);
     do {
-        ERR_clear_error();
+        forget_errors();
         errno = 0;
 
         int n = SSL_read(t->ssl, (uint8_t *)buf + got, (int)MIN(len - got, (size_t)INT_MAX));
@@ -557,7 +563,7 @@ ssize_t tls_write(struct tls *t, const void *buf, size_t len, enum tls_want *wan
     if (t->state != STATE_OPEN && t->state != STATE_CLOSED)
         return session_refuses(t, want);
     while (put < len) {
-        ERR_clear_error();
+        forget_errors();
         errno = 0;
 
         int n = SSL_write(t->ssl, (const uint8_t *)buf + put, (int)MIN(len - put, (size_t)INT_MAX));
@@ -569,6 +575,13 @@ ssize_t tls_write(struct tls *t, const void *buf, size_t len, enum tls_want *wan
         put += (size_t)n;
     }
     return (ssize_t)put;
+}
+
+bool tls_rest(struct tls *t)
+{
+    bool empty = t->state == STATE_OPEN && SSL_pending(t->ssl) == 0 && SSL_has_pending(t->ssl) == 0;
+
+    return empty && SSL_free_buffers(t->ssl) == 1;
 }
 
 bool tls_pending(const struct tls *t)
@@ -660,7 +673,7 @@ size_t tls_endpoint_hash(const struct tls *t, bool listening, uint8_t out[64])
     unsigned len = 0;
 
     if (cert == NULL || X509_get_signature_info(cert, &hash, NULL, NULL, NULL) != 1) {
-        ERR_clear_error();
+        forget_errors();
         return 0;
     }
     /* RFC 5929, section 4.1: the signature's hash, but never one of the two weak ones. */

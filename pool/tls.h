@@ -58,6 +58,9 @@ ssize_t tls_read(struct tls *t, void *buf, size_t len, enum tls_want *want);
 ssize_t tls_write(struct tls *t, const void *buf, size_t len, enum tls_want *want);
 /* True if decrypted or undecrypted bytes wait inside OpenSSL, which no poll on the fd would report. */
 bool tls_pending(const struct tls *t);
+/* Frees the memory (34 KB) that a session has for what it reads and writes; the next call takes some anew. False: there
+ * is something in it. */
+bool tls_rest(struct tls *t);
 const char *tls_error(const struct tls *t); /* static or owned by t */
 
 /* "TLSv1.3/TLS_AES_256_GCM_SHA384" for SHOW CLIENTS and the log; owned by t. */

@@ -275,6 +275,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     timeouts_tick(w);
     clients_fast_close(w);
     cancel_tick(w);
+    conn_loop_rest(&w->loop);
 }
 
 static void on_inbox(evutil_socket_t fd, short what, void *arg)

@@ -347,6 +347,7 @@ static void record_byte_by_byte(void **state)
         assert_int_equal(tls_read(p.client, got, sizeof got, &want), -1);
         assert_int_equal(want, TLS_WANT_READ);
         assert_false(tls_pending(p.client));
+        assert_false(tls_rest(p.client));
     }
     assert_int_equal(write(p.server_fd, record + len - 1, 1), 1);
     assert_int_equal(tls_read(p.client, got, sizeof got, &want), 4);
@@ -355,6 +356,27 @@ static void record_byte_by_byte(void **state)
 }
 
 /* --- endings --- */
+
+/* Its memory goes only when nothing is in it, and comes again with the next byte. */
+static void rest_between_messages(void **state)
+{
+    struct pair p = pair_ready();
+    enum tls_want want;
+    char got[8];
+
+    (void)state;
+    assert_int_equal(tls_read(p.client, got, sizeof got, &want), -1); /* takes the session ticket */
+    for (int i = 0; i < 3; i++) {
+        assert_true(tls_rest(p.client));
+        assert_true(tls_rest(p.server));
+        assert_int_equal(tls_write(p.server, "abcd", 4, &want), 4);
+        assert_int_equal(tls_read(p.client, got, 2, &want), 2);
+        assert_false(tls_rest(p.client));
+        assert_int_equal(tls_read(p.client, got + 2, 2, &want), 2);
+        assert_memory_equal(got, "abcd", 4);
+    }
+    pair_close(&p);
+}
 
 static void peer_closes(void **state)
 {
@@ -478,6 +500,7 @@ int main(void)
         cmocka_unit_test(big_transfer_in_pieces),
         cmocka_unit_test(pending_tells_what_no_poll_would),
         cmocka_unit_test(record_byte_by_byte),
+        cmocka_unit_test(rest_between_messages),
         cmocka_unit_test(peer_closes),
         cmocka_unit_test(write_fails_and_reading_goes_on),
         cmocka_unit_test(garbage_breaks_the_session),
