@@ -6,7 +6,8 @@
  *   i  -, -, -, which shard it says that it is
  *   o  schema, table ("": of none), object, hash of its definition       what Sluice makes itself is left out
  *   u  schema, table, unique index, columns (none where it has an expression)
- *   f  schema, table, foreign key, schema and table that it refers to, pairs of columns
+ *   f  schema, table, foreign key, schema and table that it refers to ("changes": it may set its own columns), pairs of
+ *      columns
  *   g  schema, table: it has a guard
  *   y  schema, type, -, its number       x  schema, table or view, -, its number
  *   z  schema, table, -, rows, bytes (SIZES, a statement of its own: it waits for locks)
@@ -84,7 +85,8 @@ static const char checks[] =
     "c.oid AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1])) END, '' FROM " RELATION
     " JOIN pg_catalog.pg_index i ON i.indrelid = c.oid JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid "
     "WHERE i.indisunique AND NOT c.relispartition AND " USERS " "
-    "UNION ALL SELECT 'f', n.nspname, c.relname, k.conname, rn.nspname || E'\\x01' || r.relname, (SELECT "
+    "UNION ALL SELECT 'f', n.nspname, c.relname, k.conname, rn.nspname || E'\\x01' || r.relname || CASE WHEN "
+    "k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('n', 'd') THEN E'\\x01changes' ELSE '' END, (SELECT "
     "pg_catalog.string_agg(a.attname || E'\\x01' || b.attname, E'\\x01' ORDER BY p.nr) FROM "
     "ROWS FROM (pg_catalog.unnest(k.conkey), pg_catalog.unnest(k.confkey)) WITH ORDINALITY AS p (own, other, nr) JOIN "
     "pg_catalog.pg_attribute a ON "

@@ -345,6 +345,8 @@ static bool check(const struct images *m, const struct images_table *t, struct s
 {
     bool by_key = m->kind != STMT_INSERT || m->upserts;
 
+    if (strncmp(t->schema, "pg_temp", strlen("pg_temp")) == 0)
+        return refuse(r, "Write its schema.", "a temporary table has the name of \"%s\"", t->name);
     if (t->fires)
         return refuse(r, NULL, "a table with triggers or rules of its own is not written: \"%s\"", t->name);
     if (by_key && t->parent)

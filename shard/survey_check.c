@@ -146,6 +146,26 @@ static bool stays_on_shard(const struct map_table *from, const struct map_table 
            pairs_keys(from, to, pairs);
 }
 
+static bool holds_own_key(const struct map_table *from, const char *pairs)
+{
+    char column[NAME_MAX_BYTES + 1], other[NAME_MAX_BYTES + 1];
+
+    while (take_name(&pairs, column, sizeof column) && take_name(&pairs, other, sizeof other))
+        if (strcmp(column, from->column) == 0)
+            return true;
+    return false;
+}
+
+/* A row that is referred to changes, and with it a key: nobody would move that row, and no guard sees it. */
+static void check_cascade(struct checking *k, const struct survey_row *r, const struct map_table *from,
+                          const struct map_table *to)
+{
+    if (from->way == MAP_BY_KEY && !told_is_guarded(from) && holds_own_key(from, r->field[4]))
+        note(k, SURVEY_BARS_WRITES, to, "Drop its ON UPDATE CASCADE, SET NULL or SET DEFAULT.",
+             "the foreign key \"%s\" of \"%s\" changes keys there, and their rows stay where they are", r->field[2],
+             from->name);
+}
+
 static void check_foreign(struct checking *k, const struct survey_row *r)
 {
     const struct map_table *from = map_table_find(k->m, r->field[0], r->field[1]), *to;
@@ -155,6 +175,8 @@ static void check_foreign(struct checking *k, const struct survey_row *r)
     if (!take_name(&of, schema, sizeof schema) || !take_name(&of, name, sizeof name))
         return;
     to = map_table_find(k->m, schema, name);
+    if (from != NULL && to != NULL && strcmp(of, "changes") == 0)
+        check_cascade(k, r, from, to);
     if (from == NULL || to == NULL || stays_on_shard(from, to, r->field[4]))
         return;
     note(k, SURVEY_BARS_WRITES, from, "Place both by the columns that refer to each other, or drop it.",

@@ -147,6 +147,9 @@ static void what_cannot_be_told(void **state)
     assert_string_equal(refusal("insert into land values (1)"),
                         "a table with triggers or rules of its own is not written: \"land\"");
     table.fires = table.parent = false;
+    table.schema = "pg_temp_5";
+    assert_string_equal(refusal("insert into land values (1)"), "a temporary table has the name of \"land\"");
+    table.schema = "geo";
 }
 
 int main(void)

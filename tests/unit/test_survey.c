@@ -145,8 +145,29 @@ static void foreign_keys(void **state)
         "countries",
         "country\x01"
         "code");
+    add(ALL, 'f', "public", "users", "guarded",
+        "public\x01"
+        "countries\x01"
+        "changes",
+        "id\x01"
+        "code");
+    add(ALL, 'f', "public", "tickets", "no_key",
+        "public\x01"
+        "countries\x01"
+        "changes",
+        "n\x01"
+        "code");
     compare();
     assert_int_equal(report->note_count, 0);
+    add(ALL, 'f', "public", "tickets", "moving",
+        "public\x01"
+        "countries\x01"
+        "changes",
+        "id\x01"
+        "code");
+    compare();
+    assert_int_equal(report->note_count, 1);
+    assert_true(noted(SURVEY_BARS_WRITES, "countries", "\"moving\" of \"tickets\" changes keys there"));
     add(ALL, 'f', "public", "orders", "other_column", "public\x01users", "seller\x01id");
     add(ALL, 'f', "public", "tickets", "other_function", "public\x01users", "id\x01id");
     add(ALL, 'f', "public", "countries", "from_everywhere", "public\x01users", "king\x01id");
