@@ -149,11 +149,29 @@ void arm_cancel(struct arm *a)
         cancel_server(c->worker, c->server);
 }
 
+void arm_nudge(struct arm *a)
+{
+    struct server *s = a->client->server;
+
+    msg_empty(&s->conn.out, 'S');
+    conn_touch(&s->conn);
+    server_expect(s, EXPECT_SYNC, EXPECT_SKIP, EFFECT_LENT, a->client->id, NULL);
+}
+
+/* Nothing is under way there but a nudge, perhaps. */
+static bool is_at_rest(const struct server *s)
+{
+    for (uint32_t i = 0; i < s->expects.count; i++)
+        if (expect_at(&s->expects, i)->type != EXPECT_SYNC || expect_at(&s->expects, i)->verdict != EXPECT_SKIP)
+            return false;
+    return true;
+}
+
 static void hand_on(struct client *from, struct client *to)
 {
     struct server *s = from->server;
 
-    assert(s != NULL && to->server == NULL && expect_empty(&s->expects));
+    assert(s != NULL && to->server == NULL && is_at_rest(s));
     from->server = NULL;
     client_move(from, from->inside ? CLIENT_IDLE : CLIENT_GATHERING);
     to->server = s;

@@ -57,6 +57,9 @@ void arm_cancel(struct arm *a);
 void arm_lend(struct arm *a);
 void arm_take_back(struct arm *a);
 
+/* Its server, which rests in its transaction, is told so: that it does not take itself for idle. */
+void arm_nudge(struct arm *a);
+
 /* A client has its server; it may be an arm. */
 void arm_attached(struct client *c);
 

@@ -542,7 +542,14 @@ static shardset answered(const struct commit *m)
     return all;
 }
 
-/* What cannot be PREPAREd lies on the first shard: where that has written, it is L. */
+/* It cannot be PREPAREd: so it is L, if it has written. */
+static bool cannot_prepare(const struct commit *m, uint32_t k)
+{
+    const struct client *c = m->arms[k]->client;
+
+    return c != NULL && ((c->traces | c->pins) & (TRACE_TEMP | TRACE_LISTEN | TRACE_CURSOR)) != 0;
+}
+
 static void after_asking(struct commit *m)
 {
     struct round_part *failed = round_failed(&m->round);
@@ -561,7 +568,7 @@ static void after_asking(struct commit *m)
             m->readers |= bit(k);
         } else {
             m->writers |= bit(k);
-            m->home = k;
+            m->home = m->writers == bit(k) || !cannot_prepare(m, m->home) || cannot_prepare(m, k) ? k : m->home;
         }
     }
     if (m->writers == 0) {

@@ -8,7 +8,7 @@
  *   OPEN ──> LOOKING ──> OPEN ──> WHOLE ──> OPEN        coordinated.h, which does not see what was written
  *   OPEN ──> TELLING ──> OPEN             one text for all
  *   OPEN ──> FAILING ──> OPEN             a server is made to fail, for an error that none of them has said
- *   OPEN ──> ENDING ──> (freed)           commit.h
+ *   OPEN ──> (CHAINING) ──> ENDING ──> (freed)         commit.h; AND CHAIN: the modes are asked for before
  *
  * Thread: worker.
  */
@@ -60,6 +60,8 @@ struct joint *joint_new(struct client *c)
     j->c = c;
     j->count = MIN(map->shard_count + 1, SHARDS_MAX);
     j->arms = mem_zalloc(j->count * sizeof(struct arm *));
+    j->left = mem_zalloc(j->count * sizeof *j->left);
+    j->pinned = SHARD_NONE;
     round_init(&j->round, j->count, on_round, j);
     j->round.hears = c;
     c->joint = j;
@@ -83,6 +85,7 @@ static void joint_free(struct joint *j)
     round_free(&j->round);
     deal_free(j->deal);
     free(j->arms);
+    free(j->left);
     free(j->sql);
     free(j->tag);
     free(j);
@@ -100,6 +103,8 @@ void joint_take_back(struct joint *j)
     if (j->c->server == NULL)
         return;
     a->client->writes = a->client->writes || j->c->writes;
+    a->client->idle_at = j->c->worker->loop.now;
+    joint_note_left(j);
     arm_take_back(a);
 }
 
@@ -126,17 +131,28 @@ static void say_ready(struct client *c, char tx, bool failed)
     conn_touch(&c->conn);
 }
 
-static void lost(struct joint *j)
-{
-    fate_meet_as(j->c, FATE_SERVER_LOST_FOR_GOOD, "08006", "a shard's connection was lost in the transaction");
-}
-
 static struct arm *gone_arm(const struct joint *j)
 {
     for (uint32_t k = 0; k < j->count && j->arms != NULL; k++)
         if (j->arms[k] != NULL && arm_is_gone(j->arms[k]))
             return j->arms[k];
     return NULL;
+}
+
+/* By what PostgreSQL has said, where it has ended the session itself: it was idle for too long, or takes too long. */
+static void lost(struct joint *j)
+{
+    struct arm *gone = gone_arm(j);
+    struct msg_error e;
+    struct span m;
+    uint8_t type;
+
+    if (gone != NULL && arm_next(gone, &type, &m) && type == 'E' &&
+        msgin_error(span_of(m.ptr + FRAME_HEADER, m.len - FRAME_HEADER), &e) == PARSE_OK &&
+        strncmp(e.sqlstate, "25P", 3) == 0)
+        fate_meet_as(j->c, FATE_SERVER_LOST_FOR_GOOD, e.sqlstate, e.message);
+    else
+        fate_meet_as(j->c, FATE_SERVER_LOST_FOR_GOOD, "08006", "a shard's connection was lost in the transaction");
 }
 
 /* --- a failure that no server has had --- */
@@ -389,6 +405,8 @@ enum joint_step joint_whole(struct joint *j, const struct request *q)
     return JOINT_TAKEN;
 }
 
+static void after_chaining(struct joint *j);
+
 static void on_round(struct round *r)
 {
     struct joint *j = r->owner;
@@ -401,6 +419,8 @@ static void on_round(struct round *r)
         after_seeing(j);
     } else if (j->phase == JOINT_TELLING) {
         after_telling(j);
+    } else if (j->phase == JOINT_CHAINING) {
+        after_chaining(j);
     } else if (j->phase == JOINT_LOOKING) {
         after_looking(j);
     } else {
@@ -571,40 +591,66 @@ void joint_refuse(struct joint *j, const struct request *q, const char *sqlstate
     make_fail(j, true);
 }
 
-void joint_end_by(struct joint *j, const struct request *q, bool commits)
+static void end_now(struct joint *j, bool commits)
 {
     struct client *c = j->c;
     struct arm **arms = j->arms;
+
+    j->phase = JOINT_ENDING;
+    j->arms = NULL;
+    j->commit = commits ? commit_new(c, arms, j->count, "COMMIT") : commit_new_rollback(c, arms, j->count, "ROLLBACK");
+}
+
+#define MODES                                                                                                          \
+    "SELECT pg_catalog.concat_ws(',', pg_catalog.current_setting('transaction_isolation'), "                           \
+    "pg_catalog.current_setting('transaction_read_only'), pg_catalog.current_setting('transaction_deferrable'))"
+
+/* The next transaction has the modes that this one has now, whatever has set them. One that has failed tells nothing;
+ * PostgreSQL hands them on there, too. */
+static void ask_modes(struct joint *j, bool failed)
+{
+    j->phase = JOINT_CHAINING;
+    round_begin(&j->round);
+    round_ask(&j->round, j->arms[j->current], failed ? "ROLLBACK AND CHAIN;" MODES ";ROLLBACK" : MODES);
+}
+
+static void after_chaining(struct joint *j)
+{
+    struct round_part *p = &j->round.parts[j->current];
+
+    if (!round_part_failed(p)) {
+        joint_take_modes(j->c, p->value);
+        end_now(j, j->commits);
+        return;
+    }
+    send_error(j->c, p);
+    hand_over(j);
+    say_ready(j->c, j->c->server->tx, true);
+}
+
+void joint_end_by(struct joint *j, const struct request *q, bool commits)
+{
+    struct client *c = j->c;
+    bool failed = c->server->tx == 'E';
 
     begin_command(j, q);
     if (j->batchs)
         tell_no_block(c);
     joint_take_back(j);
-    j->phase = JOINT_ENDING;
     j->chains = (request_stmt(q)->flags & FACT_CHAIN) != 0;
-    j->arms = NULL;
-    j->commit = commits ? commit_new(c, arms, j->count, "COMMIT") : commit_new_rollback(c, arms, j->count, "ROLLBACK");
-}
-
-/* What its session may have left is asked for as ever; that lies on the first shard, if any of it is one shard's. */
-static struct server *keep_server(struct client *c, struct arm **arms, uint32_t current)
-{
-    uint32_t k = arms[0] != NULL ? 0 : current;
-    struct arm *a = arms[k];
-
-    if ((c->traces | c->pins | c->asking) == 0 || a == NULL || arm_is_gone(a) || a->client->server == NULL ||
-        a->client->server->tx != 'I')
-        return NULL;
-    a->client->mode = POOL_TRANSACTION;
-    arm_lend(a);
-    return c->server;
+    j->commits = commits;
+    if (j->chains)
+        ask_modes(j, failed);
+    else
+        end_now(j, commits);
 }
 
 void joint_ended(struct client *c, struct arm **arms, bool failed, const char *sqlstate, const char *fatal)
 {
     struct joint *j = c->joint;
-    uint32_t current = j->current;
     bool chains = j->chains && !failed;
+    bool kept = fatal[0] != '\0' || joint_keep(j, arms);
+    struct server *s = c->server;
 
     j->commit = NULL;
     joint_free(j);
@@ -612,7 +658,6 @@ void joint_ended(struct client *c, struct arm **arms, bool failed, const char *s
         fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, sqlstate, fatal);
         return;
     }
-    struct server *s = keep_server(c, arms, current);
     journal_close(c);
     draw_settle(c);
     c->writes = false;
@@ -620,10 +665,14 @@ void joint_ended(struct client *c, struct arm **arms, bool failed, const char *s
     c->idle_at = c->worker->loop.now;
     if (s == NULL)
         client_move(c, CLIENT_IDLE);
-    if (chains)
+    c->chains = chains && s != NULL;
+    if (chains && s == NULL)
         defer_chain(c);
-    say_ready(c, session_block_status(c), failed);
-    if (s != NULL)
+    say_ready(c, chains ? 'T' : session_block_status(c), failed);
+    if (!kept)
+        fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, "08006",
+                     "a shard's connection was lost after the transaction, and with it what the session kept there");
+    else if (s != NULL)
         session_settled(c, s);
     client_wake(c);
 }
@@ -691,6 +740,7 @@ void joint_pump(struct client *c)
     case JOINT_LOOKING:
     case JOINT_TELLING:
     case JOINT_FAILING:
+    case JOINT_CHAINING:
         round_pump(&j->round);
         break;
     }

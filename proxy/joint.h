@@ -49,6 +49,12 @@ void joint_left(struct client *c);
 void joint_cancel(struct client *c);
 /* Once in a while: arms may be gone. */
 void joint_pump(struct client *c);
+/* Ten times a second: no server takes the session for idle because another one works. */
+void joint_keep_awake(struct client *c);
+/* The end of the transaction is under way. */
+bool joint_is_committing(const struct client *c);
+/* AND CHAIN: what the transaction has left is known, the next one begins. */
+void joint_chain(struct client *c);
 /* The client is gone. What has come to the point of committing goes on without it. */
 void joint_abandon(struct client *c);
 /* It is REPEATABLE READ, and reads on the coordinator and nowhere else. */

@@ -21,6 +21,7 @@ enum joint_phase {
     JOINT_WHOLE,
     JOINT_TELLING,
     JOINT_FAILING,
+    JOINT_CHAINING,
     JOINT_ENDING
 };
 
@@ -34,7 +35,10 @@ struct joint {
     bool batchs;      /* it is a batch's that came without one, and ends by its Sync */
     bool drops;       /* FAILING: the batch at the client's head is dropped after it */
     bool reads;       /* it is in the gate */
-    bool chains;      /* ENDING: AND CHAIN */
+    bool chains;      /* CHAINING, ENDING: AND CHAIN */
+    bool commits;     /* CHAINING: it is COMMIT */
+    uint32_t pinned;  /* whose server the client has kept from before; SHARD_NONE: none */
+    uint32_t *left;   /* owned, by shard: TRACE_ bits of what it may keep there */
     bool whole;       /* it reads on the coordinator, which takes part, and nowhere else */
     bool looked;      /* for the batch at the client's head it was asked whether it has written or locked anything */
     bool clean;       /* ... and it has not */
@@ -78,5 +82,15 @@ void joint_begin_block(struct joint *j, const struct request *q, const char *tag
 /* It gets an error of our own: the transaction fails, what is left of the batch is dropped. */
 void joint_refuse(struct joint *j, const struct request *q, const char *sqlstate, const char *message,
                   const char *hint);
+
+/* --- joint_keep.c --- */
+
+/* The client turns to another server: what it leaves on this one is noted. */
+void joint_note_left(struct joint *j);
+/* The transaction is over: where the client keeps something, or is to be asked for it, it holds the server again.
+ * False: that is lost. */
+bool joint_keep(struct joint *j, struct arm **arms);
+/* The modes of the transaction, as a server has told them, for the next one. */
+void joint_take_modes(struct client *c, char *text);
 
 #endif

@@ -51,13 +51,10 @@ static enum joint_step refuse_savepoint(struct joint *j, const struct request *q
 /* What PostgreSQL would do with it in a failed transaction, the server that has failed does. */
 static enum joint_step run_control(struct joint *j, const struct request *q, const struct stmt *s)
 {
-    struct client *c = j->c;
-    bool keeps = (c->traces | c->pins) != 0;
-
     switch (joint_control_of(s)) {
     case CONTROL_COMMIT:
     case CONTROL_ROLLBACK:
-        if ((s->flags & FACT_CHAIN) && (keeps || j->batchs))
+        if ((s->flags & FACT_CHAIN) && j->batchs)
             return JOINT_NOT; /* refused there */
         joint_end_by(j, q, s->kind == STMT_COMMIT && !has_failed(j));
         return JOINT_TAKEN;
@@ -230,6 +227,15 @@ static bool is_part(const struct client *c, const struct cut *k)
     return !k->whole || joint_is_batchs(c);
 }
 
+/* BEGIN goes to the server that it has. Others may join. */
+static void begin_pinned(struct client *c, const struct stmt *s)
+{
+    if (s == NULL || (s->kind != STMT_BEGIN && s->kind != STMT_START) || journal_sets_modes(s))
+        return;
+    c->deferred.modes = s->modes;
+    journal_open(c);
+}
+
 static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t extent, struct cut *k)
 {
     const struct request *q = k->single ? &k->q : NULL;
@@ -250,8 +256,10 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
     if (k->look.outdated && sharding_awaits(c))
         return JOINT_WAIT;
     c->fresh_since = 0;
-    if (c->server->tx == 'I') /* it is pinned */
+    if (c->server->tx == 'I') { /* it is pinned */
+        begin_pinned(c, q == NULL ? NULL : request_stmt(q));
         return JOINT_NOT;
+    }
     bool parts = k->look.refused || shardset_is_many(k->look.shards) || cut_has_commands(k);
     if (parts && cut_split(c, batch, extent)) {
         client_wake(c);

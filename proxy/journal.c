@@ -67,6 +67,22 @@ static bool can_be_told(const struct stmt *s)
            !journal_sets_modes(s) && (!(s->effects & EFFECT_SETTING) || s->kind == STMT_SET);
 }
 
+static bool sets_modes_later(const struct stmt *s)
+{
+    return s->kind == STMT_SET_TRANSACTION ||
+           (s->kind == STMT_SET && s->name != NULL && strncasecmp(s->name, "transaction_", 12) == 0);
+}
+
+/* The next transaction is not what BEGIN has said: PostgreSQL hands on what was set since, and after an error nothing.
+ */
+static bool chains_otherwise(const struct client *c)
+{
+    const struct stmt_modes *m = &c->deferred.modes;
+    bool said = m->isolation != ISOLATION_UNSAID || m->access != ACCESS_UNSAID || m->deferrable != DEFERRABLE_UNSAID;
+
+    return c->journal.modes || (said && c->server != NULL && c->server->tx == 'E');
+}
+
 void journal_note(struct client *c, const struct stmt *s, const struct sharding_run *run)
 {
     struct journal *j = &c->journal;
@@ -76,9 +92,12 @@ void journal_note(struct client *c, const struct stmt *s, const struct sharding_
     if (!j->open || (s != NULL && !is_of_transaction(s) && !(s->flags & FACT_CHAIN)))
         return;
     if (alone && (s->flags & FACT_CHAIN)) {
+        bool unlike = chains_otherwise(c);
         journal_chain(c);
+        j->lost = j->lost || unlike;
         return;
     }
+    j->modes = j->modes || (s != NULL && sets_modes_later(s));
     if (alone && joint_is_own(s))
         return;
     j->lost = j->lost || !alone || !can_be_told(s);

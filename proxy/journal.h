@@ -25,6 +25,7 @@ struct journal {
     bool lost;
     bool seen;   /* REPEATABLE READ: all shards have taken their snapshots */
     bool sets;   /* it may have other settings than its session */
+    bool modes;  /* something has set its modes since BEGIN */
     bool unsure; /* the last batch has added an entry that may have failed */
 };
 

@@ -90,7 +90,7 @@ static void lose_server(struct client *c, struct server *s, bool timed_out)
         client_drop(c, "server was lost in the middle of a message"); /* no error could be told apart from data */
         return;
     }
-    if ((defer_is_known(s) && !c->failed_block) || c->mode == POOL_SESSION || c->pins != 0 ||
+    if ((defer_is_known(s) && !c->failed_block) || c->chains || c->mode == POOL_SESSION || c->pins != 0 ||
         (c->asking & TRACE_CERTAIN) || c->replication) {
         fate_meet_as(c, FATE_SERVER_LOST_FOR_GOOD, s->sqlstate, s->why);
         return;

@@ -662,6 +662,8 @@ static void end_of_transaction(struct client *c)
         give_back(c);
     else if (UNLIKELY(c->worker->config->opt.pins == PINS_REFUSE) && (c->pins & TRACES_REFUSED))
         fate_meet(c, FATE_PIN_REFUSED, traces_pin(c->pins)); /* it was hidden in code */
+    if (UNLIKELY(c->chains))
+        joint_chain(c);
 }
 
 /* It holds a server in transaction pooling, and needs none now. */

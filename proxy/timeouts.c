@@ -91,6 +91,7 @@ static void tick_active(struct client *c, usec_t now)
     joint_pump(c);
     if (c->state != CLIENT_ACTIVE)
         return;
+    joint_keep_awake(c);
     if (running && is_over(LIMIT_OF(c, query_timeout), c->query_at, now)) {
         statement_lost(c, s, true);
         fate_meet(c, FATE_QUERY_TIMEOUT);
@@ -165,6 +166,17 @@ static void tick_waiting(struct client *c, usec_t now)
     }
 }
 
+/* Several shards run its statement. */
+static void tick_joint(struct client *c, usec_t now)
+{
+    if (c->state != CLIENT_GATHERING || c->joint == NULL || joint_is_committing(c))
+        return;
+    if (is_over(LIMIT_OF(c, transaction_timeout), c->xact_at, now))
+        fate_meet(c, FATE_TRANSACTION_TIMEOUT);
+    else
+        joint_keep_awake(c);
+}
+
 static void tick_state(struct worker *w, enum client_state state, usec_t now)
 {
     LIST_ROUND (it, &w->clients[state]) {
@@ -181,6 +193,7 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
             coordinated_pump(c);
             apart_pump(c);
             joint_pump(c);
+            tick_joint(c, now);
             break;
         case CLIENT_IDLE:
         case CLIENT_CONSOLE:

@@ -23,7 +23,7 @@ def shop(pg, kept_sluice):
             server.execute("CREATE FUNCTION napping() RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
                            "$$ BEGIN PERFORM pg_advisory_xact_lock_shared(77); RETURN 1; END $$")
     with made.connect() as client:
-        for n in range(1, 41):
+        for n in range(1, 55):
             client.execute("INSERT INTO users VALUES (%s, %s)", (n, f"user {n}"))
     yield made
 
@@ -231,6 +231,68 @@ def test_commit_and_chain(shop, client):
     assert names(shop, 30, 31) == ["again", "user 31"]
 
 
+def test_a_chain_goes_on_with_settings_and_modes(shop, client):
+    """What the transaction is when it ends, is the next one; what the session has SET is known there."""
+    client.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    rename(client, 28, "settings")
+    rename(client, 29, "settings")
+    client.execute("SET work_mem = '9MB'")
+    client.execute("SET LOCAL enable_seqscan = off")
+    assert client.execute("COMMIT AND CHAIN").statusmessage == "COMMIT"
+    rename(client, 28, "modes")
+    client.execute("SELECT name FROM users WHERE id = 29")
+    client.execute("SET TRANSACTION READ ONLY")
+    assert client.execute("COMMIT AND CHAIN").statusmessage == "COMMIT"
+    assert client.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
+    modes = ("SELECT current_setting('work_mem'), current_setting('enable_seqscan'), "
+             "current_setting('transaction_read_only'), current_setting('transaction_isolation') FROM users WHERE id = ")
+    for user in (30, 31):
+        assert client.execute(modes + str(user)).fetchone() == ("9MB", "on", "on", "repeatable read")
+    with pytest.raises(SQLSTATE("25006")):
+        rename(client, 30, "never")
+    assert client.execute("ROLLBACK AND CHAIN").statusmessage == "ROLLBACK"
+    with shop.server(shop.whole) as plain:
+        plain.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with pytest.raises(SQLSTATE("25006")):
+            plain.execute("CREATE TABLE never ()")
+        plain.execute("ROLLBACK AND CHAIN")
+        left = [plain.execute(f"SHOW transaction_{what}").fetchone()[0] for what in ("read_only", "isolation")]
+    assert client.execute(modes + "31").fetchone() == ("9MB", "on", *left)
+    client.execute("ROLLBACK")
+    client.execute("RESET work_mem")
+    assert names(shop, 28, 29) == ["modes", "settings"]
+
+
+def test_a_chain_keeps_the_server_of_a_lock(shop, client):
+    client.execute("BEGIN")
+    client.execute("SELECT pg_advisory_lock(80)")
+    rename(client, 45, "locked")
+    rename(client, 46, "locked")
+    client.execute("COMMIT AND CHAIN")
+    rename(client, 45, "never")
+    rename(client, 46, "never")
+    client.execute("ROLLBACK AND CHAIN")
+    rename(client, 46, "chained")
+    client.execute("COMMIT")
+    assert names(shop, 45, 46) == ["locked", "chained"]
+    assert client.execute("SELECT pg_advisory_unlock(80)").fetchone() == (True,)
+
+
+def test_a_session_is_idle_when_all_its_shards_are(shop, client):
+    client.execute("SET idle_in_transaction_session_timeout = '1s'")
+    client.execute("BEGIN")
+    rename(client, 45, "awake")
+    client.execute("SELECT pg_sleep(2) FROM users WHERE id = 46")
+    rename(client, 45, "wide awake")
+    client.execute("SELECT pg_sleep(0.7) FROM users WHERE id = 46")
+    time.sleep(0.6)
+    rename(client, 45, "yet")
+    with pytest.raises(psycopg.OperationalError, match="idle-in-transaction timeout"):
+        while True:
+            time.sleep(2)
+            client.execute("SELECT 1")
+
+
 def test_cursors_are_where_they_were_opened(shop, client):
     with client.transaction():
         client.execute("DECLARE one CURSOR FOR SELECT 'a' FROM users WHERE id = 1")
@@ -377,10 +439,9 @@ class Call:
 
 
 class Prepared:
-    """A commit of users 32 and 33 that is prepared, and not decided: a reader stands in the gate (it is being
-    planned)."""
+    """A commit of two users that is prepared, and not decided: a reader stands in the gate (it is being planned)."""
 
-    def __init__(self, shop, name):
+    def __init__(self, shop, name, users=(32, 33), before=()):
         self.shop, self.notices = shop, []
         self.holder, self.writer, client = shop.server(shop.databases[3]), shop.connect(), shop.connect()
         self.writer.add_notice_handler(lambda notice: self.notices.append(notice.severity_nonlocalized))
@@ -388,10 +449,12 @@ class Prepared:
         self.reader = Call(lambda: client.execute("SELECT count(*) FROM users WHERE napping() = 1").fetchone())
         wait_for(lambda: waiting(shop, 3), 20, "the reader to be in the gate")
         self.writer.execute("BEGIN")
-        rename(self.writer, 32, name)
-        rename(self.writer, 33, name)
+        for sql in before:
+            self.writer.execute(sql)
+        for user in users:
+            rename(self.writer, user, name)
         self.commit = Call(lambda: self.writer.execute("COMMIT").statusmessage)
-        wait_for(lambda: shop.rows(1, "SELECT 1 FROM pg_prepared_xacts WHERE database = current_database()"),
+        wait_for(lambda: shop.rows(users[1] % 4, "SELECT 1 FROM pg_prepared_xacts WHERE database = current_database()"),
                  20, "it to be prepared")
 
     def decide(self):
@@ -432,6 +495,48 @@ def test_a_shard_is_closed_until_what_was_decided_is_ended_there(shop):
         assert read.await_end().result == ("decided",)
         assert scatter.await_end().result == {"decided"}
     prepared.await_end()
+
+
+def test_what_is_lost_after_the_decision_ends_the_session(shop):
+    """The shard that keeps the session's lock has only read: the others commit without it."""
+    prepared = Prepared(shop, "all the same", (49, 50), ["SELECT pg_advisory_lock(78)"])
+    assert shop.rows(0, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 78") == \
+        [(True,)]
+    prepared.decide()
+    assert prepared.commit.await_end().result == "COMMIT"
+    with pytest.raises(psycopg.OperationalError):
+        for _ in range(100):
+            prepared.writer.execute("SELECT 1")
+    prepared.await_end()
+    assert names(shop, 49, 50) == ["all the same"] * 2
+
+
+def test_what_outlives_a_transaction_is_kept_where_it_is(shop, client):
+    client.execute("BEGIN")
+    client.execute("DECLARE kept CURSOR WITH HOLD FOR SELECT id FROM users WHERE id = 42")
+    assert client.execute("SELECT id FROM users WHERE id = 44").fetchone() == (44,)
+    client.execute("COMMIT")
+    assert client.execute("FETCH kept").fetchone() == (42,)
+    client.execute("BEGIN")
+    rename(client, 42, "two")
+    rename(client, 44, "four")
+    client.execute("COMMIT")
+    client.execute("MOVE BACKWARD ALL IN kept")
+    assert client.execute("FETCH kept").fetchone() == (42,)
+    client.execute("CLOSE kept")
+    assert client.execute("SELECT id FROM users WHERE id = 44").fetchone() == (44,)
+
+
+def test_what_a_client_leaves_behind_is_nobody_elses(shop):
+    """It is gone within a transaction, while its lock lies on a shard that it has turned away from."""
+    with shop.connect() as client:
+        client.execute("SELECT pg_advisory_lock(79)")
+        client.execute("BEGIN")
+        rename(client, 33, "never")
+        rename(client, 34, "never")
+        client.close()
+    wait_for(lambda: shop.rows(0, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 79") == [], 20,
+             "the lock to be given back")
 
 
 def read_pair_of(shop, *users):
