@@ -120,7 +120,7 @@ struct client {
     bool quiet;         /* sends nothing until nothing is expected any more (an answer may change what comes next) */
     bool eof;           /* it has closed its sending side, or said Terminate */
     bool failed_block;  /* its transaction has failed and lost its server: the next one takes that over */
-    bool chains;   /* its next transaction begins when it is known what the one before has left (joint.h) */
+    bool chains;        /* its next transaction begins when it is known what the one before has left (joint.h) */
     bool readying; /* the batch at its head waits for the answer to what went ahead of it, and its server is kept */
     usec_t block_limit;       /* sluice.timeout as this transaction has SET it (run_limit.h); -1: it has not */
     struct place_block place; /* sluice.shard and sluice.key likewise (place.h) */

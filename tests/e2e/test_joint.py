@@ -244,8 +244,8 @@ def test_a_chain_goes_on_with_settings_and_modes(shop, client):
     client.execute("SET TRANSACTION READ ONLY")
     assert client.execute("COMMIT AND CHAIN").statusmessage == "COMMIT"
     assert client.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
-    modes = ("SELECT current_setting('work_mem'), current_setting('enable_seqscan'), "
-             "current_setting('transaction_read_only'), current_setting('transaction_isolation') FROM users WHERE id = ")
+    names_of = ("work_mem", "enable_seqscan", "transaction_read_only", "transaction_isolation")
+    modes = f"SELECT {', '.join(f'current_setting({name!r})' for name in names_of)} FROM users WHERE id = "
     for user in (30, 31):
         assert client.execute(modes + str(user)).fetchone() == ("9MB", "on", "on", "repeatable read")
     with pytest.raises(SQLSTATE("25006")):
@@ -500,8 +500,8 @@ def test_a_shard_is_closed_until_what_was_decided_is_ended_there(shop):
 def test_what_is_lost_after_the_decision_ends_the_session(shop):
     """The shard that keeps the session's lock has only read: the others commit without it."""
     prepared = Prepared(shop, "all the same", (49, 50), ["SELECT pg_advisory_lock(78)"])
-    assert shop.rows(0, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = 78") == \
-        [(True,)]
+    assert shop.rows(0, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND "
+                        "objid = 78") == [(True,)]
     prepared.decide()
     assert prepared.commit.await_end().result == "COMMIT"
     with pytest.raises(psycopg.OperationalError):
