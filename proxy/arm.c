@@ -5,6 +5,8 @@
 #include "proxy/arm.h"
 
 #include "proxy/cancel.h"
+#include "proxy/coordinated.h"
+#include "proxy/gather.h"
 
 static size_t on_input(struct conn *conn, const uint8_t *p, size_t len)
 {
@@ -22,6 +24,8 @@ static void on_drained(struct conn *conn)
 
     if (c->server != NULL)
         conn_resume(&c->server->conn);
+    gather_pump(c);
+    coordinated_pump(c);
 }
 
 static void on_output(struct conn *conn)

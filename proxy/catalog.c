@@ -149,8 +149,9 @@ enum catalog_found catalog_table(struct database_state *db, const char *schema, 
         found->name = part_take(&at);
         found->schema = part_take(&at);
         found->kind = (char)*at++;
-        found->has_triggers = *at == 't';
-        part_take(&at);
+        struct span marks = part_take(&at);
+        found->has_triggers = memchr(marks.ptr, 't', marks.len) != NULL;
+        found->is_referenced = memchr(marks.ptr, 'k', marks.len) != NULL;
         found->parent_schema = part_take(&at);
         found->parent = part_take(&at);
     }
@@ -198,7 +199,26 @@ bool catalog_column(struct database_state *db, const struct catalog_table *table
     return true;
 }
 
-/* "4", "4a"; "": it draws from none. */
+bool catalog_column_at(struct database_state *db, const struct catalog_table *table, int position, struct span *name,
+                       struct span *type)
+{
+    const struct catalog *facts = facts_of(db);
+    char key[160];
+
+    key_write(key, sizeof key, 'c', table->name, table->schema);
+    size_t len = strlen(key);
+    for (size_t i = first_from(facts, key); i < facts->count && strncmp(facts->names[i], key, len) == 0; i++) {
+        const char *at = facts->names[i] + len;
+        *name = part_take(&at);
+        if (atoi((const char *)part_take(&at).ptr) != position)
+            continue;
+        *type = part_take(&at);
+        return true;
+    }
+    return false;
+}
+
+/* "4", "4a"; "0g": it is generated; "": it draws from none. */
 static const char *find_step(struct database_state *db, const struct catalog_table *table, const char *column)
 {
     const char *at = find_column(db, table, column);
@@ -213,6 +233,11 @@ static const char *find_step(struct database_state *db, const struct catalog_tab
 int catalog_column_step(struct database_state *db, const struct catalog_table *table, const char *column)
 {
     return atoi(find_step(db, table, column));
+}
+
+bool catalog_column_is_generated(struct database_state *db, const struct catalog_table *table, const char *column)
+{
+    return strchr(find_step(db, table, column), 'g') != NULL;
 }
 
 bool catalog_column_is_always(struct database_state *db, const struct catalog_table *table, const char *column)

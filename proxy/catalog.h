@@ -22,6 +22,7 @@ struct catalog_table {
     struct span name, schema;
     char kind;                         /* pg_class.relkind */
     bool has_triggers;                 /* of its own, or rules */
+    bool is_referenced;                /* by a foreign key */
     struct span parent, parent_schema; /* that it inherits from, or is a partition of; empty: none */
 };
 enum catalog_found {
@@ -41,6 +42,11 @@ bool catalog_is_users_operator(struct database_state *db, const char *name);
  * empty if its values do not compare by their bytes. */
 bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,
                     struct span *type);
+/* The column at that position; false: there is none. */
+bool catalog_column_at(struct database_state *db, const struct catalog_table *table, int position, struct span *name,
+                       struct span *type);
+/* It is made of other columns, and never said. */
+bool catalog_column_is_generated(struct database_state *db, const struct catalog_table *table, const char *column);
 /* The increment of the sequence that the column draws from, where a row does not say it; 0: it does not. */
 int catalog_column_step(struct database_state *db, const struct catalog_table *table, const char *column);
 /* It is GENERATED ALWAYS AS IDENTITY: a value for it must be said to override that. */

@@ -90,19 +90,23 @@ static void put_relations(struct buf *sql)
              "UNION SELECT o.above, b.writes FROM barred b JOIN stands_on o ON o.below = b.oid) ");
 }
 
-/* Of a sharded database: each relation ('r', its name, schema, kind and a t if it has triggers or rules of its own, and
- * the schema and name of the one that it is a part or a child of), each of its columns ('c', the relation's name and
- * schema, its own name, place and type), with \1 between; and each function and operator that users made ('f', with
- * and without "schema."; 'o'). A type that does not compare by its bytes has no name, and a text whose bytes are not
- * UTF8's, as keys are read, has its encoding behind it. Behind a column's type: the increment of the sequence that it
- * draws from, if it does, and an a if it always does. Each sequence of a column ('q', its name and schema, the table's
- * schema and name, the column, the increment). */
+/* Of a sharded database: each relation ('r', its name, schema, kind, with a t if it has triggers or rules of its own and
+ * a k if a foreign key refers to it, and the schema and name of the one that it is a part or a child of), each of its
+ * columns ('c', the relation's name and schema, its own name, place and type), with \1 between; and each function and
+ * operator that users made ('f', with and without "schema."; 'o'). A type that does not compare by its bytes has no
+ * name, and a text whose bytes are not UTF8's, as keys are read, has its encoding behind it. Behind a column's type: the
+ * increment of the sequence that it draws from, if it does, and an a if it always does; or 0g if it is made of other
+ * columns. Each sequence of a column ('q', its name and schema, the table's schema and name, the column, the
+ * increment). */
 static void put_columns(struct buf *sql)
 {
     put(sql,
         " UNION ALL SELECT concat_ws(E'\\x01', 'r', c.relname, n.nspname, c.relkind::text || CASE WHEN "
         "(c.relhasrules AND c.relkind <> 'v') OR EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid "
-        "AND NOT g.tgisinternal) THEN 't' ELSE '' END, (SELECT concat_ws(E'\\x01', pn.nspname, p.relname) FROM "
+        "AND NOT g.tgisinternal) THEN 't' ELSE '' END || CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_constraint k "
+        "WHERE "
+        "k.confrelid = c.oid AND k.contype = 'f') THEN 'k' ELSE '' END, (SELECT concat_ws(E'\\x01', pn.nspname, "
+        "p.relname) FROM "
         "pg_catalog.pg_inherits i JOIN pg_catalog.pg_class p ON p.oid = i.inhparent JOIN pg_catalog.pg_namespace pn "
         "ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid ORDER BY i.inhseqno LIMIT 1)) FROM pg_catalog.pg_class c "
         "JOIN pg_catalog.pg_namespace n ON n.oid = "
@@ -110,14 +114,16 @@ static void put_columns(struct buf *sql)
         "pg_catalog.row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum), CASE WHEN l.collisdeterministic "
         "IS NOT FALSE THEN pg_catalog.format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> 0 AND "
         "pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN ' in ' || "
-        "pg_catalog.current_setting('server_encoding') ELSE '' END ELSE '' END, (SELECT q.seqincrement || CASE "
+        "pg_catalog.current_setting('server_encoding') ELSE '' END ELSE '' END, COALESCE((SELECT q.seqincrement || "
+        "CASE "
         "a.attidentity WHEN 'a' THEN 'a' ELSE '' END FROM "
         "pg_catalog.pg_depend d JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid WHERE "
         "d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = a.attrelid "
         "AND d.refobjsubid = a.attnum AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass "
         "AND d.deptype IN ('a', 'i') AND (a.attidentity <> '' OR EXISTS (SELECT FROM pg_catalog.pg_attrdef e "
         "JOIN pg_catalog.pg_depend u ON u.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND u.objid = e.oid "
-        "AND u.refobjid = q.seqrelid WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum)) LIMIT 1)) "
+        "AND u.refobjid = q.seqrelid WHERE e.adrelid = a.attrelid AND e.adnum = a.attnum)) LIMIT 1), CASE WHEN "
+        "a.attgenerated <> '' THEN '0g' END)) "
         "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
         "LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE " USERS

@@ -9,6 +9,7 @@
 #include "proxy/copy_in.h"
 #include "proxy/draw.h"
 #include "proxy/everywhere.h"
+#include "proxy/filling.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
 #include "shard/insert_split.h"
@@ -27,6 +28,7 @@ struct part {
 struct deal {
     struct client *c;
     struct copy_in *copy;      /* owned: it is COPY FROM, and that does all; or NULL */
+    struct filling *filling;   /* owned: it is REFILL, and that does all; or NULL */
     struct everywhere *images; /* owned: it is IMAGES, and that does all; or NULL */
     struct sharding_deal way;  /* owned */
     char *sql;                 /* owned: the statement */
@@ -120,6 +122,7 @@ void deal_free(struct deal *d)
         return;
     copy_in_free(d->copy);
     everywhere_free(d->images);
+    filling_free(d->filling);
     insert_split_free(d->way.split);
     buf_free(&d->types);
     buf_free(&d->bind);
@@ -304,6 +307,10 @@ void deal_pump(struct deal *d)
         copy_in_pump(d->copy); /* which may free it */
         return;
     }
+    if (d->filling != NULL) {
+        filling_pump(d->filling); /* likewise */
+        return;
+    }
     if (d->images != NULL) {
         everywhere_pump(d->images); /* likewise */
         return;
@@ -337,6 +344,8 @@ void deal_cancel(struct deal *d)
         copy_in_cancel(d->copy);
     else if (d->images != NULL)
         everywhere_cancel(d->images);
+    else if (d->filling != NULL)
+        filling_cancel(d->filling);
     else
         cancel_others(d, NULL);
 }
@@ -414,6 +423,13 @@ struct deal *deal_new(struct client *c, const struct request *q, struct arm *con
     if (way.way == WRITE_IMAGES) {
         d->images = everywhere_new(c, q, arms);
         return d;
+    }
+    if (way.way == WRITE_REFILL) {
+        d->filling = filling_new(c, q, arms);
+        if (d->filling != NULL)
+            return d;
+        deal_free(d);
+        return NULL;
     }
     d->described = !q->describes;
     d->sql = mem_strdup(q->run.sql);

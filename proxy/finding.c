@@ -298,7 +298,7 @@ bool finding_draws_home(const struct finding *f, const struct map_table *t)
            catalog_column_step(f->c->db, &found, t->column) != 0;
 }
 
-static bool is_always(const struct finding *f, const struct map_table *t)
+bool finding_is_always(const struct finding *f, const struct map_table *t)
 {
     struct catalog_table found;
 
@@ -306,7 +306,7 @@ static bool is_always(const struct finding *f, const struct map_table *t)
            catalog_column_is_always(f->c->db, &found, t->column);
 }
 
-static enum insert_draw draw_of(const struct finding *f, const struct map_table *t)
+enum insert_draw finding_draw(const struct finding *f, const struct map_table *t)
 {
     if (finding_draws_home(f, t))
         return f->tells ? DRAW_SHARD : DRAW_GIVEN;
@@ -331,8 +331,8 @@ struct insert_split *finding_split(struct finding *f, const struct stmt *s, cons
     const struct map_table *t = f->c->worker->keyset.tables[filled_table(s)];
     struct insert_facts facts = {.map = f->map, .table = t};
 
-    facts.draw = draw_of(f, t);
-    facts.always = facts.draw == DRAW_GIVEN && is_always(f, t);
+    facts.draw = finding_draw(f, t);
+    facts.always = facts.draw == DRAW_GIVEN && finding_is_always(f, t);
     struct insert_split *split = insert_split_new(s, text, strlen(text->sql), &facts, r);
     if (split != NULL || r->wanted == 0)
         return split;
@@ -374,6 +374,22 @@ static void lock_everywhere(struct finding *f, struct keyset *k)
                        "it locks rows that lie on all shards together with others");
 }
 
+/* What it selects is read, too, by the same keyset. */
+static void read_select(struct finding *f, const struct stmt *s, struct keyset *k, const struct keyset_places *places,
+                        const struct keyset_text *text)
+{
+    struct key_param *params;
+
+    finding_select(f, s, k, text);
+    shardset shards = k->shards;
+    struct keyset_text again = finding_text(f, &params);
+    keyset_read(k, s, places, &again);
+    k->shards = shards;
+    k->why = NULL;
+    k->of_rows = false;
+    free(params);
+}
+
 /* Returns the worker's keyset, read of s. */
 static struct keyset *read_keys(struct finding *f, const struct stmt *s)
 {
@@ -385,8 +401,13 @@ static struct keyset *read_keys(struct finding *f, const struct stmt *s)
     keyset_read(k, s, &places, &text);
     if (UNLIKELY(s->row_lock != ROW_LOCK_NONE) && writes_locks_everywhere(s, k, &text))
         lock_everywhere(f, k);
-    if (k->of_rows && f->sqlstate == NULL)
+    if (UNLIKELY(k->moves) && f->sqlstate == NULL)
+        finding_move(f, s, k, &text);
+    else if (k->of_rows && f->sqlstate == NULL && !finding_is_select(s))
         read_rows(f, s, k, &text);
+    else if ((k->of_rows || (k->why == NULL && shardset_is_many(k->shards))) && f->sqlstate == NULL &&
+             finding_is_select(s))
+        read_select(f, s, k, &places, &text);
     free(params);
     return k;
 }

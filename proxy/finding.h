@@ -25,6 +25,8 @@ struct finding {
     bool makes_temporary; /* one of the statements before, or this one, may have made a table of the session's own */
     bool told;            /* the user has named the shard */
     bool anywhere;        /* it inserts rows that may lie on any shard: one is to be chosen */
+    bool refills;         /* its rows are known only when it runs (shard/refill.h) */
+    shardset from;        /* REFILLS: where the rows are now, of an UPDATE */
     bool given;           /* its rows get keys that are drawn (draw.h): its text is another where it runs */
     bool tells;           /* it is not run: nothing is drawn for it */
     bool viewed;          /* it has a view, which speaks against it first */
@@ -69,10 +71,29 @@ bool finding_draws_home(const struct finding *f, const struct map_table *t);
 /* This execution's text. *params: for free(). */
 struct keyset_text finding_text(const struct finding *f, struct key_param **params);
 
+/* Where the keys come from of a table's rows that have none. */
+enum insert_draw finding_draw(const struct finding *f, const struct map_table *t);
+bool finding_is_always(const struct finding *f, const struct map_table *t);
+
 /* An INSERT into a table by key, taken apart; the worker's keyset was read of it. NULL: *r says why not. For
  * insert_split_free. */
 struct insert_split *finding_split(struct finding *f, const struct stmt *s, const struct keyset_text *text,
                                    struct insert_refusal *r);
+
+/* --- sharding.c --- */
+
+/* Of a SELECT of several shards: how they answer it together, for scatter_plan_free; NULL: they do not, or it is none. */
+struct scatter_plan *finding_plan(struct finding *f, struct scatter_refusal *r);
+bool finding_is_coordinators(struct finding *f);
+
+/* --- finding_refill.c --- */
+
+/* An INSERT that is not of rows which are written in it: INSERT ... SELECT, most likely. */
+bool finding_is_select(const struct stmt *s);
+/* k was read of it, and of its text. Either it is one shard's, and k says which; or (REFILLS) all may have its rows. */
+void finding_select(struct finding *f, const struct stmt *s, struct keyset *k, const struct keyset_text *text);
+/* The same of an UPDATE that sets a key. */
+void finding_move(struct finding *f, const struct stmt *s, struct keyset *k, const struct keyset_text *text);
 
 /* --- finding_sequence.c --- */
 

@@ -232,6 +232,9 @@ static void gather_free(struct gather *g)
     g->c->gather = NULL;
     for (uint32_t i = 0; i < g->count && !g->in_joint; i++)
         arm_close(g->parts[i].arm);
+    for (uint32_t i = 0; i < g->count && g->in_joint; i++)
+        if (g->parts[i].arm != NULL)
+            g->parts[i].arm->user = &arm_unasked;
     coordinated_free(g->instead);
     merge_free(g->merge);
     scatter_plan_free(g->plan);
@@ -271,7 +274,7 @@ static void end_if_over(struct gather *g)
     }
     bool in_joint = g->in_joint, failed = g->failed;
     gather_free(g);
-    if (in_joint) {
+    if (in_joint && joint_is_on(c)) {
         joint_gathered(c, failed);
         return;
     }
@@ -537,6 +540,14 @@ void gather_cancel(struct client *c)
         return;
     g->turned = g->failed = false; /* what was cancelled already will not say so */
     fail_as(g, "57014", "canceling statement due to user request", NULL);
+}
+
+void gather_cancel_any(struct client *c)
+{
+    if (c->gather != NULL)
+        gather_cancel(c);
+    else if (c->coordinated != NULL)
+        coordinated_cancel(c);
 }
 
 void gather_abandon(struct client *c)

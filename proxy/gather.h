@@ -32,6 +32,8 @@ bool gather_in_joint(struct client *c, const struct request *r, struct arm *cons
 bool gather_admitted(struct client *c);
 /* The client asks for its statement to end: PostgreSQL's 57014 follows. */
 void gather_cancel(struct client *c);
+/* The same, whoever answers it. */
+void gather_cancel_any(struct client *c);
 /* The client is gone: so are its arms. */
 void gather_abandon(struct client *c);
 

@@ -78,12 +78,12 @@ static void leave_gate(struct joint *j)
 static void joint_free(struct joint *j)
 {
     leave_gate(j);
+    deal_free(j->deal); /* which may still speak to the arms */
     j->c->joint = NULL;
     for (uint32_t k = 0; k < j->count && j->arms != NULL; k++)
         if (j->arms[k] != NULL)
             arm_release(j->arms[k]);
     round_free(&j->round);
-    deal_free(j->deal);
     free(j->arms);
     free(j->left);
     free(j->sql);
@@ -462,6 +462,11 @@ enum joint_step joint_gather(struct joint *j, const struct request *q)
         return JOINT_TAKEN;
     hand_over(j);
     return JOINT_NOT;
+}
+
+bool joint_is_once(const struct client *c)
+{
+    return c->joint->once;
 }
 
 /* --- one statement of several shards' writes --- */

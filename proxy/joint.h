@@ -59,6 +59,8 @@ void joint_chain(struct client *c);
 void joint_abandon(struct client *c);
 /* It is REPEATABLE READ, and reads on the coordinator and nowhere else. */
 bool joint_is_whole(const struct client *c);
+/* It is one statement's that came without a transaction. */
+bool joint_is_once(const struct client *c);
 /* Several shards take part. */
 static inline bool joint_is_on(const struct client *c)
 {

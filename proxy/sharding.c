@@ -11,6 +11,7 @@
 #include "proxy/joint_words.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
+#include "proxy/sharding_refill.h"
 
 #include <stdio.h>
 
@@ -49,7 +50,7 @@ static bool fact_operator(void *arg, const char *name)
     return catalog_is_users_operator(((const struct finding *)arg)->c->db, name);
 }
 
-static struct scatter_plan *plan_of(struct finding *f, struct scatter_refusal *r)
+struct scatter_plan *finding_plan(struct finding *f, struct scatter_refusal *r)
 {
     const struct stmt_list *list = reading_of(f->run->shape)->list;
     struct scatter_map m = {.map = f->map,
@@ -81,7 +82,7 @@ struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *
     struct scatter_refusal r;
 
     *shards = f.shards;
-    return finding_is_many(&f) ? plan_of(&f, &r) : NULL;
+    return finding_is_many(&f) ? finding_plan(&f, &r) : NULL;
 }
 
 /* NULL: the coordinator can answer it. */
@@ -90,6 +91,11 @@ static const char *coordinator_why_not(struct finding *f)
     if (!finding_is_many(f) && !f->viewed)
         return "is not for it";
     return coordinator_is_there(f->c) ? coordinator_bars(f->c, f->run) : "has none";
+}
+
+bool finding_is_coordinators(struct finding *f)
+{
+    return coordinator_is_there(f->c) && coordinator_why_not(f) == NULL;
 }
 
 bool sharding_is_coordinators(struct client *c, const struct sharding_run *run)
@@ -224,6 +230,18 @@ static bool deal_copy(struct finding *f, struct sharding_deal *d, struct scatter
     return split != NULL;
 }
 
+/* Its rows are fetched, and put where they belong. */
+static bool deal_refill(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
+{
+    struct sharding_refill p;
+    bool planned = finding_refill(f, &p, r);
+
+    d->way = p.how == REFILL_SAME ? WRITE_SAME : WRITE_REFILL;
+    d->shards = p.how == REFILL_SAME ? p.from : map_all(f->map);
+    sharding_refill_free(&p);
+    return planned;
+}
+
 static bool deal_of(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
 {
     const struct stmt *s = finding_stmt(f);
@@ -239,6 +257,8 @@ static bool deal_of(struct finding *f, struct sharding_deal *d, struct scatter_r
         return deal_copy(f, d, r);
     if (s->kind != STMT_INSERT && s->kind != STMT_UPDATE && s->kind != STMT_DELETE)
         return false;
+    if (f->refills)
+        return deal_refill(f, d, r);
     if (!deal_rows(f, d, r))
         return false;
     if (!f->home || d->way == WRITE_IMAGES)
@@ -269,7 +289,7 @@ bool sharding_apart(struct client *c, const struct sharding_run *run, shardset *
 static void refuse_many(struct finding *f)
 {
     struct scatter_refusal r;
-    struct scatter_plan *plan = plan_of(f, &r);
+    struct scatter_plan *plan = finding_plan(f, &r);
     struct sharding_deal deal = {.split = NULL};
     bool dealt = plan == NULL && r.why[0] == '\0' && deal_of(f, &deal, &r);
     const char *why = plan == NULL && !dealt ? coordinator_why_not(f) : NULL;
@@ -641,9 +661,10 @@ static const char *way_of_deal(struct finding *f)
     if (!dealt)
         return NULL;
     return deal.way == WRITE_ROWS || deal.way == WRITE_COPY ? "in one transaction: each of them its rows"
-           : deal.way == WRITE_IMAGES                       ? "in one transaction: the first runs it, all get its rows"
-           : deal.way == WRITE_SAME                         ? "in one transaction: the same on each of them"
-                                                            : "in one transaction: the same on one after the other";
+           : deal.way == WRITE_REFILL ? "in one transaction: its rows are fetched, and each is put where it belongs"
+           : deal.way == WRITE_IMAGES ? "in one transaction: the first runs it, all get its rows"
+           : deal.way == WRITE_SAME   ? "in one transaction: the same on each of them"
+                                      : "in one transaction: the same on one after the other";
 }
 
 void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told)
@@ -651,7 +672,7 @@ void sharding_tell(struct client *c, const struct sharding_run *run, struct shar
     struct finding f = finding_to_tell(c, run);
     const char *deals = way_of_deal(&f);
     struct scatter_refusal r;
-    struct scatter_plan *plan = finding_is_many(&f) ? plan_of(&f, &r) : NULL;
+    struct scatter_plan *plan = finding_is_many(&f) ? finding_plan(&f, &r) : NULL;
 
     told->set = f.shards;
     put_shards(&f, told->shards, sizeof told->shards);

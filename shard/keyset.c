@@ -363,8 +363,10 @@ static void check_set(struct reading_of_keys *g, const struct stmt_place *p)
 
     shardset to = v.certainty == KEY_NULL ? BIT(SHARD_NULL) : shards_of(g->places->map, t, &v);
 
-    if (to == 0 || !is_one(to) || (g->k->sets[p->table] & ~to) != 0)
-        object(g, "sets a key, which may move a row to another shard");
+    if (to != 0 && is_one(to) && (g->k->sets[p->table] & ~to) == 0)
+        return;
+    g->k->moves = g->k->why == NULL;
+    object(g, "sets a key, which may move a row to another shard");
 }
 
 /* --- the whole --- */
@@ -388,7 +390,7 @@ static void begin(struct reading_of_keys *g)
     k->shards = 0;
     k->keyed = false;
     k->why = is_readable(g->s->kind) ? NULL : "is no statement over rows";
-    k->of_rows = false;
+    k->of_rows = k->moves = false;
     for (size_t i = 0; i < count; i++) {
         const struct map_table *t = g->places->find(g->places->arg, &g->s->tables[i]);
         k->tables[i] = t;

@@ -43,6 +43,7 @@ struct keyset {
     shardset shards; /* what all mentions need together; mentions of tables that are everywhere need none */
     bool keyed;      /* tables by key are mentioned */
     const char *why; /* static: why it cannot be right on one shard, whichever; NULL: nothing speaks against it */
+    bool moves;      /* `why` is that a key is set, which may move rows */
     bool of_rows;    /* keys of an INSERT's rows are not known, and that is all that may speak against it */
     /* By mention (stmt.tables). */
     const struct map_table **tables; /* owned array; NULL: not in the map */

@@ -20,7 +20,17 @@
 #include "shard/keyset.h"
 #include "shard/scatter.h"
 
-enum write_way { WRITE_NOT, WRITE_ROWS, WRITE_SAME, WRITE_COMMAND, WRITE_COPY, WRITE_IMAGES, WRITE_APART };
+/* REFILL: rows that are known only when it runs: refill.h. */
+enum write_way {
+    WRITE_NOT,
+    WRITE_ROWS,
+    WRITE_SAME,
+    WRITE_COMMAND,
+    WRITE_COPY,
+    WRITE_IMAGES,
+    WRITE_APART,
+    WRITE_REFILL
+};
 
 /* INSERT, UPDATE or DELETE, of which k was read and has nothing to object, and which several shards concern. Returns
  * ROWS, SAME, IMAGES, or NOT with *r set. */

@@ -466,6 +466,24 @@ def test_the_messages_are_one_servers(filled):
     filled.sluice.wait_idle()
 
 
+def test_what_it_selects_is_put_on_the_shards(filled):
+    columns = "id, user_id, mood, cost, tags, at, name"
+    look, gone = f"SELECT {columns} FROM notes WHERE id > 5000 ORDER BY 1", "DELETE FROM notes WHERE id > 5000"
+    with filled.connect() as client, filled.server(filled.whole) as whole:
+        for sql in (f"INSERT INTO notes ({columns}) SELECT id + 10000, user_id, mood, cost, tags, at, name FROM notes",
+                    "INSERT INTO notes (id, user_id, mood, tags) SELECT 20000 + row_number() OVER (ORDER BY id), id, "
+                    "'fine', '{a,\"b c\"}' FROM users",
+                    "INSERT INTO notes (id, cost, name) SELECT 30000 + count(*), avg(n.cost), max(u.name) FROM notes n "
+                    "JOIN users u ON u.id = n.user_id GROUP BY n.mood HAVING count(*) > 0 ORDER BY 1 LIMIT 1"):
+            assert client.execute(sql).statusmessage == whole.execute(sql).statusmessage
+            assert client.execute(look).fetchall() == whole.execute(look).fetchall()
+        assert len(whole.execute(look).fetchall()) > 20
+        for each in (client, whole):
+            each.execute(gone)
+        with pytest.raises(errors.FeatureNotSupported, match="does not see this transaction"), client.transaction():
+            client.execute("INSERT INTO notes (id, user_id) SELECT 40000 + row_number() OVER (), id FROM users")
+
+
 def test_rights_are_the_users(filled):
     with filled.server(filled.databases[0]) as home, filled.server(filled.coordinator) as server:
         assert home.execute("SELECT has_table_privilege('demo', 'users', 'SELECT')").fetchone() == (True,)

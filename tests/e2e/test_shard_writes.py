@@ -303,6 +303,94 @@ def test_writes_by_the_extended_protocol(shop):
         assert client.execute("DELETE FROM users RETURNING name").fetchall() == [("n2",)] * 6
 
 
+# --- rows that are selected ---
+
+
+def same_tables(shop, *tables):
+    for sql in tables:
+        assert all_rows(shop, sql) == sorted(whole(shop, sql)[0])
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_rows_are_selected_and_put_where_they_belong(shop, client, prepare):
+    fill(shop, client, 40)
+    orders, users = "SELECT * FROM orders", "SELECT * FROM users"
+    for sql, values in (
+            # where they are made
+            ("INSERT INTO orders (id, user_id, total) OVERRIDING SYSTEM VALUE SELECT id * 10, id, id FROM users", ()),
+            ("INSERT INTO orders (user_id, id) OVERRIDING SYSTEM VALUE SELECT id, 7 FROM users WHERE id = %s RETURNING *",
+             (5,)),
+            ("INSERT INTO orders (user_id, id) OVERRIDING SYSTEM VALUE SELECT 9, 8 FROM users WHERE id = 9", ()),
+            # elsewhere
+            ("INSERT INTO users (id, name) SELECT id + 100, name FROM users ORDER BY id RETURNING id, name", ()),
+            ("INSERT INTO users SELECT g, 'new', NULL FROM generate_series(200, 230) g RETURNING *", ()),
+            ("INSERT INTO users SELECT id + 1000, name || %s, '5' FROM users WHERE id < %s ORDER BY 1 RETURNING id",
+             ("x", 20)),
+            ("INSERT INTO audit_log (what, at) SELECT 'n', count(*) FROM users", ()),
+            ("INSERT INTO users AS u SELECT id, 'again' FROM users WHERE id < 12 ON CONFLICT (id) DO UPDATE SET name = "
+             "u.name || excluded.name || %s RETURNING u.id, u.name", ("!",)),
+            ("INSERT INTO users (id, name) SELECT id + 90, name FROM users WHERE id < 20 ON CONFLICT DO NOTHING", ()),
+            ("INSERT INTO users SELECT 3 * id, name FROM users WHERE id > 90000", ()),
+            ("INSERT INTO users (id, name, country) SELECT user_id + 3000, 'of ' || id, NULL FROM orders WHERE "
+             "user_id = %s AND id = 7", (5,)),
+            ("INSERT INTO tickets (id, note) SELECT 't' || id, NULL FROM users RETURNING *", ()),
+            ("INSERT INTO audit_log SELECT id, 'user' FROM users", ()),
+            ("INSERT INTO users (id, name) SELECT %s, 'one' WHERE NOT EXISTS (SELECT FROM users WHERE id = %s)",
+             (7777, 7777))):
+        ordered = "ORDER BY" in sql or "generate" in sql
+        expected = whole(shop, sql, *([values] if values else []))
+        cursor = client.execute(sql, values or None, prepare=prepare)
+        found = (cursor.fetchall() if cursor.description else None), cursor.statusmessage
+        if not ordered and found[0] is not None:
+            found, expected = (sorted(found[0], key=repr), found[1]), (sorted(expected[0], key=repr), expected[1])
+        assert found == expected, sql
+        same_tables(shop, orders, "SELECT id, name FROM users", "SELECT id FROM tickets")
+    assert shop.rows(2, "SELECT * FROM audit_log ORDER BY 1") == whole(shop, "SELECT * FROM audit_log ORDER BY 1")[0]
+    with shop.server(shop.whole) as server:
+        server.execute("TRUNCATE audit_log")
+    client.execute("TRUNCATE audit_log")
+    same_tables(shop, users)
+
+
+def test_selected_rows_get_keys(shop, client):
+    fill(shop, client, 20)
+    ids = [i for i, in client.execute("INSERT INTO notes (note) SELECT name FROM users ORDER BY id RETURNING id")]
+    assert ids == sorted(ids) and len(ids) == 20
+    assert all_rows(shop, "SELECT id FROM notes") == [(i,) for i in ids]
+    assert client.execute("INSERT INTO pairs (note) SELECT name FROM users").rowcount == 20
+    assert client.execute("INSERT INTO labels (text) SELECT name FROM users").rowcount == 20
+    for table in ("pairs", "labels"):
+        assert all(i % COUNT == k for k in range(COUNT) for i, in shop.rows(k, f"SELECT id FROM {table}"))
+        assert sum(len(shop.rows(k, f"SELECT id FROM {table}")) for k in range(COUNT)) == 20
+
+
+def test_selected_rows_in_transactions_and_errors(shop, client):
+    fill(shop, client, 20)
+    for sql, error in (("INSERT INTO users SELECT id + 19, name FROM users", errors.UniqueViolation),
+                       ("INSERT INTO users (id, name) SELECT id + 100, NULL FROM users", errors.NotNullViolation),
+                       ("INSERT INTO users (id, name) SELECT 1 / (id - 6), 'x' FROM users", errors.DivisionByZero),
+                       ("INSERT INTO users (id, name) SELECT name, id FROM users", errors.DatatypeMismatch),
+                       ("INSERT INTO users SELECT id + 1.5, 'x' FROM users", errors.FeatureNotSupported),
+                       ("INSERT INTO users SELECT * FROM nowhere", errors.UndefinedTable),
+                       ("INSERT INTO orders (total) SELECT id FROM users", errors.FeatureNotSupported)):
+        with pytest.raises(error):
+            client.execute(sql)
+    with client.transaction():
+        client.execute("INSERT INTO users VALUES (50, 'mine')")
+        assert client.execute("INSERT INTO users SELECT id + 100, name FROM users").rowcount == 21
+        with pytest.raises(errors.UniqueViolation), client.transaction():
+            client.execute("INSERT INTO users SELECT id + 100, name FROM users")
+        assert client.execute("SELECT count(*) FROM users").fetchone() == (42,)
+    assert len(all_rows(shop, "SELECT id FROM users")) == 42
+    client.execute("SET extra_float_digits = 0")
+    with pytest.raises(errors.FeatureNotSupported, match="do not tell"):
+        client.execute("INSERT INTO users SELECT id + 1000, name FROM users")
+    client.execute("RESET extra_float_digits")
+    for sql in ("CREATE TABLE copied AS SELECT * FROM users", "SELECT * INTO copied FROM users"):
+        with pytest.raises(errors.FeatureNotSupported):
+            client.execute(sql)
+
+
 # --- commands ---
 
 

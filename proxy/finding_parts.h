@@ -1,0 +1,30 @@
+/*
+ * finding_parts.h: what finding_refill.c and sharding_refill.c share of statements whose rows are known only when they
+ * run, and nobody else includes.
+ * Thread: worker.
+ */
+#ifndef SLUICE_FINDING_PARTS_H
+#define SLUICE_FINDING_PARTS_H
+
+#include "proxy/finding.h"
+#include "shard/refill.h"
+
+/* What an INSERT selects. */
+struct source {
+    struct sharding_run run; /* borrows from the refill, and from the whole's run */
+    struct finding found;
+    int mention; /* whose key the rows' keys are; -1: they may be anything */
+};
+
+/* The worker's keyset is read of it then. False: it cannot be read. */
+bool finding_source(struct finding *f, const struct refill *refill, struct source *to);
+/* The shards of the rows that are inserted. False: they cannot be told before. */
+bool finding_target(struct finding *f, const struct refill *refill, const struct map_table *t, struct source *from,
+                    shardset *set);
+/* The columns of a table that are not generated, in the arena. Returns how many. */
+size_t finding_columns(const struct finding *f, const struct map_table *t, struct arena *arena, const char ***columns);
+/* Of an UPDATE that s is; its columns lie in the arena. NULL: *r says why not. */
+struct refill *finding_move_refill(struct finding *f, const struct stmt *s, const struct map_table *t,
+                                   const struct keyset_text *text, struct arena *arena, struct scatter_refusal *r);
+
+#endif

@@ -1,0 +1,464 @@
+/*
+ * refill.c: see refill.h. Texts are cut by their tokens; what is not found where it usually stands is refused.
+ * Thread: any (no state).
+ */
+#include "shard/refill.h"
+#include "shard/insert_parts.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char help_simpler[] = "Write it in a simpler way, or for one key after the other.";
+
+struct cutter {
+    const struct stmt *s;
+    const struct keyset_text *text;
+    struct scatter_refusal *r;
+    struct refill *f;
+    struct clauses c;
+};
+
+static bool refuse(struct cutter *k, const char *why)
+{
+    snprintf(k->r->why, sizeof k->r->why, "%s", why);
+    k->r->help = help_simpler;
+    return false;
+}
+
+static bool is_word(const struct cutter *k, uint32_t i, const char *word)
+{
+    return i < k->c.token_count && clauses_word(&k->c, i, word);
+}
+
+static bool is_byte(const struct cutter *k, uint32_t i, char byte)
+{
+    return i < k->c.token_count && clauses_is(&k->c, i, byte);
+}
+
+static bool is_name(const struct cutter *k, uint32_t i)
+{
+    return i < k->c.token_count && (k->c.tokens[i].kind == TOKEN_WORD || k->c.tokens[i].kind == TOKEN_QUOTED);
+}
+
+/* Behind a name with its schemas. */
+static uint32_t pass_name(const struct cutter *k, uint32_t i)
+{
+    while (is_name(k, i) && is_byte(k, i + 1, '.'))
+        i += 2;
+    return is_name(k, i) ? i + 1 : i;
+}
+
+static const char *text_between(struct cutter *k, uint32_t first, uint32_t end)
+{
+    if (first >= end)
+        return "";
+    struct span t = clauses_text(&k->c, (struct piece){.first = first, .end = end});
+    return arena_strndup(&k->f->arena, (const char *)t.ptr, t.len);
+}
+
+static uint32_t token_end(const struct cutter *k)
+{
+    return (uint32_t)k->c.token_count;
+}
+
+/* The first token from there on that is not within parentheses and is this word; `end` where there is none. */
+static uint32_t find_word(const struct cutter *k, uint32_t from, uint32_t end, const char *word)
+{
+    uint32_t i = from;
+
+    while (i < end && !is_word(k, i, word))
+        i = (is_byte(k, i, '(') || is_byte(k, i, '[') ? clauses_closing(&k->c, i) : i) + 1;
+    return MIN(i, end);
+}
+
+static bool read_tokens(struct cutter *k, const char *first, const char *second)
+{
+    if (!clauses_tokens(&k->c, k->text->sql, strlen(k->text->sql), k->text->lex_flags, &k->f->arena))
+        return refuse(k, "it cannot be read");
+    for (uint32_t i = 0; i < token_end(k); i++)
+        if (is_byte(k, i, ';'))
+            return refuse(k, "it stands among other statements");
+    if (!is_word(k, 0, first) || (second != NULL && !is_word(k, 1, second)))
+        return refuse(k, "it has WITH");
+    return true;
+}
+
+/* A literal, or NULL, that takes the type of what it is assigned to; perhaps with a name behind it. */
+static bool is_untyped(const struct clauses *c, struct piece p)
+{
+    if (p.end - p.first > 2 && clauses_word(c, p.end - 2, "as"))
+        p.end -= 2;
+    while (p.end - p.first > 2 && clauses_is(c, p.first, '(') && clauses_closing(c, p.first) == p.end - 1) {
+        p.first++;
+        p.end--;
+    }
+    if (p.end - p.first == 2 && c->tokens[p.end - 1].kind == TOKEN_WORD)
+        p.end--;
+    if (p.end - p.first != 1)
+        return false;
+    const struct token *t = &c->tokens[p.first];
+    return (t->kind >= TOKEN_STRING && t->kind <= TOKEN_DOLLAR) || clauses_word(c, p.first, "null");
+}
+
+static bool is_star(const struct clauses *c, struct piece p)
+{
+    return clauses_is(c, p.end - 1, '*') && (p.end - p.first == 1 || clauses_is(c, p.end - 2, '.'));
+}
+
+/* --- INSERT ... SELECT --- */
+
+static uint8_t *count_uses(struct cutter *k)
+{
+    uint8_t *uses = arena_alloc(&k->f->arena, k->text->param_count + 1);
+
+    for (uint32_t i = 0; i < token_end(k); i++) {
+        if (k->c.tokens[i].kind != TOKEN_PARAM)
+            continue;
+        uint32_t number = (uint32_t)strtoul(k->c.sql + k->c.tokens[i].start + 1, NULL, 10);
+        if (number > 0 && number <= k->text->param_count)
+            uses[number - 1] = (uint8_t)MIN(uses[number - 1] + 1, 2);
+    }
+    return uses;
+}
+
+/* The key, if it is the same for all rows. */
+static void read_value(struct cutter *k, const struct clauses *c, struct piece p, const struct map *m,
+                       const struct map_table *t)
+{
+    const struct insert_facts facts = {.map = m, .table = t};
+    struct splitter b = {.s = k->s, .text = k->text, .f = &facts, .c = *c, .uses = count_uses(k)};
+
+    if (p.end - p.first > 2 && clauses_word(c, p.end - 2, "as"))
+        p.end -= 2;
+    k->f->key_value = insert_key(&b, p);
+    k->f->has_value = k->f->key_value.certainty != KEY_DOUBTFUL;
+    if (k->f->has_value && k->f->key_value.bytes.len > 0)
+        k->f->key_value.bytes.ptr = (const uint8_t *)arena_strndup(
+            &k->f->arena, (const char *)k->f->key_value.bytes.ptr, k->f->key_value.bytes.len);
+    buf_free(&b.scratch);
+}
+
+/* Output columns of a plain SELECT; of others nothing is known before they run. */
+static bool read_targets(struct cutter *k, const struct map *m, const struct map_table *t)
+{
+    struct clauses c;
+    bool starred = false, *untyped;
+    bool literal = false;
+
+    if (!clauses_read(&c, k->f->fetch, strlen(k->f->fetch), k->text->lex_flags, &k->f->arena))
+        return true;
+    const struct clause *targets = &c.clauses[CLAUSE_TARGETS];
+    untyped = arena_alloc(&k->f->arena, (targets->item_count + 1) * sizeof *untyped);
+    for (size_t i = 0; i < targets->item_count; i++) {
+        if (piece_is_empty(targets->items[i]))
+            return refuse(k, "it selects nothing");
+        untyped[i] = is_untyped(&c, targets->items[i]);
+        literal = literal || untyped[i];
+        starred = starred || is_star(&c, targets->items[i]);
+    }
+    if (starred && literal)
+        return refuse(k, "it selects a star beside a literal without a type");
+    if (starred)
+        return true;
+    k->f->count = targets->item_count;
+    k->f->untyped = untyped;
+    if (k->f->key >= (int)k->f->count)
+        k->f->key = -1;
+    if (k->f->key >= 0)
+        read_value(k, &c, targets->items[k->f->key], m, t);
+    return true;
+}
+
+static void read_key(struct cutter *k, const struct map_table *t)
+{
+    const struct stmt *s = k->s;
+
+    k->f->key = s->column_count == 0 && t->way == MAP_BY_KEY ? (int)t->position - 1 : -1;
+    for (size_t i = 0; i < s->column_count && t->way == MAP_BY_KEY; i++)
+        if (s->columns[i] != NULL && strcmp(s->columns[i], t->column) == 0)
+            k->f->key = (int)i;
+    if (s->column_count > 0)
+        k->f->columns = arena_alloc(&k->f->arena, s->column_count * sizeof *k->f->columns);
+    for (size_t i = 0; i < s->column_count; i++) /* the statement may go before */
+        k->f->columns[i] =
+            s->columns[i] == NULL ? "" : arena_strndup(&k->f->arena, s->columns[i], strlen(s->columns[i]));
+}
+
+/* Where the SELECT begins. 0: it is refused. */
+static uint32_t find_select(struct cutter *k)
+{
+    uint32_t i = pass_name(k, 2);
+
+    if (is_word(k, i, "as"))
+        i += 2;
+    if (k->s->column_count > 0 && is_byte(k, i, '('))
+        i = clauses_closing(&k->c, i) + 1;
+    if (is_word(k, i, "overriding") && is_word(k, i + 1, "user")) {
+        refuse(k, "its rows' keys may be others than those that are written");
+        return 0;
+    }
+    if (is_word(k, i, "overriding"))
+        i += 3;
+    if (is_word(k, i, "select") || is_word(k, i, "with") || is_word(k, i, "table") || is_word(k, i, "values") ||
+        is_byte(k, i, '('))
+        return i;
+    refuse(k, "its rows are written in an unusual way");
+    return 0;
+}
+
+/* Where ON CONFLICT or RETURNING begins. */
+static uint32_t find_tail(struct cutter *k, uint32_t from)
+{
+    uint32_t returning = find_word(k, from, token_end(k), "returning"), at = returning;
+
+    k->f->returns = returning < token_end(k);
+    k->f->skips = (k->s->flags & FACT_ON_CONFLICT) != 0;
+    for (uint32_t i = from; k->f->skips && i < returning; i++) {
+        i = find_word(k, i, returning, "on");
+        if (is_word(k, i + 1, "conflict"))
+            at = i;
+    }
+    return at;
+}
+
+struct refill *refill_of_insert(const struct stmt *s, const struct keyset_text *text, const struct map *m,
+                                const struct map_table *t, struct scatter_refusal *r)
+{
+    struct cutter k = {.s = s, .text = text, .r = r, .f = mem_zalloc(sizeof *k.f)};
+    uint32_t start = read_tokens(&k, "insert", "into") ? find_select(&k) : 0;
+
+    if (start > 0) {
+        uint32_t tail = find_tail(&k, start);
+        k.f->head = text_between(&k, 0, start);
+        k.f->fetch = text_between(&k, start, tail);
+        k.f->tail = text_between(&k, tail, token_end(&k));
+        read_key(&k, t);
+        if (read_targets(&k, m, t))
+            return k.f;
+    }
+    refill_free(k.f);
+    return NULL;
+}
+
+/* --- UPDATE --- */
+
+struct update {
+    uint32_t name, name_end;   /* of the table */
+    uint32_t target_end;       /* with its alias */
+    uint32_t set;              /* the word */
+    uint32_t where, returning; /* where these begin; the end */
+    size_t item_count;
+    struct piece *items;
+};
+
+static bool read_update(struct cutter *k, struct update *u)
+{
+    uint32_t end = token_end(k);
+
+    u->name = 1;
+    u->name_end = pass_name(k, 1);
+    u->set = find_word(k, u->name_end, end, "set");
+    u->target_end = u->set;
+    u->returning = find_word(k, u->set, end, "returning");
+    u->where = find_word(k, u->set, u->returning, "where");
+    if (is_word(k, 1, "only") || is_byte(k, u->name_end, '*') || u->set == end)
+        return refuse(k, "its table is written in an unusual way");
+    if (find_word(k, u->set, u->where, "from") < u->where)
+        return refuse(k, "it has FROM");
+    u->items = clauses_split(&k->c, (struct piece){.first = u->set + 1, .end = u->where}, &k->f->arena, &u->item_count);
+    return true;
+}
+
+static bool names(const struct cutter *k, uint32_t i, const char *column)
+{
+    const struct token *t = &k->c.tokens[i];
+
+    if (t->kind == TOKEN_QUOTED)
+        return t->len == strlen(column) + 2 && memcmp(k->c.sql + t->start + 1, column, t->len - 2) == 0;
+    return clauses_word(&k->c, i, column);
+}
+
+/* The item that sets a column; NULL: none does. */
+static const struct piece *find_item(const struct cutter *k, const struct update *u, const char *column)
+{
+    for (size_t i = 0; i < u->item_count; i++)
+        if (names(k, u->items[i].first, column))
+            return &u->items[i];
+    return NULL;
+}
+
+static bool check_items(struct cutter *k, const struct update *u, const char *const *columns, size_t count)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < u->item_count; i++) {
+        struct piece p = u->items[i];
+        if (p.end - p.first < 3 || !is_name(k, p.first) || !is_byte(k, p.first + 1, '='))
+            return refuse(k, "it sets columns in an unusual way");
+        if (p.end - p.first == 3 && is_word(k, p.first + 2, "default"))
+            return refuse(k, "it sets a column to its default");
+    }
+    for (size_t i = 0; i < count; i++)
+        found += find_item(k, u, columns[i]) != NULL;
+    return found == u->item_count || refuse(k, "it sets columns that are not known");
+}
+
+static void put(struct buf *out, const char *text)
+{
+    buf_put(out, text, strlen(text));
+}
+
+static void put_name(struct buf *out, const char *name)
+{
+    buf_put_u8(out, '"');
+    for (; *name != '\0'; name++) {
+        if (*name == '"')
+            buf_put_u8(out, '"');
+        buf_put_u8(out, (uint8_t)*name);
+    }
+    buf_put_u8(out, '"');
+}
+
+static const char *keep(struct cutter *k, struct buf *out)
+{
+    const char *text = arena_strndup(&k->f->arena, (const char *)buf_head(out), buf_used(out));
+
+    buf_free(out);
+    return text;
+}
+
+/* What the table is called in the rest of the statement. */
+static const char *alias_of(struct cutter *k, const struct update *u)
+{
+    return text_between(k, u->target_end - 1, u->target_end);
+}
+
+static void write_fetch(struct cutter *k, const struct update *u, const char *const *columns, size_t count)
+{
+    const char *alias = alias_of(k, u);
+    bool *untyped = arena_alloc(&k->f->arena, (count + 1) * sizeof *untyped);
+    struct buf out = {0};
+
+    put(&out, "DELETE FROM ");
+    put(&out, text_between(k, u->name, u->target_end));
+    put(&out, " ");
+    put(&out, text_between(k, u->where, u->returning));
+    put(&out, " RETURNING ");
+    for (size_t i = 0; i < count; i++) {
+        const struct piece *item = find_item(k, u, columns[i]);
+        put(&out, i == 0 ? "" : ", ");
+        if (item == NULL) {
+            put(&out, alias);
+            put(&out, ".");
+            put_name(&out, columns[i]);
+            continue;
+        }
+        struct piece value = {.first = item->first + 2, .end = item->end};
+        untyped[i] = is_untyped(&k->c, value);
+        put(&out, "(");
+        put(&out, text_between(k, value.first, value.end));
+        put(&out, ")");
+    }
+    k->f->untyped = untyped;
+    k->f->fetch = keep(k, &out);
+}
+
+static void write_head(struct cutter *k, const struct update *u, const char *const *columns, size_t count)
+{
+    struct buf out = {0};
+
+    put(&out, "INSERT INTO ");
+    put(&out, text_between(k, u->name, u->name_end));
+    if (u->target_end > u->name_end) {
+        put(&out, " AS ");
+        put(&out, alias_of(k, u));
+    }
+    for (size_t i = 0; i < count; i++) {
+        put(&out, i == 0 ? " (" : ", ");
+        put_name(&out, columns[i]);
+    }
+    put(&out, ") OVERRIDING SYSTEM VALUE");
+    k->f->head = keep(k, &out);
+}
+
+struct refill *refill_of_update(const struct stmt *s, const struct keyset_text *text, const struct map_table *t,
+                                const char *const *columns, size_t count, struct scatter_refusal *r)
+{
+    struct cutter k = {.s = s, .text = text, .r = r, .f = mem_zalloc(sizeof *k.f)};
+    struct update u = {.name = 0};
+
+    if (!read_tokens(&k, "update", NULL) || !read_update(&k, &u) || !check_items(&k, &u, columns, count)) {
+        refill_free(k.f);
+        return NULL;
+    }
+    k.f->moves = true;
+    k.f->key = -1;
+    k.f->count = count;
+    k.f->columns = (const char **)columns;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(columns[i], t->column) == 0)
+            k.f->key = (int)i;
+    write_fetch(&k, &u, columns, count);
+    write_head(&k, &u, columns, count);
+    k.f->tail = text_between(&k, u.returning, token_end(&k));
+    k.f->returns = u.returning < token_end(&k);
+    return k.f;
+}
+
+void refill_free(struct refill *f)
+{
+    if (f == NULL)
+        return;
+    buf_free(&f->scratch);
+    arena_free(&f->arena);
+    free(f);
+}
+
+/* --- what each shard runs --- */
+
+static void put_format(struct buf *out, const char *format, size_t n)
+{
+    char text[60];
+
+    snprintf(text, sizeof text, format, n);
+    put(out, text);
+}
+
+/* The drawn key is a column in front. */
+static void put_head(const struct refill *f, const char *key, struct buf *out)
+{
+    const char *open = key == NULL ? NULL : strchr(f->head, '(');
+
+    if (open == NULL) {
+        put(out, f->head);
+        return;
+    }
+    buf_put(out, f->head, (size_t)(open + 1 - f->head));
+    put_name(out, key);
+    put(out, ", ");
+    put(out, open + 1);
+}
+
+char *refill_sql(const struct refill *f, const char *const *casts, size_t count, const char *key, bool always,
+                 uint32_t first)
+{
+    struct buf out = {0};
+    size_t arrays = count + (key != NULL);
+
+    put_head(f, key, &out);
+    put(&out, key != NULL && always ? " OVERRIDING SYSTEM VALUE SELECT " : " SELECT ");
+    for (size_t i = 0; i < arrays; i++) {
+        put_format(&out, i == 0 ? "v.c%zu::" : ", v.c%zu::", i);
+        put(&out, key == NULL ? casts[i] : i == 0 ? "pg_catalog.int8" : casts[i - 1]);
+    }
+    put(&out, " FROM ROWS FROM (");
+    for (size_t i = 0; i < arrays; i++)
+        put_format(&out, i == 0 ? "pg_catalog.unnest($%zu)" : ", pg_catalog.unnest($%zu)", first + i);
+    put(&out, ") WITH ORDINALITY AS v (");
+    for (size_t i = 0; i < arrays; i++)
+        put_format(&out, "c%zu, ", i);
+    put(&out, "n) ORDER BY v.n ");
+    put(&out, f->tail);
+    buf_put_u8(&out, 0);
+    return (char *)out.data;
+}
