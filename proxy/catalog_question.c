@@ -90,13 +90,13 @@ static void put_relations(struct buf *sql)
              "UNION SELECT o.above, b.writes FROM barred b JOIN stands_on o ON o.below = b.oid) ");
 }
 
-/* Of a sharded database: each relation ('r', its name, schema, kind, with a t if it has triggers or rules of its own and
- * a k if a foreign key refers to it, and the schema and name of the one that it is a part or a child of), each of its
- * columns ('c', the relation's name and schema, its own name, place and type), with \1 between; and each function and
- * operator that users made ('f', with and without "schema."; 'o'). A type that does not compare by its bytes has no
- * name, and a text whose bytes are not UTF8's, as keys are read, has its encoding behind it. Behind a column's type: the
- * increment of the sequence that it draws from, if it does, and an a if it always does; or 0g if it is made of other
- * columns. Each sequence of a column ('q', its name and schema, the table's schema and name, the column, the
+/* Of a sharded database: each relation ('r', its name, schema, kind, with a t if it has triggers or rules of its own
+ * and a k if a foreign key refers to it, and the schema and name of the one that it is a part or a child of), each of
+ * its columns ('c', the relation's name and schema, its own name, place and type), with \1 between; and each function
+ * and operator that users made ('f', with and without "schema."; 'o'). A type that does not compare by its bytes has no
+ * name, and a text whose bytes are not UTF8's, as keys are read, has its encoding behind it. Behind a column's type:
+ * the increment of the sequence that it draws from, if it does, and an a if it always does; or 0g if it is made of
+ * other columns. Each sequence of a column ('q', its name and schema, the table's schema and name, the column, the
  * increment). */
 static void put_columns(struct buf *sql)
 {

@@ -82,7 +82,8 @@ struct insert_split *finding_split(struct finding *f, const struct stmt *s, cons
 
 /* --- sharding.c --- */
 
-/* Of a SELECT of several shards: how they answer it together, for scatter_plan_free; NULL: they do not, or it is none. */
+/* Of a SELECT of several shards: how they answer it together. NULL: they do not, or it is none. For
+ * scatter_plan_free. */
 struct scatter_plan *finding_plan(struct finding *f, struct scatter_refusal *r);
 bool finding_is_coordinators(struct finding *f);
 

@@ -1,7 +1,7 @@
 /*
- * finding_refill.c: statements whose rows are known only when they run: INSERT ... SELECT, and an UPDATE of keys. One is
- * a shard's if all that it reads lies there, and its rows belong there, too: the key is the same for all of them, or a
- * plain column that is the key of what is read. Else its rows are fetched, and put in place (shard/refill.h).
+ * finding_refill.c: statements whose rows are known only when they run: INSERT ... SELECT, and an UPDATE of keys. One
+ * is a shard's if all that it reads lies there, and its rows belong there, too: the key is the same for all of them, or
+ * a plain column that is the key of what is read. Else its rows are fetched, and put in place (shard/refill.h).
  * Thread: worker.
  */
 #include "proxy/finding_parts.h"

@@ -318,8 +318,8 @@ def test_rows_are_selected_and_put_where_they_belong(shop, client, prepare):
     for sql, values in (
             # where they are made
             ("INSERT INTO orders (id, user_id, total) OVERRIDING SYSTEM VALUE SELECT id * 10, id, id FROM users", ()),
-            ("INSERT INTO orders (user_id, id) OVERRIDING SYSTEM VALUE SELECT id, 7 FROM users WHERE id = %s RETURNING *",
-             (5,)),
+            ("INSERT INTO orders (user_id, id) OVERRIDING SYSTEM VALUE SELECT id, 7 FROM users WHERE id = %s "
+             "RETURNING *", (5,)),
             ("INSERT INTO orders (user_id, id) OVERRIDING SYSTEM VALUE SELECT 9, 8 FROM users WHERE id = 9", ()),
             # elsewhere
             ("INSERT INTO users (id, name) SELECT id + 100, name FROM users ORDER BY id RETURNING id, name", ()),
