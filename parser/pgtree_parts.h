@@ -77,7 +77,9 @@ struct walk {
     unsigned depth;                /* of queries in each other */
     const struct walked *walked;
     size_t arm_cap;
-    bool definition; /* a table outside of queries is one that is defined or maintained */
+    const PgQuery__RangeSubselect *merged; /* what a MERGE merges, while its own words are read; or NULL */
+    const struct scope *merging;           /* the scope of that MERGE */
+    bool definition;                       /* a table outside of queries is one that is defined or maintained */
 };
 
 /* --- pgtree.c --- */
@@ -191,6 +193,7 @@ void place_using(struct walk *w, const PgQuery__JoinExpr *join, struct range fil
 void place_rows(struct walk *w, Node *const *rows, size_t count);
 void place_sets(struct walk *w, Node *const *targets, size_t count);
 void place_arbiter(struct walk *w, const PgQuery__InferClause *infer);
+void place_merge(struct walk *w, Node *const *clauses, size_t count);
 void place_limits(struct walk *w, const PgQuery__SelectStmt *select);
 void place_arguments(struct walk *w, Node *const *nodes, size_t count);
 

@@ -138,6 +138,28 @@ static struct stmt_value negated_value(struct walk *w, const PgQuery__AExpr *e)
     return v;
 }
 
+/* A column of what a MERGE merges, if it is the same value in all rows of it. */
+static struct stmt_value merged_value(struct walk *w, const Node *node)
+{
+    const PgQuery__RangeSubselect *merged = w->merged;
+    const PgQuery__SelectStmt *select = merged == NULL ? NULL : merged->subquery->select_stmt;
+    struct stmt_value v = other();
+    const char *parts[3];
+
+    if (select == NULL || w->scope != w->merging || merged->subquery->node_case != NODE(SELECT_STMT) ||
+        merged->alias == NULL || merged->alias->n_colnames > 0 || select->larg != NULL ||
+        name_parts(node, parts) != 2 || strcmp(parts[1], merged->alias->aliasname) != 0)
+        return v;
+    w->merged = NULL; /* its own columns are others */
+    for (size_t i = 0; i < select->n_target_list; i++) {
+        const PgQuery__ResTarget *target = select->target_list[i]->res_target;
+        if (select->target_list[i]->node_case == NODE(RES_TARGET) && strcmp(target->name, parts[0]) == 0)
+            v = value_of(w, target->val);
+    }
+    w->merged = merged;
+    return v;
+}
+
 struct stmt_value value_of(struct walk *w, const Node *node)
 {
     if (node == NULL)
@@ -154,6 +176,8 @@ struct stmt_value value_of(struct walk *w, const Node *node)
         return (struct stmt_value){.kind = VALUE_DEFAULT};
     case NODE(A_EXPR):
         return negated_value(w, node->a_expr);
+    case NODE(COLUMN_REF):
+        return merged_value(w, node);
     default:
         return other();
     }
@@ -535,6 +559,41 @@ void place_sets(struct walk *w, Node *const *targets, size_t count)
         place->column = walk_strdup(w, target->name);
         place->value = add_value(w, v);
         place->count = 1;
+    }
+}
+
+/* The column of a table that a value is, or the value. */
+static struct stmt_value put_value(struct walk *w, const Node *node)
+{
+    struct stmt_value v = value_of(w, node);
+    struct column c;
+
+    return !is_value(v) && take_any_column(w, node, &c) ? column_value(w, &c) : v;
+}
+
+static void place_put(struct walk *w, const PgQuery__MergeWhenClause *clause)
+{
+    struct stmt_place *place = add_place(w, PLACE_PUT, (int)w->scope->tables.first);
+
+    place->width = (uint16_t)clause->n_values;
+    place->count = (uint32_t)clause->n_values;
+    for (size_t i = 0; i < clause->n_values; i++)
+        add_value(w, put_value(w, clause->values[i]));
+    if (clause->n_target_list != clause->n_values)
+        return;
+    for (size_t i = 0; i < clause->n_target_list; i++)
+        add_value(w, (struct stmt_value){.name = walk_strdup(w, clause->target_list[i]->res_target->name)});
+    place->count *= 2;
+}
+
+void place_merge(struct walk *w, Node *const *clauses, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__MergeWhenClause *clause = clauses[i]->merge_when_clause;
+        if (clause->command_type == PG_QUERY__CMD_TYPE__CMD_UPDATE)
+            place_sets(w, clause->target_list, clause->n_target_list);
+        else if (clause->command_type == PG_QUERY__CMD_TYPE__CMD_INSERT)
+            place_put(w, clause);
     }
 }
 

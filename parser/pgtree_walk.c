@@ -428,11 +428,19 @@ void walk_merge(struct walk *w, const PgQuery__MergeStmt *merge)
     struct saved saved = begin_query(w, &scope, merge->with_clause);
 
     walk_target(w, merge->relation, TABLE_MERGED);
+    struct range target = w->scope->tables;
     if (merge->source_relation != NULL)
         walk_from(w, &merge->source_relation, 1);
+    if (merge->source_relation != NULL && merge->source_relation->node_case == NODE(RANGE_SUBSELECT))
+        w->merged = merge->source_relation->range_subselect;
+    w->merging = &scope;
     if (merge->join_condition != NULL)
         walk_node(w, merge->join_condition);
+    /* Rows of the target for which it is false are left alone; rows of the source are not. */
+    place_filters(w, merge->join_condition, target, false);
     walk_nodes(w, merge->merge_when_clauses, merge->n_merge_when_clauses);
+    place_merge(w, merge->merge_when_clauses, merge->n_merge_when_clauses);
+    w->merged = NULL;
     end_query(w, saved);
 }
 

@@ -254,7 +254,7 @@ static void put_functions(struct buf *out, const struct stmt *s)
 
 static void put_place(struct buf *out, const struct stmt *s, const struct stmt_place *p)
 {
-    static const char *const titles[] = {"where", "rows", "set", "on conflict", "limit", "offset", "arguments"};
+    static const char *const titles[] = {"where", "rows", "set", "on conflict", "puts", "limit", "offset", "arguments"};
     static const char *const ops[] = {"=", "<", "<=", ">", ">=", "in", "any", "is", "between", "between symmetric"};
     const char *table = p->table < 0 ? "?" : s->tables[p->table].name;
 

@@ -85,6 +85,7 @@ enum stmt_place_what {
     PLACE_ROWS,    /* the rows of INSERT ... VALUES: width values a row */
     PLACE_SET,     /* UPDATE, ON CONFLICT DO UPDATE: column = value */
     PLACE_ARBITER, /* ON CONFLICT (column, ...): one for each; column NULL: an expression, or a constraint's name */
+    PLACE_PUT,     /* MERGE ... INSERT: a row of width values; behind them, if there are as many again, its columns */
     PLACE_LIMIT,
     PLACE_OFFSET,
     PLACE_ARGUMENTS /* of EXECUTE */

@@ -474,8 +474,6 @@ static bool is_known_call(const struct finding *f, const struct stmt *s)
 static const char *why_not(const struct stmt *s)
 {
     switch (s->kind) {
-    case STMT_MERGE:
-        return "MERGE is not split by shards";
     case STMT_CALL:
     case STMT_DO:
         return "code that cannot be seen may read rows of any shard";
@@ -571,7 +569,7 @@ static bool find_command(struct finding *f, const struct stmt *s)
 static bool has_rows(const struct stmt *s)
 {
     return s->kind == STMT_SELECT || s->kind == STMT_VALUES || s->kind == STMT_INSERT || s->kind == STMT_UPDATE ||
-           s->kind == STMT_DELETE;
+           s->kind == STMT_DELETE || s->kind == STMT_MERGE;
 }
 
 /* The keyset was read of it last. */

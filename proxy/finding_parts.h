@@ -13,11 +13,14 @@
 struct source {
     struct sharding_run run; /* borrows from the refill, and from the whole's run */
     struct finding found;
-    int mention; /* whose key the rows' keys are; -1: they may be anything */
+    int mention;         /* whose key the rows' keys are; -1: they may be anything */
+    struct shape *apart; /* owned: read for somebody who is no client (ROUTE); or NULL */
+    char *apart_text;    /* owned */
 };
 
-/* The worker's keyset is read of it then. False: it cannot be read. */
+/* The worker's keyset is read of it then. False: it cannot be read. For finding_source_free in both cases. */
 bool finding_source(struct finding *f, const struct refill *refill, struct source *to);
+void finding_source_free(struct source *from);
 /* The shards of the rows that are inserted. False: they cannot be told before. */
 bool finding_target(struct finding *f, const struct refill *refill, const struct map_table *t, struct source *from,
                     shardset *set);

@@ -29,19 +29,39 @@ static size_t written_table(const struct stmt *s)
 
 /* --- what is selected --- */
 
+static void read_apart(const struct finding *f, struct source *to)
+{
+    to->apart = mem_zalloc(sizeof *to->apart + 1);
+    to->apart->value = reading_apart(&f->c->worker->config->opt, to->run.sql, &to->apart_text);
+    to->run.shape = to->apart;
+}
+
 bool finding_source(struct finding *f, const struct refill *refill, struct source *to)
 {
     struct cache *cache = &f->c->worker->statements.cache;
     struct shape *whole = (struct shape *)f->run->shape;
+    bool stranger = f->c->user == NULL;
 
-    if (f->c->user == NULL)
-        return false; /* who asks is no client */
     *to = (struct source){.run = {.sql = refill->fetch, .bind = f->run->bind, .types = f->run->types}};
+    if (stranger) {
+        read_apart(f, to);
+        to->found = finding_to_tell(f->c, &to->run);
+        return finding_stmt(&to->found) != NULL;
+    }
     cache_hold(whole); /* what is read next may take its place */
     to->run.shape = statement_recall(f->c, refill->fetch, strlen(refill->fetch));
     to->found = f->tells ? finding_to_tell(f->c, &to->run) : finding_of(f->c, &to->run);
     cache_release(cache, whole);
     return finding_stmt(&to->found) != NULL;
+}
+
+void finding_source_free(struct source *from)
+{
+    if (from->apart == NULL)
+        return;
+    reading_free(from->apart->value);
+    free(from->apart_text);
+    free(from->apart);
 }
 
 static const struct outline_expr *key_target(const struct outline *o, const struct refill *refill)
@@ -129,7 +149,7 @@ void finding_select(struct finding *f, const struct stmt *s, struct keyset *k, c
     const struct map_table *t = k->tables[written_table(s)];
     struct scatter_refusal r = {.help = NULL};
     shardset set = 0, others = 0;
-    struct source from;
+    struct source from = {.apart = NULL};
 
     if (t == NULL || t->way == MAP_EVERYWHERE)
         return;
@@ -138,6 +158,7 @@ void finding_select(struct finding *f, const struct stmt *s, struct keyset *k, c
     struct refill *refill = refill_of_insert(s, text, f->map, t, &r);
     if (refill == NULL || !finding_source(f, refill, &from)) {
         finding_refuse(f, r.help, "%s", refill == NULL ? r.why : "what it selects cannot be read");
+        finding_source_free(&from);
         refill_free(refill);
         return;
     }
@@ -150,6 +171,7 @@ void finding_select(struct finding *f, const struct stmt *s, struct keyset *k, c
         f->refills = true;
         k->shards = map_all(f->map);
     }
+    finding_source_free(&from);
     refill_free(refill);
 }
 

@@ -51,27 +51,36 @@ static bool plan_many(struct finding *f, struct source *from, struct sharding_re
     return true;
 }
 
+static bool plan_source(struct finding *f, struct source *from, struct sharding_refill *to, struct scatter_refusal *r)
+{
+    shardset set;
+
+    if (f->home && !from->found.home)
+        return refuse(r, "it uses what only the first shard has");
+    to->draw = finding_draw(f, to->table);
+    to->always = to->draw == DRAW_GIVEN && to->refill->key < 0 && finding_is_always(f, to->table);
+    if (from->found.sqlstate != NULL)
+        return refuse(r, from->found.message);
+    finding_target(f, to->refill, to->table, from, &set);
+    if (shardset_is_many(from->found.shards))
+        return plan_many(f, from, to, r);
+    to->how = REFILL_ONE;
+    to->from = from->found.shards != 0 ? from->found.shards : 1;
+    return true;
+}
+
 static bool plan_insert(struct finding *f, const struct keyset_text *text, struct sharding_refill *to,
                         struct scatter_refusal *r)
 {
     struct source from;
-    shardset set;
 
     to->refill = refill_of_insert(finding_stmt(f), text, f->map, to->table, r);
-    if (to->refill == NULL || !finding_source(f, to->refill, &from))
-        return to->refill == NULL ? false : refuse(r, "what it selects cannot be read");
-    if (f->home && !from.found.home)
-        return refuse(r, "it uses what only the first shard has");
-    to->draw = finding_draw(f, to->table);
-    to->always = to->draw == DRAW_GIVEN && to->refill->key < 0 && finding_is_always(f, to->table);
-    if (from.found.sqlstate != NULL)
-        return refuse(r, from.found.message);
-    finding_target(f, to->refill, to->table, &from, &set);
-    if (shardset_is_many(from.found.shards))
-        return plan_many(f, &from, to, r);
-    to->how = REFILL_ONE;
-    to->from = from.found.shards != 0 ? from.found.shards : 1;
-    return true;
+    if (to->refill == NULL)
+        return false;
+    bool planned = finding_source(f, to->refill, &from) ? plan_source(f, &from, to, r)
+                                                        : refuse(r, "what it selects cannot be read");
+    finding_source_free(&from);
+    return planned;
 }
 
 static bool plan_move(struct finding *f, const struct keyset_text *text, struct sharding_refill *to,

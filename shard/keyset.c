@@ -339,8 +339,6 @@ static void check_written(struct reading_of_keys *g, size_t mention)
         return;
     if (t->way == MAP_EVERYWHERE)
         write_everywhere(g, mention);
-    else if (t->way == MAP_BY_KEY && (flags & TABLE_MERGED))
-        object(g, "merges into a table by its key");
     else if (t->way == MAP_BY_KEY && (flags & TABLE_FILLED)) {
         fill(g, mention);
         if (!holds_key(g, mention))
@@ -367,6 +365,47 @@ static void check_set(struct reading_of_keys *g, const struct stmt_place *p)
         return;
     g->k->moves = g->k->why == NULL;
     object(g, "sets a key, which may move a row to another shard");
+}
+
+static int put_index(const struct stmt *s, const struct stmt_place *p, const struct map_table *t)
+{
+    if (p->count == p->width)
+        return t->position <= p->width ? (int)t->position - 1 : -1;
+    for (uint16_t i = 0; i < p->width; i++) {
+        const char *name = s->values[p->value + p->width + i].name;
+        if (name != NULL && strcmp(name, t->column) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* The shards of a row's key that is a value, or another table's key. */
+static shardset put_set(const struct reading_of_keys *g, const struct map_table *t, const struct stmt_value *v)
+{
+    const struct map_table *from = v->kind == VALUE_COLUMN ? g->k->tables[v->at] : NULL;
+    struct key_reader r = reader_for(g, t, false);
+
+    if (v->kind == VALUE_COLUMN)
+        return from != NULL && from->way == MAP_BY_KEY && strcmp(from->column, v->name) == 0 &&
+                       map_is_colocated(from, t) && !(g->s->tables[v->at].flags & TABLE_NULLABLE)
+                   ? g->k->sets[v->at]
+                   : map_all(g->places->map);
+    r.assigned = true;
+    struct key_value key = keyset_value(&r, g->text, v);
+    return key.certainty == KEY_NULL ? BIT(SHARD_NULL) : shards_of(g->places->map, t, &key);
+}
+
+/* MERGE inserts rows that lie where those lie that it changes. */
+static void check_put(struct reading_of_keys *g, const struct stmt_place *p)
+{
+    const struct map_table *t = p->what == PLACE_PUT ? g->k->tables[p->table] : NULL;
+
+    if (t == NULL || t->way != MAP_BY_KEY)
+        return;
+    int index = put_index(g->s, p, t);
+    shardset to = index < 0 ? 0 : put_set(g, t, &g->s->values[p->value + (uint32_t)index]);
+    if (to == 0 || !is_one(to) || (g->k->sets[p->table] & ~to) != 0)
+        object(g, "merges rows that may lie on another shard than those that they are compared with");
 }
 
 /* --- the whole --- */
@@ -427,6 +466,8 @@ void keyset_read(struct keyset *k, const struct stmt *s, const struct keyset_pla
         ;
     for (size_t i = 0; i < s->place_count; i++)
         check_set(&g, &s->places[i]);
+    for (size_t i = 0; i < s->place_count; i++)
+        check_put(&g, &s->places[i]);
     for (size_t i = 0; i < s->table_count; i++)
         k->shards |= k->sets[i];
 }

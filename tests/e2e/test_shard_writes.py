@@ -461,6 +461,37 @@ def test_moves_in_transactions_and_what_cannot_move(shop, client, moving):
     client.execute("TRUNCATE parents, children")
 
 
+# --- MERGE ---
+
+MERGE = """MERGE INTO users u USING (SELECT {id} AS id, {name} AS name) s ON u.id = s.id
+WHEN MATCHED AND u.name = s.name THEN DELETE WHEN MATCHED THEN UPDATE SET name = s.name
+WHEN NOT MATCHED THEN INSERT (name, id) VALUES (s.name, s.id)"""
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_merge_on_one_shard(shop, client, prepare):
+    fill(shop, client, 6)
+    for i, name in ((3, "three"), (3, "three"), (9, "nine"), (9, "ten"), (10, "user 10")):
+        for sql, values in ((MERGE.format(id="%s::int", name="%s::text"), (i, name)),
+                            (MERGE.format(id=i, name=f"'{name}'"), None)):
+            expected = whole(shop, sql, *([values] if values else []))
+            assert client.execute(sql, values, prepare=prepare).statusmessage == expected[1]
+            same_tables(shop, "SELECT id, name FROM users")
+    same(shop, client, "INSERT INTO orders (id, user_id, total) OVERRIDING SYSTEM VALUE VALUES (1, 5, 7), (2, 5, 8)")
+    same(shop, client, "MERGE INTO users u USING (SELECT user_id, sum(total) AS s FROM orders WHERE user_id = 5 GROUP BY user_id) o "
+         "ON u.id = o.user_id WHEN MATCHED THEN UPDATE SET name = o.s::text "
+         "WHEN NOT MATCHED THEN INSERT VALUES (o.user_id, 'none')")
+    same_tables(shop, "SELECT id, name FROM users")
+    for sql in (MERGE.format(id="'5' || '1'", name="'x'"),
+                "MERGE INTO users u USING orders o ON u.id = o.user_id WHEN MATCHED THEN DELETE",
+                "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (6, 'x')",
+                "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT (name) VALUES "
+                "('x')", "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id > s.id WHEN MATCHED THEN DELETE",
+                "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id = s.id WHEN MATCHED THEN UPDATE SET id = 6"):
+        with pytest.raises(errors.FeatureNotSupported):
+            client.execute(sql)
+
+
 # --- commands ---
 
 
