@@ -346,7 +346,7 @@ def test_rows_are_selected_and_put_where_they_belong(shop, client, prepare):
             found, expected = (sorted(found[0], key=repr), found[1]), (sorted(expected[0], key=repr), expected[1])
         assert found == expected, sql
         same_tables(shop, orders, "SELECT id, name FROM users", "SELECT id FROM tickets")
-    assert shop.rows(2, "SELECT * FROM audit_log ORDER BY 1, 2") == whole(shop, "SELECT * FROM audit_log ORDER BY 1, 2")[0]
+    same_tables(shop, "SELECT * FROM audit_log")
     with shop.server(shop.whole) as server:
         server.execute("TRUNCATE audit_log")
     client.execute("TRUNCATE audit_log")
@@ -413,7 +413,8 @@ def test_a_key_that_moves_its_row_is_refused(shop, client):
         same(shop, client, "UPDATE users SET id = %s, name = %s WHERE id = %s", (5, "saved", 5))
         same(shop, client, "UPDATE users SET id = 10, name = 'same shard' WHERE id = 6")
         same(shop, client, "UPDATE users SET id = 6 WHERE id = 10")
-        assert client.execute("UPDATE users SET id = %s, name = 'x' WHERE id = %s", (5, 5), prepare=prepare).rowcount == 1
+        saved = client.execute("UPDATE users SET id = %s, name = 'x' WHERE id = %s", (5, 5), prepare=prepare)
+        assert saved.rowcount == 1
         with shop.server(shop.whole) as server:
             server.execute("UPDATE users SET name = 'x' WHERE id = 5")
 
@@ -423,8 +424,8 @@ def test_rows_move_by_their_new_keys(shop, client, moving, prepare):
     fill(shop, client, 20)
     for sql, values in (("UPDATE users SET id = 101 WHERE id = 2", ()),
                         ("UPDATE users SET id = id + 1000 RETURNING id, name, country", ()),
-                        ("UPDATE users AS u SET name = u.name || '!', id = u.id - %s WHERE u.country = 'de' RETURNING u.*",
-                         (999,)),
+                        ("UPDATE users AS u SET name = u.name || '!', id = u.id - %s WHERE u.country = 'de' "
+                         "RETURNING u.*", (999,)),
                         ("UPDATE users SET id = %s, country = NULL WHERE id = %s RETURNING *", (7, 1003)),
                         ("UPDATE users SET id = id + 1 WHERE id = 90000 RETURNING id", ()),
                         ("UPDATE users SET id = %s WHERE name = %s", (77, "user 6"))):
@@ -451,7 +452,7 @@ def test_moves_in_transactions_and_what_cannot_move(shop, client, moving):
     client.execute("INSERT INTO parents VALUES (1), (2), (3)")
     client.execute("INSERT INTO children VALUES (1, 5), (2, 6)")
     assert client.execute("UPDATE children SET parent_id = 3 WHERE n = 5 RETURNING *").fetchall() == [(3, 5, 10)]
-    for sql, why in (("UPDATE parents SET id = 7 WHERE id = 3", "foreign key"),
+    for sql, why in (("UPDATE parents SET id = 8 WHERE id = 3", "foreign key"),
                      ("UPDATE users SET id = 7 FROM parents WHERE users.id = parents.id", "it has FROM"),
                      ("UPDATE users SET id = DEFAULT", "default")):
         with pytest.raises(errors.FeatureNotSupported, match=why):
@@ -478,13 +479,14 @@ def test_merge_on_one_shard(shop, client, prepare):
             assert client.execute(sql, values, prepare=prepare).statusmessage == expected[1]
             same_tables(shop, "SELECT id, name FROM users")
     same(shop, client, "INSERT INTO orders (id, user_id, total) OVERRIDING SYSTEM VALUE VALUES (1, 5, 7), (2, 5, 8)")
-    same(shop, client, "MERGE INTO users u USING (SELECT user_id, sum(total) AS s FROM orders WHERE user_id = 5 GROUP BY user_id) o "
-         "ON u.id = o.user_id WHEN MATCHED THEN UPDATE SET name = o.s::text "
+    same(shop, client, "MERGE INTO users u USING (SELECT user_id, sum(total) AS s FROM orders WHERE user_id = 5 "
+         "GROUP BY user_id) o ON u.id = o.user_id WHEN MATCHED THEN UPDATE SET name = o.s::text "
          "WHEN NOT MATCHED THEN INSERT VALUES (o.user_id, 'none')")
     same_tables(shop, "SELECT id, name FROM users")
     for sql in (MERGE.format(id="'5' || '1'", name="'x'"),
                 "MERGE INTO users u USING orders o ON u.id = o.user_id WHEN MATCHED THEN DELETE",
-                "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (6, 'x')",
+                "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT VALUES (6, "
+                "'x')",
                 "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id = s.id WHEN NOT MATCHED THEN INSERT (name) VALUES "
                 "('x')", "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id > s.id WHEN MATCHED THEN DELETE",
                 "MERGE INTO users u USING (SELECT 5 AS id) s ON u.id = s.id WHEN MATCHED THEN UPDATE SET id = 6"):

@@ -439,8 +439,18 @@ static const struct row write_rows[] = {
     {"insert into log select * from users where id = 5", "many s2 s3"},
     {"with x as (insert into users (id) values (5) returning id) select * from x", "no: inserts rows in a part of it"},
     {"with x as (delete from users where id = 5 returning *) insert into orders (user_id) values (9)", "one s2"},
-    {"merge into users u using orders o on o.user_id = u.id when matched then delete",
-     "no: merges into a table by its key"},
+    {"merge into users u using orders o on o.user_id = u.id when matched then delete", ALL},
+    {"merge into users u using (select * from orders where user_id = 5) o on o.user_id = u.id when matched then delete "
+     "when not matched then insert (name, id) values ('x', o.user_id)",
+     "one s2"},
+    {"merge into users u using (select 5 as id) s on u.id = s.id when matched then update set id = s.id "
+     "when not matched then insert values (s.id)",
+     "one s2"},
+    {"merge into users u using (select 5 as id) s on u.id = s.id when not matched then insert values (6)",
+     "no: merges rows that may lie on another shard than those that they are compared with"},
+    {"merge into users u using (select 5 as id) s on u.id = s.id when not matched then insert (name) values ('x')",
+     "no: merges rows that may lie on another shard than those that they are compared with"},
+    {"merge into users u using (select 5 as id) s on u.id = 5 or s.id = 5 when matched then delete", ALL},
 };
 
 static void writes(void **state)
