@@ -6,7 +6,6 @@
 
 #include "parser/functions.h"
 #include "proxy/catalog.h"
-#include "proxy/draw.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
 #include "proxy/temp_names.h"
@@ -272,99 +271,6 @@ struct keyset_text finding_text(const struct finding *f, struct key_param **para
     return text;
 }
 
-/* Each shard draws keys that lie there: `sluice shards --apply` has made its sequence do so. */
-bool finding_draws(const struct finding *f, const struct map_table *t)
-{
-    struct catalog_table found;
-
-    return t->function == MAP_MODULO && catalog_table(f->c->db, t->schema, t->name, &found) == CATALOG_ONE &&
-           catalog_column_step(f->c->db, &found, t->column) == (int)f->map->shard_count;
-}
-
-static size_t filled_table(const struct stmt *s)
-{
-    size_t i = 0;
-
-    while (i + 1 < s->table_count && !(s->tables[i].flags & TABLE_FILLED))
-        i++;
-    return i;
-}
-
-bool finding_draws_home(const struct finding *f, const struct map_table *t)
-{
-    struct catalog_table found;
-
-    return t->draws_home && catalog_table(f->c->db, t->schema, t->name, &found) == CATALOG_ONE &&
-           catalog_column_step(f->c->db, &found, t->column) != 0;
-}
-
-bool finding_is_always(const struct finding *f, const struct map_table *t)
-{
-    struct catalog_table found;
-
-    return catalog_table(f->c->db, t->schema, t->name, &found) == CATALOG_ONE &&
-           catalog_column_is_always(f->c->db, &found, t->column);
-}
-
-enum insert_draw finding_draw(const struct finding *f, const struct map_table *t)
-{
-    if (finding_draws_home(f, t))
-        return f->tells ? DRAW_SHARD : DRAW_GIVEN;
-    return finding_draws(f, t) ? DRAW_SHARD : DRAW_NONE;
-}
-
-static void draw(struct finding *f, struct insert_facts *facts, struct insert_refusal *r)
-{
-    struct draw_answer drawn = draw_keys(f->c, facts->table, r->wanted);
-
-    facts->keys = drawn.keys;
-    facts->key_count = drawn.keys == NULL ? 0 : r->wanted;
-    r->refusal.help = "Try again.";
-    snprintf(r->refusal.why, sizeof r->refusal.why, "its rows' keys could not be drawn on the first shard%s%s",
-             drawn.error[0] == '\0' ? " in time" : ": ", drawn.error);
-    f->outdated = f->outdated || (drawn.keys == NULL && drawn.error[0] == '\0');
-}
-
-struct insert_split *finding_split(struct finding *f, const struct stmt *s, const struct keyset_text *text,
-                                   struct insert_refusal *r)
-{
-    const struct map_table *t = f->c->worker->keyset.tables[filled_table(s)];
-    struct insert_facts facts = {.map = f->map, .table = t};
-
-    facts.draw = finding_draw(f, t);
-    facts.always = facts.draw == DRAW_GIVEN && finding_is_always(f, t);
-    struct insert_split *split = insert_split_new(s, text, strlen(text->sql), &facts, r);
-    if (split != NULL || r->wanted == 0)
-        return split;
-    draw(f, &facts, r);
-    if (facts.keys == NULL)
-        return NULL;
-    return insert_split_new(s, text, strlen(text->sql), &facts, r);
-}
-
-/* Rows without their keys, or whose keys the shape does not tell. */
-static void read_rows(struct finding *f, const struct stmt *s, struct keyset *k, const struct keyset_text *text)
-{
-    struct insert_refusal r;
-    struct insert_split *split = finding_split(f, s, text, &r);
-
-    if (split == NULL) {
-        finding_refuse(f, r.refusal.help, "%s", r.refusal.why);
-        f->sqlstate = r.wanted > 0 ? "57P03" : f->sqlstate;
-        f->unread = f->unread || r.is_servers;
-        return;
-    }
-    k->why = NULL;
-    k->shards = 0;
-    f->anywhere = split->drawn;
-    f->given = f->given || split->given;
-    for (size_t i = 0; i < s->table_count; i++)
-        k->shards |= i == filled_table(s) ? 0 : k->sets[i];
-    for (size_t i = 0; i < split->part_count && !split->drawn; i++)
-        k->shards |= (shardset)1 << split->parts[i].shard;
-    insert_split_free(split);
-}
-
 /* The home shard's locks count, for the copies have others. */
 static void lock_everywhere(struct finding *f, struct keyset *k)
 {
@@ -404,7 +310,7 @@ static struct keyset *read_keys(struct finding *f, const struct stmt *s)
     if (UNLIKELY(k->moves) && f->sqlstate == NULL)
         finding_move(f, s, k, &text);
     else if (k->of_rows && f->sqlstate == NULL && !finding_is_select(s))
-        read_rows(f, s, k, &text);
+        finding_insert(f, s, k, &text);
     else if ((k->of_rows || (k->why == NULL && shardset_is_many(k->shards))) && f->sqlstate == NULL &&
              finding_is_select(s))
         read_select(f, s, k, &places, &text);

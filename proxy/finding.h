@@ -80,6 +80,11 @@ bool finding_is_always(const struct finding *f, const struct map_table *t);
 struct insert_split *finding_split(struct finding *f, const struct stmt *s, const struct keyset_text *text,
                                    struct insert_refusal *r);
 
+/* --- finding_insert.c --- */
+
+/* Rows without their keys, or whose keys the shape does not tell: k, which was read of it, is told their shards. */
+void finding_insert(struct finding *f, const struct stmt *s, struct keyset *k, const struct keyset_text *text);
+
 /* --- sharding.c --- */
 
 /* Of a SELECT of several shards: how they answer it together. NULL: they do not, or it is none. For
