@@ -78,7 +78,7 @@ struct walk {
     const struct walked *walked;
     size_t arm_cap;
     const PgQuery__RangeSubselect *merged; /* what a MERGE merges, while its own words are read; or NULL */
-    const struct scope *merging;           /* the scope of that MERGE */
+    uint16_t merging;                      /* the query that is this MERGE */
     bool definition;                       /* a table outside of queries is one that is defined or maintained */
 };
 

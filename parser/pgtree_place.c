@@ -146,9 +146,9 @@ static struct stmt_value merged_value(struct walk *w, const Node *node)
     struct stmt_value v = other();
     const char *parts[3];
 
-    if (select == NULL || w->scope != w->merging || merged->subquery->node_case != NODE(SELECT_STMT) ||
-        merged->alias == NULL || merged->alias->n_colnames > 0 || select->larg != NULL ||
-        name_parts(node, parts) != 2 || strcmp(parts[1], merged->alias->aliasname) != 0)
+    if (select == NULL || w->scope == NULL || w->scope->query != w->merging ||
+        merged->subquery->node_case != NODE(SELECT_STMT) || merged->alias == NULL || merged->alias->n_colnames > 0 ||
+        select->larg != NULL || name_parts(node, parts) != 2 || strcmp(parts[1], merged->alias->aliasname) != 0)
         return v;
     w->merged = NULL; /* its own columns are others */
     for (size_t i = 0; i < select->n_target_list; i++) {

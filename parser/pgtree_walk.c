@@ -433,7 +433,7 @@ void walk_merge(struct walk *w, const PgQuery__MergeStmt *merge)
         walk_from(w, &merge->source_relation, 1);
     if (merge->source_relation != NULL && merge->source_relation->node_case == NODE(RANGE_SUBSELECT))
         w->merged = merge->source_relation->range_subselect;
-    w->merging = &scope;
+    w->merging = scope.query;
     if (merge->join_condition != NULL)
         walk_node(w, merge->join_condition);
     /* Rows of the target for which it is false are left alone; rows of the source are not. */
