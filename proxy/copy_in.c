@@ -118,6 +118,8 @@ static void end_if_over(struct copy_in *i)
     if (i->facts != NULL)
         count_copies(i);
     snprintf(tag, sizeof tag, "COPY %" PRIu64, i->rows);
+    i->c->stream_left = i->left; /* the rest of a CopyData that an error has overtaken goes nowhere */
+    i->c->stream_drop = i->left > 0;
     joint_dealt(i->c, i->failed, tag);
 }
 

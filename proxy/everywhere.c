@@ -450,8 +450,11 @@ void everywhere_pump(struct everywhere *e)
             more = others_take(e, &e->copies[i]) || more;
     }
     e->pumping = false;
-    if (is_over(e))
-        joint_dealt(e->c, e->failed, e->tag);
+    if (is_over(e)) {
+        char tag[sizeof e->tag]; /* e itself is freed there */
+        memcpy(tag, e->tag, sizeof tag);
+        joint_dealt(e->c, e->failed, tag);
+    }
 }
 
 static void on_output(struct arm *arm)

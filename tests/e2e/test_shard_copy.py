@@ -4,6 +4,7 @@ import random
 
 import pytest
 from lib.shards import COUNT, Shop
+from lib.wire import Client, copy_data, copy_done, errors_of, query, rows_of
 from psycopg import errors
 
 TABLES = """
@@ -23,7 +24,7 @@ CREATE TABLE audit_log (at int, what text);
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    return Shop(pg, kept_sluice, "shop_copy", tables=TABLES, schema=SCHEMA)
+    return Shop(pg, kept_sluice, "shop_copy", tables=TABLES, schema=SCHEMA, auth_type="trust")
 
 
 @pytest.fixture
@@ -175,3 +176,14 @@ def test_many_rows_get_keys(shop, client):
     assert copy(client, "COPY drawn (n) FROM STDIN", "1\n2\nx\n")[0] == "22P02"
     assert copy(client, "COPY drawn (n, name) FROM STDIN", "1\tb\n2\n")[0] == "22P04"
     assert copy(client, "COPY drawn (n) FROM STDIN (NULL '0')", "1\n2\n")[0] == "0A000"
+
+
+def test_data_that_an_error_has_overtaken(shop):
+    """What is still to come of a message of the client's goes nowhere, nor what comes behind it."""
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        line.send(query("COPY users FROM STDIN"))
+        assert line.recv().type == "G"
+        data = copy_data(b"x\t1\tx\t\\N\n" + b"1\t1\tx\t\\N\n" * 1000)
+        line.send(data[:100])
+        assert errors_of(line.recv_until()) == ["22P02"]
+        assert rows_of(line.ask(data[100:] + copy_data(b"2\n") + copy_done() + query("SELECT 7"))) == [["7"]]
