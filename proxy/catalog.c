@@ -270,6 +270,42 @@ enum catalog_found catalog_sequence(struct database_state *db, const char *schem
     return result;
 }
 
+static void give_column(struct span name, catalog_column_fn *each, void *arg)
+{
+    char column[160];
+
+    snprintf(column, sizeof column, "%.*s", (int)name.len, (const char *)name.ptr);
+    each(arg, column);
+}
+
+void catalog_columns(struct database_state *db, const struct catalog_table *table, catalog_column_fn *each, void *arg)
+{
+    const struct catalog *facts = facts_of(db);
+    char key[240];
+
+    key_write(key, sizeof key, 'c', table->name, table->schema);
+    size_t len = strlen(key);
+    for (size_t i = first_from(facts, key); i < facts->count && strncmp(facts->names[i], key, len) == 0; i++) {
+        const char *at = facts->names[i] + len;
+        give_column(part_take(&at), each, arg);
+    }
+}
+
+bool catalog_primary_key(struct database_state *db, const struct catalog_table *table, catalog_column_fn *each,
+                         void *arg)
+{
+    const struct catalog *facts = facts_of(db);
+    char key[240];
+
+    key_write(key, sizeof key, 'k', table->name, table->schema);
+    size_t len = strlen(key), i = first_from(facts, key);
+    if (i == facts->count || strncmp(facts->names[i], key, len) != 0)
+        return false;
+    for (const char *at = facts->names[i] + len; *at != '\0';)
+        give_column(part_take(&at), each, arg);
+    return true;
+}
+
 uint64_t catalog_generation(const struct database_state *db)
 {
     const struct catalog *facts = facts_of(db);

@@ -60,6 +60,12 @@ struct catalog_sequence {
 enum catalog_found catalog_sequence(struct database_state *db, const char *schema, const char *name,
                                     struct catalog_sequence *found);
 
+/* Calls it for each column; of the primary key in its order. False: it has none that holds at once. */
+typedef void catalog_column_fn(void *arg, const char *column);
+void catalog_columns(struct database_state *db, const struct catalog_table *table, catalog_column_fn *each, void *arg);
+bool catalog_primary_key(struct database_state *db, const struct catalog_table *table, catalog_column_fn *each,
+                         void *arg);
+
 /* Another number when these may say something else than before; never 0. */
 uint64_t catalog_generation(const struct database_state *db);
 

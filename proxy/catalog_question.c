@@ -97,7 +97,7 @@ static void put_relations(struct buf *sql)
  * name, and a text whose bytes are not UTF8's, as keys are read, has its encoding behind it. Behind a column's type:
  * the increment of the sequence that it draws from, if it does, and an a if it always does; or 0g if it is made of
  * other columns. Each sequence of a column ('q', its name and schema, the table's schema and name, the column, the
- * increment). */
+ * increment). Each table's primary key ('k', its name and schema, its columns). */
 static void put_columns(struct buf *sql)
 {
     put(sql,
@@ -127,6 +127,11 @@ static void put_columns(struct buf *sql)
         "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
         "LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation WHERE " USERS
+        " UNION ALL SELECT concat_ws(E'\\x01', 'k', c.relname, n.nspname, (SELECT pg_catalog.string_agg(a.attname, "
+        "E'\\x01' ORDER BY u.place) FROM pg_catalog.unnest(i.indkey) WITH ORDINALITY AS u(number, place) JOIN "
+        "pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number)) FROM pg_catalog.pg_index i JOIN "
+        "pg_catalog.pg_class c ON c.oid = i.indrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE "
+        "i.indisprimary AND i.indimmediate AND i.indisvalid AND " USERS
         " UNION ALL SELECT 'f' || name FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = "
         "p.pronamespace, pg_catalog.unnest(ARRAY[p.proname::text, n.nspname || '.' || p.proname]) AS name "
         "WHERE p.pronamespace NOT IN (" SYSTEM ", 'information_schema'::pg_catalog.regnamespace)"

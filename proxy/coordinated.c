@@ -16,8 +16,10 @@
 #include "proxy/catalog.h"
 #include "proxy/coordinator.h"
 #include "proxy/coordinator_keeper.h"
+#include "proxy/coordinator_text.h"
 #include "proxy/gate.h"
 #include "proxy/joint.h"
+#include "proxy/moment.h"
 #include "proxy/sending.h"
 
 #define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the coordinator to be in step */
@@ -37,8 +39,13 @@ struct coordinated {
     struct arm *whole; /* likewise: the coordinator takes part in it */
     bool reads;        /* it is in the gate */
     usec_t reads_since;
-    struct buf parse;   /* message */
-    struct buf bind;    /* message */
+    struct buf parse; /* message */
+    struct buf bind;  /* message */
+    char *text;       /* owned: what the coordinator is given, but for the time in it */
+    struct buf types; /* of its parameters, as Parse has them */
+    unsigned lex_flags;
+    bool asks_time;
+    struct moment moment;
     struct buf columns; /* the home shard's RowDescription, body */
     bool describes;     /* the client wants to know them */
     bool failed;        /* it was told an error */
@@ -68,6 +75,10 @@ static struct coordinated *make(struct client *c, const struct request *q)
     *k = (struct coordinated){.c = c, .describes = q->describes};
     msg_parse(&k->parse, "", q->run.sql, q->run.types);
     put_bind(&k->bind, q);
+    k->lex_flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    k->text = coordinator_text(c, &q->run);
+    k->asks_time = moment_is_asked(k->text, k->lex_flags);
+    buf_put(&k->types, q->run.types.ptr, q->run.types.len);
     k->shape = (struct shape *)q->run.shape;
     cache_hold(k->shape);
     return k;
@@ -101,6 +112,8 @@ void coordinated_free(struct coordinated *k)
     buf_free(&k->parse);
     buf_free(&k->bind);
     buf_free(&k->columns);
+    buf_free(&k->types);
+    free(k->text);
     free(k->parses);
     cache_release(&k->c->worker->statements.cache, k->shape);
     free(k);
@@ -126,7 +139,6 @@ static void enter(struct coordinated *k, enum phase phase, uint32_t shard, struc
     k->arm = lent != NULL ? lent : arm_new(k->c, shard, &arm_user, k);
     k->arm->user = &arm_user;
     k->arm->owner = k;
-    buf_put(arm_in(k->arm), buf_head(&k->parse), buf_used(&k->parse));
 }
 
 void coordinated_start(struct coordinated *k, const char *parses)
@@ -151,9 +163,24 @@ void coordinated_begin_in_joint(struct client *c, const struct request *q, struc
 static void describe(struct coordinated *k)
 {
     enter(k, PHASE_DESCRIBING, 0, k->home);
+    buf_put(arm_in(k->arm), buf_head(&k->parse), buf_used(&k->parse));
     msg_named(arm_in(k->arm), 'D', 'S', "");
+    if (k->asks_time) {
+        msg_parse(arm_in(k->arm), "", moment_question, span_of(NULL, 0));
+        msg_bind(arm_in(k->arm), "", "");
+        msg_execute(arm_in(k->arm), "");
+    }
     msg_empty(arm_in(k->arm), 'S');
     arm_go(k->arm);
+}
+
+static void put_text(struct coordinated *k)
+{
+    const struct span types = span_of(buf_head(&k->types), buf_used(&k->types));
+    char *text = k->asks_time ? moment_write(k->text, k->lex_flags, &k->moment) : NULL;
+
+    msg_parse(arm_in(k->arm), "", text != NULL ? text : k->text, types);
+    free(text);
 }
 
 static void put_bound(struct coordinated *k)
@@ -177,6 +204,7 @@ static void run(struct coordinated *k)
     enter(k, PHASE_PARSING, map->shard_count, k->whole);
     k->reads = !sees && !gate_is_used(k->c->db) && gate_read_now(k->c->db);
     k->reads_since = k->c->worker->loop.now;
+    put_text(k);
     if (sees || k->reads) {
         put_bound(k);
         put_execute(k);
@@ -313,6 +341,8 @@ static bool on_message(struct coordinated *k, uint8_t type, struct span message)
         conn_send(&k->c->conn, message.ptr, message.len);
     else if (type == 'T' && !k->failed)
         on_description(k, body);
+    else if (type == 'D' && k->phase == PHASE_DESCRIBING && !moment_read(body, &k->moment))
+        fail_as(k, "XX000", "the home shard does not tell its time");
     else if (type == '1')
         on_parsed(k);
     else if (type == '2')

@@ -54,6 +54,11 @@ bool coordinator_in_step(const struct database_state *db)
     return __atomic_load_n(&db->coordinated, __ATOMIC_ACQUIRE) == 1 + __atomic_load_n(&db->catalog, __ATOMIC_ACQUIRE);
 }
 
+bool coordinator_has_lists(const struct database_state *db)
+{
+    return __atomic_load_n(&db->listed, __ATOMIC_RELAXED);
+}
+
 /* --- a look --- */
 
 static void rest(struct keeper *k, usec_t again_after)
@@ -79,6 +84,7 @@ static void succeed(struct keeper *k)
 {
     k->trouble[0] = '\0';
     k->basis = k->basis_next;
+    __atomic_store_n(&k->db->listed, !k->of.superuser, __ATOMIC_RELAXED);
     __atomic_store_n(&k->db->coordinated, 1 + k->changes, __ATOMIC_RELEASE);
     rest(k, AGAIN_USEC);
 }

@@ -17,6 +17,9 @@
 /* The coordinator of this database with shards has what the home shard has now, as far as anybody knows. */
 bool coordinator_in_step(const struct database_state *db);
 
+/* Tables by modulo are divided there by lists of remainders. */
+bool coordinator_has_lists(const struct database_state *db);
+
 /* Once a second. */
 void coordinator_keeper_tick(usec_t now);
 /* The workers are gone. */

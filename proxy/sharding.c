@@ -695,10 +695,12 @@ void sharding_tell_stranger(struct worker *w, struct database_state *db, const c
 {
     struct client *c = mem_zalloc(sizeof *c);
     struct shape *shape = mem_zalloc(sizeof *shape + 1);
+    struct user_state nobody = {.index = UINT32_MAX};
     char *text;
 
     c->worker = w;
     c->db = db;
+    c->user = &nobody;
     c->vars = vars_with(vars_new(), "client_encoding", "UTF8", true);
     shape->value = reading_apart(&w->config->opt, sql, &text);
     sharding_tell(c, &(struct sharding_run){.shape = shape, .sql = sql}, told);

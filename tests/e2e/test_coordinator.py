@@ -291,6 +291,43 @@ def test_in_a_transaction_that_has_done_nothing(filled):
         client.execute("ROLLBACK")
 
 
+GROUPED = [
+    "SELECT u.name, u.country, count(*) FROM users u JOIN orders o ON o.id = u.id GROUP BY u.id",
+    "SELECT users.*, sum(o.total) FROM users LEFT JOIN orders o ON o.id = users.id GROUP BY users.id",
+    "SELECT o.state, o.total, u.born FROM orders o JOIN users u ON u.id = o.id GROUP BY o.id, o.user_id, u.id",
+    "SELECT name, count(*) FROM countries c JOIN (SELECT country, id FROM users) u ON u.country = c.code GROUP BY code",
+    "SELECT max(o.id), \"name\" || country FROM users JOIN orders o ON o.id = users.id GROUP BY users.id "
+    "HAVING born > '1999-01-01'",
+]
+
+
+@pytest.mark.parametrize("sql", GROUPED, ids=[sql[:50] for sql in GROUPED])
+def test_a_primary_key_groups_what_goes_with_it(filled, sql):
+    with filled.connect() as client, filled.server(filled.whole) as whole:
+        assert answer(client, sql, False) == answer(whole, sql, False)
+        with pytest.raises(errors.GroupingError):
+            client.execute("SELECT u.name, o.total FROM users u JOIN orders o ON o.id = u.id GROUP BY o.id, u.id")
+
+
+def test_the_time_is_one_servers(filled):
+    """Of the transaction, where it has one."""
+    rows = " FROM users u JOIN orders o ON o.id = u.id"
+    with filled.connect() as client, filled.server(filled.whole) as whole:
+        client.execute("BEGIN")
+        now = client.execute("SELECT now(), name FROM users WHERE id = 1").fetchone()[0]
+        assert client.execute("SELECT DISTINCT now(), CURRENT_TIMESTAMP, localtimestamp::timestamptz" + rows
+                              ).fetchall() == [(now, now, now)]
+        client.execute("COMMIT")
+        for connection in (client, whole):
+            connection.execute("SET TimeZone = 'Pacific/Kiritimati'")
+            connection.execute("SET DateStyle = 'SQL, DMY'")
+        for sql in ("SELECT DISTINCT current_date" + rows, "SELECT count(*) " + rows + " WHERE now() > u.born",
+                    "SELECT DISTINCT now() - localtimestamp, localtimestamp(0)::date = current_date, "
+                    "localtime IS NULL, current_time(3) IS NULL, o.id AS now" + rows):
+            assert answer(client, sql, False) == answer(whole, sql, False)
+        assert client.execute("SELECT statement_timestamp() >= %s" + rows, (now,)).fetchone() == (True,)
+
+
 DOES = ["UPDATE users SET name = name WHERE id = 1", "SELECT id FROM users WHERE id = 2 FOR UPDATE", "LOCK TABLE users",
         "SET LOCAL search_path = pg_catalog, public"]
 
@@ -411,6 +448,7 @@ def test_it_is_told(filled):
     with filled.connect() as client:
         told = [row[0] for row in client.execute("EXPLAIN (SLUICE) " + JOIN)]
         assert any(line.startswith("Way: coordinator: orders is not joined with users") for line in told), told
+    assert filled.sluice.admin("ROUTE store: SELECT name FROM users WHERE id = 42")[0]["shards"] == "s3"
     sizes = {row["name"]: row["pool_size"] for row in filled.sluice.admin("SHOW DATABASES")}
     assert (sizes["store/coordinator"], sizes["store/s2"]) == (4, 20)
     with pytest.raises(psycopg.OperationalError, match="does not exist"):
@@ -519,4 +557,20 @@ def test_without_a_superuser(pg, sluice):
             ("user 0", [-3, 0, 3, 6]), ("user 1", [-2, 1, 4, 7]), ("user 2", [-1, 2, 5, 8])]
         joined = "SELECT u.id FROM users u JOIN tickets t ON t.id = 't ' || u.id WHERE u.id IN (-3, 4, 5) ORDER BY 1"
         assert client.execute(joined).fetchall() == [(-3,), (4,), (5,)]
+        for database in shop.databases[1:]:
+            with shop.server(database) as server:
+                server.execute("ALTER TABLE users RENAME TO others")
+        try:
+            for sql in (joined.replace("-3, 4, 5", "0, 4"), "SELECT DISTINCT ON (x.name) x.id FROM public.users AS x, "
+                        "tickets t WHERE x.id = ANY ('{0,4,8}') AND t.id = 't ' || x.id ORDER BY x.name, x.id"):
+                assert client.execute(sql).fetchall()[0] == (0,), "only the first shard is asked"
+            for i in (0, 4):
+                same = "SELECT a.id FROM users a JOIN tickets b ON b.id = 't ' || a.id WHERE a.id = %s"
+                assert client.execute(same, (i,)).fetchall() == [(i,)]
+            with pytest.raises(psycopg.Error):
+                client.execute(joined)
+        finally:
+            for database in shop.databases[1:]:
+                with shop.server(database) as server:
+                    server.execute("ALTER TABLE others RENAME TO users")
     assert "PARTITION BY LIST ((id % 4))" in shop.command(command="coordinator")

@@ -291,7 +291,7 @@ class Selects(Parts):
 
     def group(self):
         source = self.source()
-        columns = source.total[:1] if self.likely(0.03) else []
+        columns = source.total[:1] if self.likely(0.12) else []
         key = self.keys(source)
         by = [self.one(*key)] if key and self.likely(0.35) else []
         by += [self.expression(source) for _ in range(self.chance.randrange(0 if by else 1, 3))]

@@ -1,0 +1,32 @@
+/*
+ * moment.h: the time of a transaction, for a statement that several servers run: each would read its own clock, so one
+ * of them is asked, and what it says is written into the text of all.
+ *
+ *   SELECT ... WHERE placed > now() - '1 day'   ──> placed > ('2024-03-05 06:07:08.9+00'::pg_catalog.timestamptz) - '1 day'
+ *
+ * Thread: any (no state).
+ */
+#ifndef SLUICE_MOMENT_H
+#define SLUICE_MOMENT_H
+
+#include "parser/bytes.h"
+
+struct moment {
+    int64_t epoch_us; /* since 1970 */
+    char local[40];   /* in the session's time zone, without it: "2024-03-05 06:07:08.900000" */
+};
+
+/* What a server is asked; its answer is one row. */
+extern const char moment_question[];
+/* The body of that DataRow. False: it is none. */
+bool moment_read(struct span row, struct moment *m);
+
+/* The text may ask for it. lex_flags: LEX_STANDARD_STRINGS. */
+bool moment_is_asked(const char *sql, unsigned lex_flags);
+/* The text with the time in it, for free(). */
+char *moment_write(const char *sql, unsigned lex_flags, const struct moment *m);
+/* As a parameter of type timestamptz. */
+void moment_put_text(const struct moment *m, struct buf *out);
+void moment_put_binary(const struct moment *m, struct buf *out);
+
+#endif
