@@ -2,7 +2,7 @@
  * moment.h: the time of a transaction, for a statement that several servers run: each would read its own clock, so one
  * of them is asked, and what it says is written into the text of all.
  *
- *   SELECT ... WHERE placed > now() - '1 day'   ──> placed > ('2024-03-05 06:07:08.9+00'::pg_catalog.timestamptz) - '1 day'
+ *   placed > now() - '1 day'::interval  ──> placed > ('2024-03-05 06:07:08.9+00'::timestamptz) - '1 day'::interval
  *
  * Thread: any (no state).
  */
