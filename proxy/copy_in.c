@@ -34,7 +34,9 @@ struct copy_in {
     struct copy_facts *facts; /* owned: of a table that lies everywhere; NULL: it does not */
     char *sql;                /* owned */
     bool asking;              /* for these */
+    bool extended;            /* the client speaks the extended protocol: a Sync is to follow */
     bool copying;             /* the client was told to send */
+    bool sent;                /* it has sent all */
     bool failed;              /* it was told an error */
     bool unsure;              /* a row may lie elsewhere: nothing of it may stay */
     bool pumping;
@@ -446,6 +448,9 @@ static size_t take_message(struct copy_in *i, const uint8_t *p, size_t len)
     }
     if (f.total > len || (f.type != 'c' && f.type != 'f' && f.type != 'H' && f.type != 'S'))
         return 0;
+    if (i->extended && i->failed && f.type == 'S')
+        return 0; /* it ends what is passed over */
+    i->sent = f.type == 'c' || f.type == 'f';
     if (f.type == 'c')
         on_done(i);
     else if (f.type == 'f')
@@ -457,7 +462,7 @@ size_t copy_in_input(struct copy_in *i, const uint8_t *p, size_t len)
 {
     size_t used = 0;
 
-    while (used < len && i->copying && !is_ahead(i) && !is_hungry(i)) {
+    while (used < len && i->copying && !is_ahead(i) && !is_hungry(i) && !(i->extended && i->sent)) {
         size_t n = MIN(i->left, len - used);
         if (n > 0) {
             on_data(i, p + used, n);
@@ -495,6 +500,10 @@ struct copy_in *copy_in_new(struct client *c, const struct request *q, struct ar
     i = mem_zalloc(sizeof *i + map->shard_count * sizeof(struct copy_part));
     *i = (struct copy_in){.c = c, .split = split, .count = map->shard_count, .sql = text_of(c, q, split)};
     i->key_want = (uint32_t)MIN(c->worker->config->opt.sequence_block, KEYS_MAX);
+    i->extended = !q->simple;
+    request_begin(c, q);
+    if (i->extended && q->describes)
+        msg_empty(&c->conn.out, 'n');
     split->row_max = ROW_BYTES_MAX;
     for (uint32_t k = 0; k < i->count; k++) {
         struct copy_part *p = &i->parts[k];

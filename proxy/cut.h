@@ -26,6 +26,11 @@ struct cut {
 
 /* Its first statement. It must not move. */
 void cut_read(struct client *c, const uint8_t *batch, size_t extent, struct cut *k);
+/* It is COPY FROM STDIN by the extended protocol: Sync is no end of that. */
+static inline bool cut_copies(const struct cut *k)
+{
+    return k->single && !k->q.simple && request_stmt(&k->q) != NULL && request_stmt(&k->q)->kind == STMT_COPY_FROM;
+}
 /* It is a text of several, some of which are commands of the transaction. */
 bool cut_has_commands(const struct cut *k);
 /* ... with those behind it that lie on the same shard. */

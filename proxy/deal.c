@@ -392,7 +392,7 @@ bool deal_would(struct client *c, const struct request *q, shardset *shards)
 {
     struct sharding_deal way;
 
-    if (!sharding_deal(c, &q->run, &way) || (way.way == WRITE_COPY && !q->simple))
+    if (!sharding_deal(c, &q->run, &way))
         return false;
     *shards = way.shards;
     insert_split_free(way.split);

@@ -263,6 +263,7 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
         begin_pinned(c, q == NULL ? NULL : request_stmt(q));
         return JOINT_NOT;
     }
+    k->whole = k->whole && !(cut_copies(k) && shardset_is_many(k->look.shards));
     bool parts = k->look.refused || shardset_is_many(k->look.shards) || cut_has_commands(k);
     if (parts && cut_split(c, batch, extent)) {
         client_wake(c);
@@ -401,7 +402,7 @@ enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t *exten
     if (c->arm != NULL || c->failed_block || c->in_batch || c->pins != 0 || rules_of(c)->serializable)
         return JOINT_NOT;
     cut_read(c, batch, *extent, &k);
-    if (!k.single || !k.whole)
+    if (!k.single || !k.whole || cut_copies(&k))
         return begin_batch(c, batch, *extent, &k);
     if (!deal_would(c, &k.q, &shards) || request_stmt(&k.q)->kind == STMT_LOCK)
         return JOINT_NOT;

@@ -177,7 +177,7 @@ static struct copy_split *copy_of(struct finding *f, const char **why)
     struct copy_format format;
 
     *why = "";
-    if (s == NULL || s->kind != STMT_COPY_FROM || s->table_count != 1 || f->home || f->run->bind != NULL)
+    if (s == NULL || s->kind != STMT_COPY_FROM || s->table_count != 1 || f->home)
         return NULL;
     const struct map_table *t = finding_table(f, &s->tables[0]);
     if (t == NULL || t->way == MAP_ON_SHARD)

@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from lib.shards import Shop
-from lib.wire import Client, bind, describe, errors_of, execute, flush, parse, query, rows_of, sync, tags_of, types_of
+from lib.wire import (Client, bind, copy_data, copy_done, copy_fail, describe, errors_of, execute, flush, parse, rows_of,
+                      sync, tags_of, types_of)
 
 SQLSTATE = psycopg.errors.lookup
 
@@ -206,3 +207,32 @@ def test_a_pipeline_with_transactions(shop, client):
         client.execute("SELECT 1/0 FROM users WHERE id = 22").fetchone()
     client.rollback()
     assert names(shop, 20, 21) == ["piped", "piped"]
+
+
+@pytest.mark.parametrize("begin", ["", "BEGIN"])
+def test_copy_by_the_extended_protocol(shop, line, begin):
+    """Sync or Flush behind Execute; rows; an error in them; CopyFail; and the session goes on."""
+    rows = b"".join(copy_data(b"%d\tcopied\n" % n) for n in range(501, 509))
+    for end in (sync(), flush()):
+        if begin:
+            line.query(begin)
+        line.send(run("COPY users (id, name) FROM STDIN", described=True) + end)
+        assert types_of(until(line, "GE")) == "12nG"
+        got = line.ask(rows + copy_done() + sync())
+        assert types_of(got) == "CZ" and tags_of(got) == ["COPY 8"] and got[-1].body == (b"T" if begin else b"I")
+        got = line.ask(run("SELECT count(*) FROM users WHERE name = 'copied'") + sync())
+        assert rows_of(got) == [["8"]]
+        line.query("ROLLBACK" if begin else "DELETE FROM users WHERE name = 'copied'")
+    for bad, sqlstate in ((copy_data(b"x\ty\n") + copy_done(), "22P02"), (copy_fail("no more"), "57014"),
+                          (copy_data(b"1\ttwice\n") + copy_done(), "23505")):
+        if begin:
+            line.query(begin)
+        line.send(run("COPY users (id, name) FROM STDIN") + sync())
+        assert types_of(until(line, "GE")) == "12G"
+        got = line.ask(rows + bad + sync())
+        assert types_of(got) == "EZ" and errors_of(got) == [sqlstate] and got[-1].body == (b"E" if begin else b"I")
+        line.query("ROLLBACK")
+        assert names(shop, 501, 508) == [None, None]
+    assert errors_of(line.ask(run("COPY users (id, nothing) FROM STDIN") + sync())) == ["42703"]
+    got = line.ask(run("SELECT 1") + sync())
+    assert rows_of(got) == [["1"]]
