@@ -408,6 +408,7 @@ enum joint_step joint_once(struct client *c, const uint8_t *batch, size_t *exten
         return JOINT_NOT;
     struct joint *j = joint_new(c);
     j->once = true;
+    c->parted = false;
     if (shardset_is_many(shards))
         return begin_on(c, j, shards, false);
     j->current = shardset_first(shards);

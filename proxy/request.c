@@ -25,14 +25,30 @@ static bool next_message(struct reading_batch *b, uint8_t *type, struct span *bo
     return true;
 }
 
-static bool is_unnamed_portal(struct span body, uint8_t type)
+static bool describes_unnamed(struct span body)
+{
+    return body.len == 2 && body.ptr[0] == 'P' && body.ptr[1] == '\0';
+}
+
+/* A limit to its rows means nothing to it (JDBC's driver gives one wherever it does not want any). */
+static bool has_no_rows(const struct request *q)
+{
+    const struct stmt *s = request_stmt(q);
+
+    if (s == NULL || strcasestr(q->run.sql, "returning") != NULL)
+        return false;
+    return s->kind == STMT_INSERT || s->kind == STMT_UPDATE || s->kind == STMT_DELETE || s->kind == STMT_SET ||
+           s->kind == STMT_TRUNCATE || s->kind == STMT_LOCK || (s->effects & EFFECT_TRANSACTION) != 0 ||
+           (s->reasons & (REASON_DDL | REASON_MAINTENANCE)) != 0;
+}
+
+static bool executes_unnamed(const struct request *q, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
+    bool unnamed = reader_cstr(&r)[0] == '\0';
+    uint32_t limit = reader_u32(&r);
 
-    if (type == 'D' && reader_u8(&r) != 'P')
-        return false;
-    const char *portal = reader_cstr(&r);
-    return !r.bad && portal[0] == '\0' && (type == 'D' || reader_u32(&r) == 0) && !r.bad;
+    return unnamed && !r.bad && (limit == 0 || has_no_rows(q));
 }
 
 /* Up to Execute. */
@@ -56,10 +72,10 @@ static bool read_run(struct client *c, struct reading_batch *b, struct request *
         return false;
     if (!next_message(b, &type, &body))
         return false;
-    q->describes = type == 'D' && is_unnamed_portal(body, 'D');
+    q->describes = type == 'D' && describes_unnamed(body);
     if (q->describes && !next_message(b, &type, &body))
         return false;
-    return type == 'E' && is_unnamed_portal(body, 'E');
+    return type == 'E' && executes_unnamed(q, body);
 }
 
 static bool read_extended(struct client *c, struct reading_batch *b, struct request *q)

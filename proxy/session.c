@@ -181,6 +181,7 @@ static enum step answer_here(struct client *c, struct work *k)
         if (c->server != NULL)
             return GO_ON;
         consume(k, k->have);
+        c->parted = false;
         msg_ready(&c->conn.out, session_block_status(c));
         conn_touch(&c->conn);
         return ANSWERED;

@@ -25,6 +25,12 @@ PROGRAMS = {
     "jdbc": ["java", "-cp", f"{OUT / 'java'}:/usr/share/java/postgresql.jar", "JdbcChecks"],
     "go-pq": [OUT / "go_pq"],
 }
+SHARDED_PROGRAMS = [
+    ["node", HERE / "node_pg_shards.js"],
+    [PYTHON, HERE / "py_psycopg_shards.py"],
+    ["java", "-cp", f"{OUT / 'java'}:/usr/share/java/postgresql.jar", "JdbcShards"],
+    ["node", HERE / "typeorm_shards.js"],  # leaves its rows
+]
 LIMIT_S = 120
 SHARDED_TABLES = """
 users.id = modulo
@@ -102,7 +108,8 @@ def passes(command, env):
 
 
 @pytest.mark.limit(LIMIT_S)
-def test_an_application_on_shards(pg, sluice):
+def test_drivers_on_shards(pg, sluice):
     shop = Shop(pg, sluice, "service", tables=SHARDED_TABLES, schema=SHARDED_SCHEMA, default_pool_size=4)
     shop.connect(look="SELECT count(*) FROM users").close()
-    passes(["node", HERE / "typeorm_shards.js"], {**environment(shop.sluice), "PGDATABASE": "store"})
+    for program in SHARDED_PROGRAMS:
+        passes(program, {**environment(shop.sluice), "PGDATABASE": "store"})

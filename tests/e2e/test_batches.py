@@ -92,6 +92,7 @@ def test_a_transaction_may_begin_and_end_in_it(shop, line):
     assert names(shop, 6, 7, 8) == ["before", "within", "user 8"]
     got = line.ask(run("BEGIN") + run(rename(6, "never")) + run(rename(7, "never")) + run("ROLLBACK") + sync())
     assert tags_of(got) == ["BEGIN", "UPDATE 1", "UPDATE 1", "ROLLBACK"] and got[-1].body == b"I"
+    assert types_of(line.query("UPDATE users SET country = 'y' WHERE id IN (6, 7)")) == "CZ"
     got = line.ask(run(rename(6, "open")) + run(rename(7, "open")) + run("BEGIN") + sync())
     assert got[-1].body == b"T"
     assert line.query("ROLLBACK")[-1].body == b"I"
@@ -117,6 +118,18 @@ def test_savepoints_among_others(shop, line):
         assert tags_of(got) == ["ROLLBACK", "UPDATE 1"] and got[-1].body == b"T"
     line.query("COMMIT")
     assert names(shop, 10, 12, 13, 14) == ["saved"] * 4
+
+
+def test_a_limit_to_rows_that_are_none(shop, line):
+    """As JDBC's driver sends what it wants no rows of."""
+    def limited(sql):
+        return parse("", sql) + bind() + execute("", 1)
+
+    got = line.ask(limited("INSERT INTO users VALUES (121, 'x'), (122, 'y')") + sync())
+    assert types_of(got) == "12CZ" and tags_of(got) == ["INSERT 0 2"]
+    line.ask(limited("BEGIN") + limited("SAVEPOINT a") + limited(rename(121, "z")) + limited(rename(122, "z")) + sync())
+    got = line.ask(limited("RELEASE a") + limited("DELETE FROM users WHERE id > 120") + limited("COMMIT") + sync())
+    assert tags_of(got) == ["RELEASE", "DELETE 2", "COMMIT"]
 
 
 def test_flush_in_the_middle(line):
@@ -163,6 +176,8 @@ def test_texts_of_several_statements(shop, line):
     got = line.query(f"SAVEPOINT a; {rename(15, 'saved')}; {rename(16, 'never')}; ROLLBACK TO a; {rename(17, 'saved')}")
     assert tags_of(got) == ["SAVEPOINT", "UPDATE 1", "UPDATE 1", "ROLLBACK", "UPDATE 1"] and got[-1].body == b"T"
     assert line.query("COMMIT; SELECT 1")[-1].body == b"I"
+    assert line.query(f"BEGIN; {rename(18, 'x')}; {rename(19, 'x')}; COMMIT")[-1].body == b"I"
+    assert types_of(line.query("UPDATE users SET country = 'y' WHERE name = 'x'")) == "CZ"
     assert names(shop, 15, 16, 17) == ["block", "block", "saved"]
     got = line.query("CREATE TABLE made (n int); CREATE INDEX ON made (n); DROP TABLE made")
     assert tags_of(got) == ["CREATE TABLE", "CREATE INDEX", "DROP TABLE"]
