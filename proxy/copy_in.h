@@ -4,8 +4,8 @@
  *
  *   STARTING ──(all shards want data: the client is told)──> COPYING ──CopyDone, CopyFail, an error──> ENDING
  *
- * What an arm has not taken yet stops the client. By the extended protocol, Syncs count only behind the last of the rows,
- * or an error.
+ * What an arm has not taken yet stops the client. By the extended protocol, Sync counts only behind the last of the
+ * rows, or an error.
  * Thread: worker.
  */
 #ifndef SLUICE_COPY_IN_H

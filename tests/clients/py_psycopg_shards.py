@@ -24,7 +24,8 @@ def executemany():
             equal(cursor.rowcount, 8)
             raises(psycopg.errors.UniqueViolation, lambda: cursor.executemany(INSERT, [*rows(101), *rows(1, 1)]))
             equal(c.execute(COUNT).fetchone(), (8,))
-            cursor.executemany("DELETE FROM users WHERE id = %s RETURNING id", [(n,) for n, _ in rows(1)], returning=True)
+            keys = [(key,) for key, _ in rows(1)]
+            cursor.executemany("DELETE FROM users WHERE id = %s RETURNING id", keys, returning=True)
             ids = [cursor.fetchone()[0]]
             while cursor.nextset():
                 ids.append(cursor.fetchone()[0])

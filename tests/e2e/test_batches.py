@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from lib.shards import Shop
-from lib.wire import (Client, bind, copy_data, copy_done, copy_fail, describe, errors_of, execute, flush, parse, rows_of,
-                      sync, tags_of, types_of)
+from lib.wire import (Client, bind, copy_data, copy_done, copy_fail, describe, errors_of, execute, flush, parse,
+                      rows_of, sync, tags_of, types_of)
 
 SQLSTATE = psycopg.errors.lookup
 
