@@ -12,8 +12,7 @@
 #include <strings.h>
 #include <time.h>
 
-#define POSTGRES_EPOCH_USEC (INT64_C(946684800) * USEC_PER_SEC) /* 2000-01-01 */
-#define DATE_LEN 10                                             /* of "2024-03-05" */
+#define DATE_LEN 10 /* of "2024-03-05" */
 
 const char moment_question[] =
     "SELECT (pg_catalog.date_part('epoch', pg_catalog.date_trunc('second', pg_catalog.now()))::bigint "
@@ -38,7 +37,7 @@ bool moment_read(struct span row, struct moment *m)
     return true;
 }
 
-void moment_put_text(const struct moment *m, struct buf *out)
+static void put_time(const struct moment *m, struct buf *out)
 {
     time_t seconds = m->epoch_us / USEC_PER_SEC;
     char text[60];
@@ -48,14 +47,6 @@ void moment_put_text(const struct moment *m, struct buf *out)
     snprintf(text, sizeof text, "%04d-%02d-%02d %02d:%02d:%02d.%06d+00", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
              tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(m->epoch_us % USEC_PER_SEC));
     buf_put(out, text, strlen(text));
-}
-
-void moment_put_binary(const struct moment *m, struct buf *out)
-{
-    uint64_t value = (uint64_t)(m->epoch_us - POSTGRES_EPOCH_USEC);
-
-    buf_put_u32(out, (uint32_t)(value >> 32));
-    buf_put_u32(out, (uint32_t)value);
 }
 
 /* --- in a text --- */
@@ -126,7 +117,7 @@ static size_t put_word(const struct ahead *a, const struct word *w, const struct
     if (w->local)
         buf_put(out, m->local + w->from, w->len > 0 ? w->len : strlen(m->local + w->from));
     else
-        moment_put_text(m, out);
+        put_time(m, out);
     if (w->cast != NULL)
         buf_put(out, "'::pg_catalog.timestamptz", 25);
     else

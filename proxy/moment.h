@@ -25,8 +25,5 @@ bool moment_read(struct span row, struct moment *m);
 bool moment_is_asked(const char *sql, unsigned lex_flags);
 /* The text with the time in it, for free(). */
 char *moment_write(const char *sql, unsigned lex_flags, const struct moment *m);
-/* As a parameter of type timestamptz. */
-void moment_put_text(const struct moment *m, struct buf *out);
-void moment_put_binary(const struct moment *m, struct buf *out);
 
 #endif

@@ -715,8 +715,9 @@ def test_query_timeout_on_a_replica(routed, trio, in_block):
         assert c.closed
         wait_for(lambda: is_left_alone(trio[1]), 20, "the statement to be gone")
         row, = (row for row in s.admin("SHOW STATEMENTS") if "pg_sleep" in row["statement"])
-        assert (row["timeouts"], row["reruns"], row["on_primary"]) == (1, 0, 0), "it is not run again elsewhere"
-        assert f":{port}=1" in row["nodes"]
+        assert (row["calls"], row["timeouts"], row["reruns"]) == (1, 1, 0), "it is not run again elsewhere"
+        # By itself it may have found no replica that was fresh just then.
+        assert f":{port}=1" in row["nodes"] or (not in_block and row["on_primary"] == 1)
         assert other.execute("SELECT 1").fetchone() == (1,)
 
 

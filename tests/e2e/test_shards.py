@@ -115,7 +115,6 @@ REFUSED = [
     ("SELECT twice(id) FROM users WHERE id = 1", "a function may read rows of any shard"),
     ("INSERT INTO countries SELECT name FROM users", "which do not"),
     ("COPY users TO STDOUT", "more than one shard"),
-    ("MERGE INTO users u USING (SELECT 1 AS id) s ON u.id = s.id WHEN MATCHED THEN DELETE", "MERGE is not split"),
     ("DO 'BEGIN PERFORM 1; END'", "code that cannot be seen"),
     ("PREPARE p AS SELECT * FROM users WHERE id = 1", "PREPARE does not tell"),
     ("UPDATE users SET id = 2 WHERE id = 1", ""),
