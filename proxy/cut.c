@@ -226,6 +226,7 @@ bool cut_split(struct client *c, const uint8_t *batch, size_t extent)
         return false;
     }
     msg_empty(&parts, 'S');
+    buf_free(&c->split); /* it is empty, but may have memory */
     c->split = parts;
     c->parted = true;
     return true;
