@@ -13,8 +13,8 @@
  */
 #include "proxy/coordinator_question.h"
 
+#include "parser/sql_text.h"
 #include "proxy/shards_script.h"
-#include "proxy/sql_text.h"
 
 const char coordinator_path[] = "SET search_path = pg_catalog";
 

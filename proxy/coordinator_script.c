@@ -14,9 +14,9 @@
  */
 #include "proxy/coordinator_script.h"
 
+#include "parser/sql_text.h"
 #include "proxy/coordinator_question.h"
 #include "proxy/shards_script.h"
-#include "proxy/sql_text.h"
 #include "shard/hash.h"
 
 #include <inttypes.h>

@@ -5,6 +5,7 @@
  */
 #include "proxy/coordinator_text.h"
 
+#include "parser/sql_text.h"
 #include "proxy/catalog.h"
 #include "proxy/coordinator_keeper.h"
 #include "shard/clauses.h"
@@ -102,17 +103,6 @@ static bool is_mentioned(const struct writer *w, const char *column)
     return false;
 }
 
-static void put_name(struct buf *out, const char *name)
-{
-    buf_put(out, "\"", 1);
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            buf_put(out, "\"", 1);
-        buf_put(out, name, 1);
-    }
-    buf_put(out, "\"", 1);
-}
-
 struct grouping {
     const struct writer *w;
     size_t table;
@@ -135,9 +125,9 @@ static void put_column(void *arg, const char *column)
     if ((!g->star && !is_mentioned(g->w, column)) || is_grouped(g->w, g->table, column))
         return;
     buf_put(&g->out, ", ", 2);
-    put_name(&g->out, t->alias != NULL ? t->alias : t->name);
+    sql_text_name(&g->out, t->alias != NULL ? t->alias : t->name);
     buf_put(&g->out, ".", 1);
-    put_name(&g->out, column);
+    sql_text_name(&g->out, column);
 }
 
 /* All columns that are mentioned of the tables whose primary keys are among the groups. */
@@ -207,7 +197,7 @@ static void put_remainders(struct buf *out, const struct map_table *m, shardset 
     bool first = true;
 
     buf_put(out, "(", 1);
-    put_name(out, m->column);
+    sql_text_name(out, m->column);
     snprintf(text, sizeof text, " %% %d) IN (", n);
     buf_put(out, text, strlen(text));
     for (int k = 0; k < n; k++) {
@@ -221,7 +211,7 @@ static void put_remainders(struct buf *out, const struct map_table *m, shardset 
     if (!(shards & 1 << SHARD_NULL))
         return;
     buf_put(out, " OR (", 5);
-    put_name(out, m->column);
+    sql_text_name(out, m->column);
     snprintf(text, sizeof text, " %% %d) IS NULL", n);
     buf_put(out, text, strlen(text));
 }
@@ -244,7 +234,7 @@ static void hold_table(struct writer *w, size_t table, int n)
     buf_put(&out, " WHERE ", 7);
     put_remainders(&out, m, k->sets[table], n);
     buf_put(&out, ") AS ", 5);
-    put_name(&out, t->alias != NULL ? t->alias : t->name);
+    sql_text_name(&out, t->alias != NULL ? t->alias : t->name);
     buf_put_u8(&out, 0);
     add(w, (uint32_t)((const char *)place.ptr - w->clauses.sql), (uint32_t)place.len,
         mem_strdup((const char *)buf_head(&out)));

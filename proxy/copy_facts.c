@@ -5,6 +5,7 @@
 #include "proxy/copy_facts.h"
 
 #include "parser/msgout.h"
+#include "parser/sql_text.h"
 
 #include <stdio.h>
 
@@ -31,17 +32,6 @@ static const char question[] =
     "JOIN pg_catalog.pg_type e ON e.oid = t.typelem LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND "
     "d.adnum = a.attnum WHERE c.oid = pg_catalog.to_regclass($1) ORDER BY a.attnum";
 
-static void put_name(struct buf *out, const char *name)
-{
-    buf_put_u8(out, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            buf_put_u8(out, '"');
-        buf_put_u8(out, (uint8_t)*name);
-    }
-    buf_put_u8(out, '"');
-}
-
 struct copy_facts *copy_facts_new(const struct stmt *s)
 {
     struct copy_facts *f = mem_zalloc(sizeof *f);
@@ -49,10 +39,10 @@ struct copy_facts *copy_facts_new(const struct stmt *s)
     struct buf name = {0};
 
     if (t->schema != NULL) {
-        put_name(&name, t->schema);
+        sql_text_name(&name, t->schema);
         buf_put_u8(&name, '.');
     }
-    put_name(&name, t->name);
+    sql_text_name(&name, t->name);
     f->table = arena_strndup(&f->arena, (const char *)buf_head(&name), buf_used(&name));
     buf_free(&name);
     f->named_count = s->column_count;

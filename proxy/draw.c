@@ -6,10 +6,10 @@
 #include "proxy/draw.h"
 
 #include "conf/log.h"
+#include "parser/sql_text.h"
 #include "proxy/control.h"
 #include "proxy/recoverer.h"
 #include "proxy/routing.h"
-#include "proxy/sql_text.h"
 
 #include <stdio.h>
 

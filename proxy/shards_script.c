@@ -5,7 +5,7 @@
 #include "proxy/shards_script.h"
 
 #include "parser/msgout.h"
-#include "proxy/sql_text.h"
+#include "parser/sql_text.h"
 #include "shard/told.h"
 
 #include <inttypes.h>

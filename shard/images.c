@@ -4,6 +4,7 @@
  */
 #include "shard/images.h"
 
+#include "parser/sql_text.h"
 #include "shard/clauses.h"
 
 #include <inttypes.h>
@@ -13,17 +14,6 @@
 static void put(struct buf *out, const char *text)
 {
     buf_put(out, text, strlen(text));
-}
-
-static void put_name(struct buf *out, const char *name)
-{
-    buf_put_u8(out, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            buf_put_u8(out, '"');
-        buf_put_u8(out, (uint8_t)*name);
-    }
-    buf_put_u8(out, '"');
 }
 
 static const char *keep(struct arena *arena, struct buf *b)
@@ -121,10 +111,10 @@ static const char *name_of(struct images *m, const struct stmt_table *t)
     struct buf name = {0};
 
     if (t->schema != NULL) {
-        put_name(&name, t->schema);
+        sql_text_name(&name, t->schema);
         put(&name, ".");
     }
-    put_name(&name, t->name);
+    sql_text_name(&name, t->name);
     return keep(&m->arena, &name);
 }
 
@@ -149,7 +139,7 @@ struct images *images_new(const struct stmt *s, const struct keyset_text *text)
     put(&sql, "NULL AS \"" IMAGES_MARK "\"");
     buf_put(&sql, olds.data == NULL ? (const uint8_t *)"" : buf_head(&olds), buf_used(&olds));
     put(&sql, ", ");
-    put_name(&sql, t->alias != NULL ? t->alias : t->name);
+    sql_text_name(&sql, t->alias != NULL ? t->alias : t->name);
     put(&sql, ".*");
     m->sql = keep(&m->arena, &sql);
     buf_free(&olds);
@@ -197,9 +187,9 @@ static void put_param(struct writing *g, size_t field)
 
 static void put_table(struct writing *g)
 {
-    put_name(&g->w->sql, g->t->schema);
+    sql_text_name(&g->w->sql, g->t->schema);
     put(&g->w->sql, ".");
-    put_name(&g->w->sql, g->t->name);
+    sql_text_name(&g->w->sql, g->t->name);
 }
 
 static const struct images_set *set_of(const struct images *m, const char *column)
@@ -220,7 +210,7 @@ static void put_where(struct writing *g)
         if (!column->is_key)
             continue;
         put(&g->w->sql, before);
-        put_name(&g->w->sql, column->name);
+        sql_text_name(&g->w->sql, column->name);
         put(&g->w->sql, " = ");
         put_param(g, set != NULL ? (size_t)set->old : g->m->old_count + i);
         before = " AND ";
@@ -240,7 +230,7 @@ static void put_sets(struct writing *g)
         if (!is_set(g, &g->t->columns[i]))
             continue;
         put(&g->w->sql, before);
-        put_name(&g->w->sql, g->t->columns[i].name);
+        sql_text_name(&g->w->sql, g->t->columns[i].name);
         put(&g->w->sql, " = ");
         put_param(g, g->m->old_count + i);
         before = ", ";
@@ -257,7 +247,7 @@ static void put_columns(struct writing *g, bool names)
             continue;
         put(&g->w->sql, before);
         if (names)
-            put_name(&g->w->sql, g->t->columns[i].name);
+            sql_text_name(&g->w->sql, g->t->columns[i].name);
         else
             put_param(g, g->m->old_count + i);
         before = ", ";
@@ -273,7 +263,7 @@ static void put_conflict(struct writing *g)
         if (!g->t->columns[i].is_key)
             continue;
         put(&g->w->sql, before);
-        put_name(&g->w->sql, g->t->columns[i].name);
+        sql_text_name(&g->w->sql, g->t->columns[i].name);
         before = ", ";
     }
     before = ") DO UPDATE SET ";
@@ -281,9 +271,9 @@ static void put_conflict(struct writing *g)
         if (!is_set(g, &g->t->columns[i]))
             continue;
         put(&g->w->sql, before);
-        put_name(&g->w->sql, g->t->columns[i].name);
+        sql_text_name(&g->w->sql, g->t->columns[i].name);
         put(&g->w->sql, " = EXCLUDED.");
-        put_name(&g->w->sql, g->t->columns[i].name);
+        sql_text_name(&g->w->sql, g->t->columns[i].name);
         before = ", ";
     }
 }

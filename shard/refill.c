@@ -5,6 +5,8 @@
 #include "shard/refill.h"
 #include "shard/insert_parts.h"
 
+#include "parser/sql_text.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -308,17 +310,6 @@ static void put(struct buf *out, const char *text)
     buf_put(out, text, strlen(text));
 }
 
-static void put_name(struct buf *out, const char *name)
-{
-    buf_put_u8(out, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            buf_put_u8(out, '"');
-        buf_put_u8(out, (uint8_t)*name);
-    }
-    buf_put_u8(out, '"');
-}
-
 static const char *keep(struct cutter *k, struct buf *out)
 {
     const char *text = arena_strndup(&k->f->arena, (const char *)buf_head(out), buf_used(out));
@@ -350,7 +341,7 @@ static void write_fetch(struct cutter *k, const struct update *u, const char *co
         if (item == NULL) {
             put(&out, alias);
             put(&out, ".");
-            put_name(&out, columns[i]);
+            sql_text_name(&out, columns[i]);
             continue;
         }
         struct piece value = {.first = item->first + 2, .end = item->end};
@@ -375,7 +366,7 @@ static void write_head(struct cutter *k, const struct update *u, const char *con
     }
     for (size_t i = 0; i < count; i++) {
         put(&out, i == 0 ? " (" : ", ");
-        put_name(&out, columns[i]);
+        sql_text_name(&out, columns[i]);
     }
     put(&out, ") OVERRIDING SYSTEM VALUE");
     k->f->head = keep(k, &out);
@@ -434,7 +425,7 @@ static void put_head(const struct refill *f, const char *key, struct buf *out)
         return;
     }
     buf_put(out, f->head, (size_t)(open + 1 - f->head));
-    put_name(out, key);
+    sql_text_name(out, key);
     put(out, ", ");
     put(out, open + 1);
 }

@@ -12,5 +12,7 @@
 /* Appends the format, in which %i stands for an identifier, %l for a literal, %t for SQL as it is (all char *), %n for
  * a number (int), and %% for a percent sign. */
 void sql_text_put(struct buf *out, const char *format, va_list args);
+/* Appends an identifier, in quotes. */
+void sql_text_name(struct buf *out, const char *name);
 
 #endif

@@ -2,7 +2,7 @@
  * sql_text.c: see sql_text.h.
  * Thread: any (no state).
  */
-#include "proxy/sql_text.h"
+#include "parser/sql_text.h"
 
 #include <stdio.h>
 
@@ -17,6 +17,11 @@ static void put_quoted(struct buf *out, const char *text, char quote)
     buf_put_u8(out, (uint8_t)quote);
 }
 
+void sql_text_name(struct buf *out, const char *name)
+{
+    put_quoted(out, name, '"');
+}
+
 static void put_text(struct buf *out, const char *text)
 {
     buf_put(out, text, strlen(text));
@@ -29,7 +34,7 @@ static void put_value(struct buf *out, char letter, va_list *args)
 
     switch (letter) {
     case 'i':
-        put_quoted(out, va_arg(*args, const char *), '"');
+        sql_text_name(out, va_arg(*args, const char *));
         break;
     case 'l':
         put_quoted(out, va_arg(*args, const char *), '\'');
