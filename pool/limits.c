@@ -159,9 +159,18 @@ static void configure_target(const struct config *c, struct target *t)
     __atomic_store_n(&t->min, pick(d == NULL ? UNSET_INT : d->min_pool_size, c->opt.min_pool_size), __ATOMIC_RELAXED);
 }
 
+/* Those with shards have states before their first client, who does not wait for their catalogs then. */
+static void expect_shards_locked(const struct config *c)
+{
+    for (size_t i = 0; i < c->database_count; i++)
+        if (c->databases[i]->shards != NULL && c->databases[i]->part_of == NULL)
+            database_locked(c->databases[i]->name, true);
+}
+
 void limits_configure(const struct config *c)
 {
     lock();
+    expect_shards_locked(c);
     for (struct name_node *n = limits.databases; n != NULL; n = n->next)
         configure_database(c, &n->db);
     for (struct name_node *n = limits.users; n != NULL; n = n->next)
@@ -288,6 +297,14 @@ struct target *limits_targets(void)
 int limits_target_count(void)
 {
     return __atomic_load_n(&limits.target_count, __ATOMIC_ACQUIRE);
+}
+
+struct database_state *limits_database_next(const struct database_state *last)
+{
+    lock();
+    struct name_node *n = last == NULL ? limits.databases : CONTAINER_OF(last, struct name_node, db)->next;
+    unlock();
+    return n == NULL ? NULL : &n->db;
 }
 
 void limits_each_database(void (*each)(void *arg, struct database_state *db), void *arg)

@@ -93,7 +93,7 @@ struct target {
 void limits_init(int workers);
 int limits_workers(void);
 void limits_free(void);
-/* Takes the numbers of a new configuration, for all that exists. */
+/* Takes the numbers of a new configuration, for all that exists; what has shards exists then. */
 void limits_configure(const struct config *c);
 
 struct database_state *limits_database(const char *name); /* finds or makes */
@@ -112,7 +112,9 @@ static inline struct cluster *limits_cluster(const struct target *t)
 /* All targets, newest first; the list only grows, so it may be walked without the mutex. */
 struct target *limits_targets(void);
 int limits_target_count(void);
-/* All databases and users that were ever named. */
+/* All databases that were ever named, one after the other: the one behind `last` (NULL: the first), or NULL. */
+struct database_state *limits_database_next(const struct database_state *last);
+/* The same, and all users, under the mutex: each may ask nothing of limits. */
 void limits_each_database(void (*each)(void *arg, struct database_state *db), void *arg);
 void limits_each_user(void (*each)(void *arg, struct user_state *u), void *arg);
 

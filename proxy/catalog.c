@@ -19,6 +19,7 @@
 
 #define ASK_AGAIN_USEC (60 * USEC_PER_SEC)
 #define RETRY_USEC (2 * USEC_PER_SEC)
+#define PAUSE_USEC (100 * USEC_PER_MSEC)
 #define ANSWER_USEC (10 * USEC_PER_SEC) /* it has much to look at */
 
 struct catalog {
@@ -36,7 +37,8 @@ struct reader_of_catalog {
     struct probe *probe; /* NULL: IDLE */
     struct watch *watch;
     usec_t deadline;
-    usec_t next_at;
+    usec_t ended_at, next_at;
+    struct later *again;       /* NULL: nothing is put off */
     uint64_t changes, meaning; /* when it was asked */
 };
 
@@ -343,6 +345,7 @@ void catalog_changed(struct database_state *db, enum ddl ddl)
     if (ddl == DDL_FACTS)
         __atomic_add_fetch(&db->meaning, 1, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&db->catalog, 1, __ATOMIC_SEQ_CST);
+    control_learn_soon();
 }
 
 void catalog_retire_sessions(const struct database_state *db)
@@ -415,7 +418,8 @@ static void end(struct reader_of_catalog *r, usec_t again_after)
     r->watch = NULL;
     probe_close(r->probe);
     r->probe = NULL;
-    r->next_at = clock_now() + again_after;
+    r->ended_at = clock_now();
+    r->next_at = r->ended_at + again_after;
 }
 
 static void failed(struct reader_of_catalog *r, const char *why)
@@ -451,6 +455,7 @@ static void go_on(struct reader_of_catalog *r)
         case PROBE_ANSWERED:
             publish(r->db, take_names(r));
             end(r, ASK_AGAIN_USEC);
+            control_learn_soon();
             return;
         case PROBE_REFUSED:
         case PROBE_BROKEN:
@@ -507,9 +512,26 @@ static struct reader_of_catalog *reader_of_database(struct database_state *db)
     return r;
 }
 
-static void each_database(void *arg, struct database_state *db)
+static void look_again(void *arg)
 {
-    usec_t now = *(const usec_t *)arg;
+    struct reader_of_catalog *r = arg;
+
+    r->again = NULL;
+    control_learn_soon();
+}
+
+/* Where one change follows another, not after each. */
+static bool may_ask_again(struct reader_of_catalog *r, usec_t now)
+{
+    if (now >= r->ended_at + PAUSE_USEC)
+        return true;
+    if (r->again == NULL)
+        r->again = control_later(PAUSE_USEC, look_again, r);
+    return false;
+}
+
+static void look_at(struct database_state *db, usec_t now)
+{
     const struct catalog *facts = facts_of(db);
 
     if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)) || db->part != 0)
@@ -521,7 +543,7 @@ static void each_database(void *arg, struct database_state *db)
     }
     struct reader_of_catalog *r = reader_of_database(db);
     bool changed = facts != NULL && facts->changes != __atomic_load_n(&db->catalog, __ATOMIC_RELAXED);
-    if (r->probe == NULL && (now >= r->next_at || changed))
+    if (r->probe == NULL && (now >= r->next_at || (changed && may_ask_again(r, now))))
         begin(r, now);
 }
 
@@ -531,7 +553,8 @@ void catalog_tick(usec_t now)
         question = catalog_question(false);
         question_sharded = catalog_question(true);
     }
-    limits_each_database(each_database, &now);
+    for (struct database_state *db = limits_database_next(NULL); db != NULL; db = limits_database_next(db))
+        look_at(db, now);
 }
 
 static void free_facts_of(void *arg, struct database_state *db)

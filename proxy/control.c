@@ -5,7 +5,7 @@
  *   end:   listeners -> clients told -> workers -> what control holds -> resolver
  *
  * Invariants: control never waits for anything but its loop. After `ended` is set nothing is posted to a worker.
- * Thread: control, but for control_post, control_client_* and control_shutting_down (any).
+ * Thread: control, but for control_post, control_learn_soon, control_client_* and control_shutting_down (any).
  */
 #include "proxy/control.h"
 
@@ -382,6 +382,32 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         publish_keep_ready();
 }
 
+/* --- what leads from one to the other: a primary, the catalog there, what the shards say, the map --- */
+
+static bool learning; /* atomic: the message is on its way */
+
+static void learn(void *receiver, struct message *m)
+{
+    usec_t now = clock_now();
+
+    (void)receiver;
+    free(m);
+    __atomic_store_n(&learning, false, __ATOMIC_SEQ_CST);
+    if (control.ended)
+        return;
+    survey_tick(now);
+    catalog_tick(now);
+}
+
+void control_learn_soon(void)
+{
+    if (__atomic_exchange_n(&learning, true, __ATOMIC_SEQ_CST))
+        return;
+    struct message *m = mem_zalloc(sizeof *m);
+    m->run = learn;
+    control_post(m);
+}
+
 static void on_inbox(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -597,6 +623,7 @@ int control_run(struct config *c, const struct control_flags *flags)
     process_name(c->opt.job_name);
     loop_start();
     threads_start(c);
+    limits_configure(c);
     monitor_configure(NULL, c);
     monitor_start();
     publish_targets();

@@ -86,6 +86,10 @@ struct later;
 struct later *control_later(usec_t delay_us, void (*fn)(void *arg), void *arg);
 void control_cancel_later(struct later *l);
 
+/* Something is known that others have waited for, or known no more: they look at once, not at the next tick.
+ * Thread: any. */
+void control_learn_soon(void);
+
 /* Waits for fd: ready(arg, timed_out) is called once for each control_watch. */
 struct watch;
 struct watch *control_watch_new(void (*ready)(void *arg, bool timed_out), void *arg);

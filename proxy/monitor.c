@@ -508,6 +508,7 @@ static void publish_primary(struct watcher *w, int node)
              c->nodes[node].said.timeline);
     forget_failures(c);
     workers_call(review_in_worker, nothing_more, NULL);
+    control_learn_soon();
 }
 
 static void workers_told(void *arg)

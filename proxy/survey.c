@@ -124,6 +124,7 @@ static void round_over(struct survey_state *s)
     s->generation = s->asking;
     s->next_at = clock_now() + ASK_AGAIN_USEC;
     learn_oids(s);
+    control_learn_soon();
     if (m == NULL || m->shard_count != s->count) {
         s->db->mapped = 0; /* a map has waited for this */
         return;
@@ -349,7 +350,7 @@ static bool is_due(const struct survey_state *s, const struct config *c, usec_t 
                                  now >= s->next_at - ASK_AGAIN_USEC + LOOK_AGAIN_USEC);
 }
 
-static void each_database(void *arg, struct database_state *db)
+static void look_at(struct database_state *db, usec_t now)
 {
     const struct config *c = control_config();
     const struct config_database *d = config_database_find(c, db->name);
@@ -359,7 +360,6 @@ static void each_database(void *arg, struct database_state *db)
     if (s == NULL || s->shard_count > SHARDS_MAX || !cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)))
         return;
     struct survey_state *state = state_of(db);
-    usec_t now = *(const usec_t *)arg;
     uint32_t count = (uint32_t)s->shard_count;
     if (state->pending == 0 && is_due(state, c, now) && !is_too_early(state, c, count, now))
         round_begin(state, c, count);
@@ -369,7 +369,8 @@ void survey_tick(usec_t now)
 {
     if (question == NULL)
         question = survey_question();
-    limits_each_database(each_database, &now);
+    for (struct database_state *db = limits_database_next(NULL); db != NULL; db = limits_database_next(db))
+        look_at(db, now);
 }
 
 /* --- what is asked of it --- */

@@ -228,6 +228,39 @@ static void new_configuration_reaches_what_exists(void **state)
     limits_give(t, &worker);
 }
 
+static void those_with_shards_are_there_before_their_clients(void **state)
+{
+    static char name[] = "sharded", part[] = "sharded/s2", shards[] = "map";
+
+    (void)state;
+    setting.db[0] = (struct config_database){.name = name, .shards = shards};
+    setting.db[1] = (struct config_database){.name = part, .shards = shards, .part_of = name, .part = 1};
+    setting.dbs[0] = &setting.db[0];
+    setting.dbs[1] = &setting.db[1];
+    setting.config.database_count = 2;
+    limits_configure(&setting.config);
+    assert_non_null(limits_database_find("sharded"));
+    assert_int_equal(limits_database_find("sharded")->sharded, 1);
+    assert_null(limits_database_find("sharded/s2"));
+}
+
+/* A walk holds no lock: what is done with one may name another. */
+static void databases_are_walked_one_by_one(void **state)
+{
+    int seen = 0;
+
+    (void)state;
+    limits_database("a");
+    limits_database("b");
+    for (struct database_state *db = limits_database_next(NULL); db != NULL; db = limits_database_next(db)) {
+        assert_ptr_equal(limits_database(db->name), db);
+        limits_database("c");
+        seen++;
+    }
+    assert_int_equal(seen, 2);
+    assert_string_equal(limits_database_next(NULL)->name, "c");
+}
+
 /* --- permits --- */
 
 static void permits_end_at_each_limit(void **state)
@@ -1011,6 +1044,8 @@ int main(void)
         TEST(user_wins_over_database_over_default),
         TEST(fallback_holds_for_databases_that_are_not_named),
         TEST(new_configuration_reaches_what_exists),
+        TEST(those_with_shards_are_there_before_their_clients),
+        TEST(databases_are_walked_one_by_one),
         TEST(permits_end_at_each_limit),
         TEST(reserve_takes_nothing_from_a_pool_without_limit),
         TEST(permits_of_a_database_are_shared_by_its_users),
