@@ -110,7 +110,7 @@ void databases_finish(struct config *c);
 /* That of this name, which is made where it is new. */
 struct config_sharding *sharding_enter(struct loader *l, const char *name, size_t len);
 void shard_entry(struct loader *l, struct config_sharding *s, const char *key, const char *value);
-/* A line that is only kept; what: "table", "function". */
+/* A line that is only kept; what: "table", "function", "the line". */
 void line_entry(struct loader *l, struct config_lines *lines, const char *what, const char *key, const char *value);
 void config_sharding_free(struct config_sharding *s);
 struct config_sharding *config_sharding_copy(const struct config_sharding *from);

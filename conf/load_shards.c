@@ -1,7 +1,7 @@
 /*
  * load_shards.c: the lines of [shards NAME], [tables NAME] and [functions NAME]. A shard's line is a database's: which
- * servers hold a part of the rows. The other two are kept as they were written, with their places: what a table's line
- * says is known where maps are made.
+ * servers hold a part of the rows. The others are kept as they were written, with their places: what the line of the
+ * buckets, or of a table, says is known where maps are made.
  * Thread: control (or main before threads start).
  */
 #include "conf/load_parts.h"
@@ -24,6 +24,7 @@ void config_sharding_free(struct config_sharding *s)
         config_database_free(s->shards[i]);
     }
     config_database_free(s->coordinator);
+    lines_free(&s->buckets);
     lines_free(&s->tables);
     lines_free(&s->functions);
     free(s->shards);
@@ -39,6 +40,13 @@ static void line_add(struct config_lines *lines, const struct config_line *line)
                                                         .value = mem_strdup(line->value),
                                                         .file = mem_strdup(line->file),
                                                         .line = line->line};
+}
+
+static void lines_copy(struct config_lines *to, const struct config_lines *from)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        line_add(to, &from->items[i]);
+    }
 }
 
 static void shard_add(struct config_sharding *s, struct config_database *shard)
@@ -58,12 +66,9 @@ struct config_sharding *config_sharding_copy(const struct config_sharding *from)
         shard_add(to, config_database_copy(from->shards[i]));
     }
     to->coordinator = config_database_copy(from->coordinator);
-    for (size_t i = 0; i < from->tables.count; i++) {
-        line_add(&to->tables, &from->tables.items[i]);
-    }
-    for (size_t i = 0; i < from->functions.count; i++) {
-        line_add(&to->functions, &from->functions.items[i]);
-    }
+    lines_copy(&to->buckets, &from->buckets);
+    lines_copy(&to->tables, &from->tables);
+    lines_copy(&to->functions, &from->functions);
     return to;
 }
 
@@ -102,6 +107,10 @@ static bool shard_is_written(const struct config_sharding *s, const char *name)
 /* A number is a shard's place, so a line that is written twice is an error whatever the rules are. */
 void shard_entry(struct loader *l, struct config_sharding *s, const char *key, const char *value)
 {
+    if (strcmp(key, BUCKETS_NAME) == 0) {
+        line_entry(l, &s->buckets, "the line", key, value);
+        return;
+    }
     if (shard_is_written(s, key)) {
         loader_error(l, "shard \"%s\" is written twice; keep one", key);
         return;

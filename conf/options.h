@@ -113,6 +113,7 @@ struct config_lines {
 };
 
 #define COORDINATOR_NAME "coordinator" /* of its line in [shards NAME], where no shard can have it */
+#define BUCKETS_NAME "buckets"         /* likewise */
 
 /* What [shards NAME], [tables NAME] and [functions NAME] say together. */
 struct config_sharding {
@@ -122,6 +123,7 @@ struct config_sharding {
     struct config_database **shards; /* in the file's order: that is their number */
     size_t shard_count;
     struct config_database *coordinator; /* or NULL */
+    struct config_lines buckets;         /* one, or none */
     struct config_lines tables;
     struct config_lines functions;
 };

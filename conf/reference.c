@@ -27,11 +27,20 @@ static const struct {
 #include "conf/options.def"
 };
 
+static const char buckets[] =
+    "\n`buckets = N`: how many parts the functions that compute one (`modulo`, `hash`, `string_hash`) divide rows "
+    "into; "
+    "as many as shards unless\n"
+    "written. Bucket b, from 0, lies on shard b % shards. `buckets = 16 s1:0-3,8 s2:4-7,9 s3:10-15`: which lie on "
+    "which "
+    "shard, each on\n"
+    "one. A shard without any holds no rows by these functions (but those without a key, on the first).\n";
+
 static const char placements[] =
     "\n## [tables NAME]\n\n"
     "Where the rows of a database with `shards=NAME` lie.\n\n"
     "| line | the rows |\n|-|-|\n"
-    "| `table.column = modulo` | whole numbers: ((v % n) + n) % n of n shards |\n"
+    "| `table.column = modulo` | whole numbers: ((v % n) + n) % n of n shards, or buckets |\n"
     "| `table.column = hash` | as PostgreSQL partitions by hash |\n"
     "| `table.column = string_hash` | as JavaScript applications compute it: h = 31·h + UTF-16 unit in 32 bits, "
     "&#124;h&#124; % n |\n"
@@ -202,6 +211,7 @@ void options_print_reference(FILE *out)
                "## [shards NAME]\n\n`SHARD = key=value ...`, a line for each in the order of their numbers, and "
                "`coordinator = key=value ...` for the database in\nwhich the shards are foreign partitions.",
                shard_keys);
+    fputs(buckets, out);
     fputs(placements, out);
     fputs("\n## auth_file\n\n`\"user\" \"secret\"` on each line; the secret is a plain password, `md5...` or "
           "`SCRAM-SHA-256$...`; `\"\"` is a quote inside quotes;\na line that begins with `;` is a comment.\n",

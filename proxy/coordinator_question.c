@@ -52,9 +52,22 @@ static bool put_remainder(const struct map *m, const struct map_table *t, uint32
 /* Of LIST ((key % n)). */
 static bool put_rest(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
+    const char *before = "FOR VALUES IN (";
+    int n = (int)map_modulus(m);
+
     (void)t;
-    put_sql(out, "FOR VALUES IN (%n, %n%t)", (int)k, (int)k - (int)m->shard_count, k == SHARD_NULL ? ", NULL" : "");
-    return true;
+    for (int r = 0; r < n; r++) {
+        if (map_remainder_shard(m, (uint32_t)r) != k)
+            continue;
+        put_sql(out, "%t%n, %n", before, r, r - n);
+        before = ", ";
+    }
+    if (k == SHARD_NULL) {
+        put_sql(out, "%tNULL", before);
+        before = ", ";
+    }
+    put(out, *before == ',' ? ")" : "");
+    return *before == ',';
 }
 
 static bool put_range(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
@@ -119,7 +132,7 @@ static put_bound *bound_of(const struct map *m, const struct map_table *t, bool 
     case MAP_STRING_HASH:
         return superuser ? put_remainder : NULL;
     case MAP_HASH:
-        return put_remainder;
+        return superuser || m->is_plain ? put_remainder : NULL;
     case MAP_RANGE:
         return has_one_range_each(m, t) ? put_range : NULL;
     case MAP_LIST:
@@ -193,7 +206,8 @@ static void put_map(const struct map *m, bool superuser, struct buf *out)
             put_sql(out, ", (NULL, %l)", m->calls[i].name);
         else if (m->calls[i].argument == 0)
             put_sql(out, ", (%l, %l)", m->calls[i].schema, m->calls[i].name);
-    put_sql(out, "), facts(count, super) AS (VALUES (%n, %t)), ", (int)m->shard_count, superuser ? "true" : "false");
+    put_sql(out, "), facts(count, super, plain) AS (VALUES (%n, %t, %t)), ", (int)map_modulus(m),
+            superuser ? "true" : "false", m->is_plain ? "true" : "false");
 }
 
 /* --- the catalog --- */
@@ -225,8 +239,8 @@ static const char question_tables[] =
     "divided AS (SELECT p.*, CASE WHEN p.bounds IS NULL THEN NULL "
     "WHEN function = 'modulo' AND super THEN format('HASH (%I sluice.modulo_%s)', col, type) "
     "WHEN function = 'modulo' THEN format('LIST ((%I %% %s))', col, count) "
-    "WHEN function = 'string_hash' THEN format('HASH (%I sluice.string_hash_%s)', col, CASE WHEN type = 'character "
-    "varying' THEN 'text' ELSE type END) "
+    "WHEN function = 'string_hash' OR (function = 'hash' AND NOT plain) THEN format('HASH (%I sluice.%I)', col, "
+    "function || '_' || CASE WHEN type = 'character varying' THEN 'text' ELSE type END) "
     "ELSE format('%s (%I)', upper(function), col) END AS division "
     "FROM placed p, facts WHERE way = 'k'), "
     "parts AS (SELECT d.oid, s.k, s.server, format('%s_%s_%s', left(d.name, 10), d.oid, s.k + 1) AS part "

@@ -8,8 +8,9 @@
  *   sluice.missing      what could not be made, and why: statements that name it are refused
  *   sluice.seen         a row of each shard: who reads it has a snapshot of each
  *
- * The operator classes are for partitions by modulo and string_hash: PostgreSQL combines a key's hash with a constant,
- * which the functions take away before, so that the remainder is the shard's number.
+ * The operator classes are for partitions by modulo and string_hash (and by hash, if there are buckets): PostgreSQL
+ * combines a key's hash with a constant, which the functions take away before, so that the remainder is the shard's
+ * number.
  * Thread: any (no state).
  */
 #include "proxy/coordinator_script.h"
@@ -159,21 +160,45 @@ static void add_role(struct coordinator_script *s, const struct coordinator_of *
 
 static const char *const integers[] = {"smallint", "integer", "bigint"};
 static const char *const strings[] = {"text", "uuid", "smallint", "integer", "bigint"};
+static const char *const hashed[] = {
+    "smallint", "integer", "bigint", "text", "uuid", "date", "timestamp without time zone", "timestamp with time zone",
+    "boolean"};
 
 static char *drop_function(const char *name, const char *type)
 {
     return mem_printf("DROP FUNCTION IF EXISTS sluice.%s(%s, bigint) CASCADE", name, type);
 }
 
-static void add_modulo(struct coordinator_script *s, const char *type, int n)
+/* What PostgreSQL makes the shard's number of, if `bucket` computes the number of the key's bucket. Owned. */
+static char *hash_for(const struct map *m, const char *bucket)
 {
-    struct buf make = {0};
+    struct buf out = {0};
 
+    put_sql(&out, m->is_plain ? "(%t" : "((ARRAY[", bucket);
+    for (uint32_t b = 0; b < m->bucket_count && !m->is_plain; b++)
+        put_sql(&out, b == 0 ? "%n" : ", %n", (int)m->buckets[b]);
+    if (!m->is_plain)
+        put_sql(&out, "])[(%t)::int + 1]", bucket);
+    put(&out, "::numeric - 5305509591434766563)::bigint");
+    buf_put_u8(&out, 0);
+    return (char *)out.data;
+}
+
+static void add_modulo(struct coordinator_script *s, const struct map *m, const char *type)
+{
+    int n = (int)map_modulus(m);
+    struct buf make = {0}, bucket = {0};
+
+    put_sql(&bucket, "((($1 %% %n) + %n) %% %n)", n, n, n);
+    buf_put_u8(&bucket, 0);
+    char *hash = hash_for(m, (const char *)bucket.data);
     put_sql(&make,
             "CREATE FUNCTION sluice.modulo(%t, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS "
-            "'SELECT (((($1 %% %n) + %n) %% %n)::numeric - 5305509591434766563)::bigint'",
-            type, n, n, n);
+            "'SELECT %t'",
+            type, hash);
     add_buf(s, true, &make, drop_function("modulo", type));
+    buf_free(&bucket);
+    free(hash);
 }
 
 /* UTF-16 units, 32 bits that wrap, and the absolute value in 64. */
@@ -183,14 +208,18 @@ static const char string_hash_body[] =
     "IF k >= 0 THEN h := (h * 31 + 55296 + (k >> 10)) & 4294967295; u := 56320 + (k & 1023); END IF; "
     "h := (h * 31 + u) & 4294967295; END LOOP; "
     "IF h >= 2147483648 THEN h := h - 4294967296; END IF; "
-    "RETURN ((pg_catalog.abs(h) %% %n)::numeric - 5305509591434766563)::bigint; END";
+    "RETURN %t; END";
 
-static void add_string_hash(struct coordinator_script *s, const char *type, int n)
+static void add_string_hash(struct coordinator_script *s, const struct map *m, const char *type)
 {
     struct buf make = {0}, body = {0};
+    char *bucket = mem_printf("(pg_catalog.abs(h) %% %u)", map_modulus(m));
+    char *hash = hash_for(m, bucket);
 
-    put_sql(&body, string_hash_body, n);
+    put_sql(&body, string_hash_body, hash);
     buf_put_u8(&body, 0);
+    free(bucket);
+    free(hash);
     if (strcmp(type, "text") == 0)
         put_sql(&make,
                 "CREATE FUNCTION sluice.string_hash(t text, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE "
@@ -205,15 +234,55 @@ static void add_string_hash(struct coordinator_script *s, const char *type, int 
     buf_free(&body);
 }
 
+/* PostgreSQL's own, by the number of the bucket. The functions that it has for two types are called by their names, as
+ * no cast of a value may come in between. */
+static void add_hash(struct coordinator_script *s, const struct map *m, const char *type)
+{
+    static const char *const own[][2] = {{"smallint", "hashint2extended"},
+                                         {"integer", "hashint4extended"},
+                                         {"bigint", "hashint8extended"},
+                                         {"text", "hashtextextended"},
+                                         {"uuid", "uuid_hash_extended"},
+                                         {"date", "hashint4extended"},
+                                         {"timestamp without time zone", "timestamp_hash_extended"},
+                                         {"timestamp with time zone", "timestamp_hash_extended"},
+                                         {"boolean", "hashcharextended"}};
+    char *bucket = mem_printf("((sluice.own_hash($1, $2)::numeric + 5305509591434766563 + 18446744073709551616) "
+                              "%% 18446744073709551616 %% %u)",
+                              map_modulus(m));
+    char *hash = hash_for(m, bucket);
+
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        struct buf make = {0}, outer = {0};
+        if (strcmp(own[i][0], type) != 0)
+            continue;
+        put_sql(
+            &make,
+            "CREATE FUNCTION sluice.own_hash(%t, bigint) RETURNS bigint LANGUAGE internal IMMUTABLE STRICT PARALLEL "
+            "SAFE AS %l",
+            type, own[i][1]);
+        add_buf(s, true, &make, drop_function("own_hash", type));
+        put_sql(&outer,
+                "CREATE FUNCTION sluice.hash(%t, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS "
+                "'SELECT %t'",
+                type, hash);
+        add_buf(s, true, &outer, drop_function("hash", type));
+    }
+    free(bucket);
+    free(hash);
+}
+
 static void add_class(struct coordinator_script *s, const char *function, const char *type)
 {
+    char *name = mem_printf(strchr(type, ' ') == NULL ? "%s_%s" : "\"%s_%s\"", function, type);
     struct buf make = {0};
 
     put_sql(&make,
-            "CREATE OPERATOR CLASS sluice.%t_%t FOR TYPE %t USING hash FAMILY sluice.%t AS OPERATOR 1 = (%t, %t), "
+            "CREATE OPERATOR CLASS sluice.%t FOR TYPE %t USING hash FAMILY sluice.%t AS OPERATOR 1 = (%t, %t), "
             "FUNCTION 2 (%t, %t) sluice.%t(%t, bigint)",
-            function, type, type, function, type, type, type, type, function, type);
+            name, type, function, type, type, type, type, function, type);
     add_buf(s, true, &make, NULL);
+    free(name);
 }
 
 /* So that a value of another type finds its partition, too. */
@@ -230,14 +299,16 @@ static void add_crosses(struct coordinator_script *s, const char *function)
         }
 }
 
-static void add_family(struct coordinator_script *s, const char *function, const char *const *types, size_t count,
-                       void (*add_function)(struct coordinator_script *s, const char *type, int n), int n)
+typedef void add_function(struct coordinator_script *s, const struct map *m, const char *type);
+
+static void add_family(struct coordinator_script *s, const struct map *m, const char *function,
+                       const char *const *types, size_t count, add_function *each_type)
 {
     char *family = mem_printf("CREATE OPERATOR FAMILY sluice.%s USING hash", function);
     char *gone = mem_printf("DROP OPERATOR FAMILY IF EXISTS sluice.%s USING hash CASCADE", function);
 
     for (size_t i = 0; i < count; i++)
-        add_function(s, types[i], n);
+        each_type(s, m, types[i]);
     add(s, true, family, gone);
     for (size_t i = 0; i < count; i++)
         add_class(s, function, types[i]);
@@ -266,16 +337,18 @@ static void add_seen(struct coordinator_script *s, const struct map *m)
 
 void coordinator_script_begin(struct coordinator_script *s, const struct coordinator_of *of)
 {
-    int n = (int)of->map->shard_count;
+    const struct map *m = of->map;
 
     *s = (struct coordinator_script){.text = {0}};
-    for (uint32_t k = 0; k < of->map->shard_count; k++)
+    for (uint32_t k = 0; k < m->shard_count; k++)
         add_server(s, of, k);
-    add_seen(s, of->map);
+    add_seen(s, m);
     if (!of->superuser)
         return;
-    add_family(s, "modulo", integers, ARRAY_LEN(integers), add_modulo, n);
-    add_family(s, "string_hash", strings, ARRAY_LEN(strings), add_string_hash, n);
+    add_family(s, m, "modulo", integers, ARRAY_LEN(integers), add_modulo);
+    add_family(s, m, "string_hash", strings, ARRAY_LEN(strings), add_string_hash);
+    if (!m->is_plain)
+        add_family(s, m, "hash", hashed, ARRAY_LEN(hashed), add_hash);
 }
 
 void coordinator_script_add(struct coordinator_script *s, const struct coordinator_of *of, const char *what,

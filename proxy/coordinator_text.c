@@ -191,8 +191,9 @@ static bool find_mention(const struct writer *w, const struct stmt_table *t, str
 }
 
 /* Rows without a key lie on the first shard. */
-static void put_remainders(struct buf *out, const struct map_table *m, shardset shards, int n)
+static void put_remainders(struct buf *out, const struct map *map, const struct map_table *m, shardset shards)
 {
+    int n = (int)map_modulus(map);
     char text[40];
     bool first = true;
 
@@ -201,7 +202,7 @@ static void put_remainders(struct buf *out, const struct map_table *m, shardset 
     snprintf(text, sizeof text, " %% %d) IN (", n);
     buf_put(out, text, strlen(text));
     for (int k = 0; k < n; k++) {
-        if (!(shards >> k & 1))
+        if (!(shards >> map_remainder_shard(map, (uint32_t)k) & 1))
             continue;
         snprintf(text, sizeof text, "%s%d, %d", first ? "" : ", ", k, k - n);
         buf_put(out, text, strlen(text));
@@ -216,7 +217,7 @@ static void put_remainders(struct buf *out, const struct map_table *m, shardset 
     buf_put(out, text, strlen(text));
 }
 
-static void hold_table(struct writer *w, size_t table, int n)
+static void hold_table(struct writer *w, size_t table, const struct map *map)
 {
     const struct keyset *k = &w->c->worker->keyset;
     const struct stmt_table *t = &w->s->tables[table];
@@ -225,14 +226,14 @@ static void hold_table(struct writer *w, size_t table, int n)
     struct buf out = {0};
 
     if (!is_here(w, table) || m == NULL || m->way != MAP_BY_KEY || m->function != MAP_MODULO ||
-        (t->flags & TABLE_HIDDEN) || __builtin_popcountll(k->sets[table]) >= n || k->sets[table] == 0 ||
+        (t->flags & TABLE_HIDDEN) || k->sets[table] == map_all(map) || k->sets[table] == 0 ||
         !find_mention(w, t, &name, &all))
         return;
     struct span written = clauses_text(&w->clauses, name), place = clauses_text(&w->clauses, all);
     buf_put(&out, "(SELECT * FROM ", 15);
     buf_put(&out, written.ptr, written.len);
     buf_put(&out, " WHERE ", 7);
-    put_remainders(&out, m, k->sets[table], n);
+    put_remainders(&out, map, m, k->sets[table]);
     buf_put(&out, ") AS ", 5);
     sql_text_name(&out, t->alias != NULL ? t->alias : t->name);
     buf_put_u8(&out, 0);
@@ -247,7 +248,7 @@ static void hold_tables(struct writer *w)
     const struct map *map = __atomic_load_n(&w->c->db->map, __ATOMIC_ACQUIRE);
 
     for (size_t i = 0; i < w->s->table_count && coordinator_has_lists(w->c->db); i++)
-        hold_table(w, i, (int)map->shard_count);
+        hold_table(w, i, map);
 }
 
 /* --- the text --- */

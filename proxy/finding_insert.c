@@ -10,12 +10,14 @@
 
 #include <stdio.h>
 
-/* Each shard draws keys that lie there: `sluice shards --apply` has made its sequence do so. */
+/* Each shard draws keys that lie there: `sluice shards --apply` has made its sequence do so, but its steps know nothing
+ * of buckets. */
 bool finding_draws(const struct finding *f, const struct map_table *t)
 {
     struct catalog_table found;
 
-    return t->function == MAP_MODULO && catalog_table(f->c->db, t->schema, t->name, &found) == CATALOG_ONE &&
+    return t->function == MAP_MODULO && f->map->is_plain &&
+           catalog_table(f->c->db, t->schema, t->name, &found) == CATALOG_ONE &&
            catalog_column_step(f->c->db, &found, t->column) == (int)f->map->shard_count;
 }
 

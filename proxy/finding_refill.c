@@ -127,7 +127,8 @@ static void check_draw(struct finding *f, const struct stmt *s, const struct ref
     if (t->way != MAP_BY_KEY || refill->key >= 0)
         return;
     if (finding_draw(f, t) == DRAW_NONE && !(f->tells && t->draws_home))
-        finding_refuse(f, "Select a key for each row.", "inserts rows without their key");
+        finding_refuse(f, "Select a key for each row, or write sequence=home in its table's line of [tables].",
+                       "inserts rows without their key");
     else if (s->column_count == 0)
         finding_refuse(f, "Name the columns.", "inserts rows without their key");
 }

@@ -140,7 +140,9 @@ static bool check_keys(const struct map_job *j, uint32_t k, const struct map_tab
     buf_put_u8(&sql, 0);
     bool fine = probe_wait_run(p, (const char *)buf_head(&sql)) || failed(j, k);
     buf_free(&sql);
-    while (fine) {
+    if (!fine)
+        return false;
+    do {
         if (!probe_wait_ask(p, "FETCH " KEYS_AT_ONCE_TEXT " FROM sluice_keys"))
             return failed(j, k);
         size_t count = probe_rows(p);
@@ -148,8 +150,8 @@ static bool check_keys(const struct map_job *j, uint32_t k, const struct map_tab
             fine = lies_here(j, k, t, probe_value(p, i, 0));
         if (count < KEYS_AT_ONCE)
             break;
-    }
-    return fine && (probe_wait_run(p, "CLOSE sluice_keys") || failed(j, k));
+    } while (fine);
+    return (probe_wait_run(p, "CLOSE sluice_keys") || failed(j, k)) && fine;
 }
 
 static bool check_alone(const struct map_job *j, uint32_t k, const struct map_table *t)

@@ -99,7 +99,8 @@ static bool column_of(void *arg, const char *schema, const char *table, const ch
         !catalog_column(arg, &found, column, &position, &type))
         return false;
     snprintf(name, sizeof name, "%.*s", (int)type.len, (const char *)type.ptr);
-    *out = (struct map_column){.type = name, .position = (uint16_t)position};
+    *out = (struct map_column){
+        .type = name, .position = (uint16_t)position, .draws = catalog_column_step(arg, &found, column) != 0};
     return true;
 }
 

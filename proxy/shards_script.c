@@ -135,9 +135,21 @@ static void put_null(const struct map_table *t, uint32_t k, struct buf *out)
     put_sql(out, k == SHARD_NULL ? "%i IS NULL OR " : "%i IS NOT NULL AND ", t->column);
 }
 
+/* A remainder has the sign of what was divided. */
 static void put_modulo(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
-    put_sql(out, "%i %% %n IN (%n, %n)", t->column, (int)m->shard_count, (int)k, (int)k - (int)m->shard_count);
+    int n = (int)map_modulus(m);
+    bool any = false;
+
+    for (int r = 0; r < n; r++) {
+        if (map_remainder_shard(m, (uint32_t)r) != k)
+            continue;
+        if (!any)
+            put_sql(out, "%i %% %n IN (", t->column, n);
+        put_sql(out, any ? ", %n, %n" : "%n, %n", r, r - n);
+        any = true;
+    }
+    put(out, any ? ")" : "false");
 }
 
 static void put_ranges(const struct map_table *t, uint32_t k, struct buf *out)

@@ -164,6 +164,24 @@ static void tell_state(const struct sharded *x, uint32_t k, const struct config_
         snprintf(out, size, "ok");
 }
 
+/* "0-6,9". */
+static void put_buckets(struct buf *b, const struct map *m, uint32_t k)
+{
+    char text[5 * BUCKETS_MAX] = "";
+    size_t at = 0;
+
+    for (uint32_t i = 0, last; i < m->bucket_count && at < sizeof text; i = last + 1) {
+        for (last = i; m->buckets[i] == k && last + 1 < m->bucket_count && m->buckets[last + 1] == k;)
+            last++;
+        if (m->buckets[i] != k)
+            continue;
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s%u", at == 0 ? "" : ",", i);
+        if (last > i && at < sizeof text)
+            at += (size_t)snprintf(text + at, sizeof text - at, "-%u", last);
+    }
+    msg_row_text(b, text);
+}
+
 static void put_place(struct buf *b, const struct sharded *x, uint32_t k, const struct config_database *part)
 {
     struct cluster *c = cluster_get(part->hosts, part->host_count);
@@ -207,6 +225,7 @@ static void shard_row(const struct sharded *x, uint32_t k, int64_t total)
         msg_row_text(b, NULL);
     put_text(b, catalog);
     put_text(b, warnings);
+    put_buckets(b, x->map, k);
     msg_end(b, mark);
 }
 

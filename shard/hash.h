@@ -1,7 +1,7 @@
 /*
  * hash.h: from a key's value to the number of its part, for the functions that compute one:
  *
- *   modulo        ((v % n) + n) % n of a whole number
+ *   modulo        ((v % n) + n) % n of a whole number, n: the number of buckets
  *   string_hash   what JavaScript applications compute over a text: h = 31·h + UTF-16 unit in 32 bits, |h| % n
  *   hash          PostgreSQL's hash partitioning: PARTITION BY HASH (key), remainder
  *

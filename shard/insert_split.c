@@ -196,7 +196,8 @@ static bool place_row(struct splitter *b, uint32_t row, uint32_t *drawn, uint32_
         return place_at(b, &key, shard);
     }
     if (b->f->draw == DRAW_NONE)
-        return splitter_refuse(b, "Write the key of each row.", "inserts rows without their key");
+        return splitter_refuse(b, "Write the key of each row, or write sequence=home in its table's line of [tables].",
+                               "inserts rows without their key");
     *shard = SHARDS_MAX;
     return b->f->draw == DRAW_SHARD || place_given(b, row, (*drawn)++, shard);
 }

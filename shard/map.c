@@ -1,5 +1,5 @@
 /*
- * map.c: see map.h; what is asked of a map. map_read.c makes it.
+ * map.c: see map.h; what is asked of a map. map_read.c makes it, map_buckets.c its buckets.
  * Thread: immutable; refs is atomic.
  */
 #include "shard/map.h"
@@ -143,7 +143,7 @@ static uint32_t shard_by_hash(const struct map *m, const struct key_value *v)
         hash = hash_of_int4((int32_t)v->number);
     else
         hash = hash_of_int8(v->number);
-    return hash_partition(hash, m->shard_count);
+    return m->buckets[hash_partition(hash, m->bucket_count)];
 }
 
 static struct span uuid_text(const uint8_t uuid[16], char out[UUID_TEXT_BYTES + 1])
@@ -162,13 +162,13 @@ static uint32_t shard_by_string(const struct map *m, const struct key_value *v)
 {
     char out[UUID_TEXT_BYTES + 1];
     struct span text = v->bytes;
-    uint32_t part;
+    uint32_t bucket;
 
     if (v->type == KEY_UUID)
         text = uuid_text(v->bytes.ptr, out);
     else if (!key_type_is_text(v->type))
         text = span_of(out, (size_t)snprintf(out, sizeof out, "%" PRId64, v->number));
-    return hash_string(text.ptr, text.len, m->shard_count, &part) ? part : SHARD_UNSURE;
+    return hash_string(text.ptr, text.len, m->bucket_count, &bucket) ? m->buckets[bucket] : SHARD_UNSURE;
 }
 
 static uint32_t shard_by_range(const struct map_table *t, const struct key_value *v)
@@ -195,7 +195,7 @@ uint32_t map_shard_of(const struct map *m, const struct map_table *t, const stru
     assert(t->way == MAP_BY_KEY && v->certainty == KEY_CERTAIN);
     switch (t->function) {
     case MAP_MODULO:
-        return hash_modulo(v->number, m->shard_count);
+        return m->buckets[hash_modulo(v->number, m->bucket_count)];
     case MAP_HASH:
         return shard_by_hash(m, v);
     case MAP_STRING_HASH:

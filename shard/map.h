@@ -2,9 +2,13 @@
  * map.h: where the rows of a database with shards lie: of each table its placement, made of the lines of [shards NAME],
  * [tables NAME] and [functions NAME].
  *
- *   key's value -> function -> shard        users.id = modulo            42 -> 42 % 4 -> s3
- *   table                   -> all shards   countries = everywhere
- *   table                   -> one shard    audit_log = shard s3, * = shard s1
+ *   key's value -> function -> bucket -> shard   users.id = modulo       42 -> 42 % 16 -> 10 -> s3
+ *   key's value -> function           -> shard   events.day = range ..., and list
+ *   table                             -> all     countries = everywhere
+ *   table                             -> shard   audit_log = shard s3, * = shard s1
+ *
+ * Buckets are as many as shards, each on its own, unless a line says otherwise. A layout by which all keys lie where
+ * they would lie without that line is *plain*: such a map is the same map, for all who compare.
  *
  * Invariants: nothing changes once map_new has returned it, but for the number of references. Tables are sorted by
  * schema and name. A table by key whose type is UNKNOWN has no value that routes: the catalog has not been asked yet.
@@ -18,6 +22,7 @@
 #include "shard/key.h"
 
 #define SHARDS_MAX 64
+#define BUCKETS_MAX 4096
 
 /* Shards by their numbers, from bit 0. */
 typedef uint64_t shardset;
@@ -66,6 +71,7 @@ struct map_table {
     const char *column;
     enum key_type type;
     uint16_t position; /* the column's, from 1; 0: the catalog was not asked */
+    bool draws;        /* the column draws from a sequence of its own */
     const char *spec;  /* ranges or list as they were written, blanks evened */
     size_t range_count;
     struct map_range *ranges;
@@ -97,6 +103,9 @@ struct map {
     const char *name;
     uint32_t shard_count;
     const char **shard_names;
+    uint32_t bucket_count;
+    uint8_t *buckets; /* the shard of each */
+    bool is_plain;    /* modulo: the shard is the key % shard_count */
     size_t table_count;
     struct map_table *tables;
     struct map_table rest; /* all others, ON_SHARD; without a name where the map does not speak of them */
@@ -111,6 +120,7 @@ struct map {
 struct map_column {
     const char *type;  /* as format_type writes it: "bigint", "character varying(20)" */
     uint16_t position; /* from 1, among the columns that an INSERT without a list fills */
+    bool draws;        /* from a sequence */
 };
 
 /* False: there is no such column. */
@@ -136,6 +146,12 @@ uint32_t map_shard_find(const struct map *m, const char *name); /* SHARD_NONE */
 bool map_is_colocated(const struct map_table *a, const struct map_table *b);
 
 shardset map_all(const struct map *m);
+
+/* What a key by a function that computes its bucket is divided by to tell its shard, and the shard of each remainder:
+ * buckets, or (where they are plain) shards. */
+uint32_t map_modulus(const struct map *m);
+uint32_t map_remainder_shard(const struct map *m, uint32_t remainder);
+bool map_has_buckets(enum map_function f); /* it computes one; the others name shards */
 
 /* The shard of a key's CERTAIN value; SHARD_NONE: no shard has rows of it, SHARD_UNSURE: it cannot be said. */
 #define SHARD_UNSURE (UINT32_MAX - 1)

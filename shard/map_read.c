@@ -8,7 +8,7 @@
  *
  * Thread: control (or main before threads start).
  */
-#include "shard/map.h"
+#include "shard/map_parts.h"
 
 #include "shard/hash.h"
 
@@ -496,7 +496,7 @@ static enum key_type type_in_catalog(const char *name)
 
 static void column_ask(struct making *k, struct map_table *t)
 {
-    struct map_column column;
+    struct map_column column = {.type = NULL};
     enum key_type type;
 
     if (k->column_of == NULL)
@@ -517,6 +517,7 @@ static void column_ask(struct making *k, struct map_table *t)
               key_type_name(t->type));
     t->type = type;
     t->position = column.position;
+    t->draws = column.draws;
 }
 
 static void bound_read(struct making *k, const struct map_table *t, struct map_bound *b)
@@ -612,12 +613,23 @@ static void put_words(struct buf *out, const char *const *words, size_t count)
     buf_put_u8(out, '\n');
 }
 
+/* Nothing where they are plain: that map is the one without them. */
+static void put_buckets(struct buf *out, const struct map *m)
+{
+    if (m->is_plain)
+        return;
+    buf_put_cstr(out, BUCKETS_NAME);
+    buf_put(out, m->buckets, m->bucket_count);
+    buf_put_u8(out, '\n');
+}
+
 static uint64_t hash_of(const struct map *m)
 {
     static const char *const ways[] = {"key", "everywhere", "shard"};
     struct buf text = {.data = NULL};
 
     put_words(&text, m->shard_names, m->shard_count);
+    put_buckets(&text, m);
     for (size_t i = 0; i <= m->table_count; i++) {
         const struct map_table *t = i == m->table_count ? &m->rest : &m->tables[i];
         if (t->name == NULL)
@@ -652,6 +664,7 @@ static void shards_take(struct making *k, const struct config_sharding *s)
     m->shard_names = arena_alloc(&m->arena, (s->shard_count + 1) * sizeof *m->shard_names);
     for (size_t i = 0; i < s->shard_count; i++)
         m->shard_names[i] = arena_strndup(&m->arena, s->shards[i]->name, strlen(s->shards[i]->name));
+    map_buckets_take(m, s->buckets.count == 0 ? NULL : &s->buckets.items[0], k->errors);
 }
 
 static struct map *map_begin(const char *name)

@@ -215,6 +215,15 @@ static void check_presence(struct checking *k, const struct map_table *t)
         note(k, SURVEY_TOLD, t, "", "no guard on %s: run sluice shards --apply", bare);
 }
 
+/* The shards' steps know nothing of buckets. */
+static void check_drawn(struct checking *k, const struct map_table *t)
+{
+    if (t->draws && !t->draws_home && t->function == MAP_MODULO && !k->m->is_plain)
+        note(k, SURVEY_TOLD, t, "",
+             "keys of %s that its sequence draws would lie in other shards' buckets: write sequence=home at %s:%d",
+             t->column, t->file, t->line);
+}
+
 /* --- drift --- */
 
 static bool was_so(const struct survey_report *before, const struct survey_drift *d)
@@ -272,6 +281,8 @@ struct survey_report *survey_compare(const struct map *m, const struct survey *c
         check_presence(&k, &m->tables[i]);
         if (m->tables[i].way == MAP_BY_KEY)
             check_unique(&k, &m->tables[i]);
+        if (m->tables[i].way == MAP_BY_KEY)
+            check_drawn(&k, &m->tables[i]);
     }
     for (const struct survey_row *r = survey_find(k.first, 'f', NULL, NULL); r != NULL;
          r = survey_next(k.first, r, false))

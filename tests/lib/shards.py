@@ -48,7 +48,7 @@ class Shop:
     """The shards and the Sluice in front of them."""
 
     def __init__(self, pg, start, name, tables=TABLES, schema=SCHEMA, functions="", apply=True,
-                 coordinator=False, **options):
+                 coordinator=False, buckets="", **options):
         self.pg, self.name = pg, name
         self.databases = [f"{name}_{k + 1}" for k in range(COUNT)]
         self.whole = f"{name}_whole"
@@ -56,6 +56,7 @@ class Shop:
             self.make(database, schema)
         lines = "".join(f"s{k + 1} = host={pg.host} port={pg.port} dbname={database} recovery_user=postgres\n"
                         for k, database in enumerate(self.databases))
+        lines += f"buckets = {buckets}\n" if buckets else ""
         if coordinator:
             self.coordinator = f"{name}_coordinator"
             role = "postgres" if coordinator is True else coordinator

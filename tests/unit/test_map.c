@@ -207,6 +207,76 @@ static void the_hash_is_of_what_is_said(void **state)
     map_unref(same);
 }
 
+/* --- buckets --- */
+
+#define BUCKETS(line) "[shards store]\nbuckets = " line "\n[tables store]\nu.id = modulo\nt.id = string_hash text\n"
+#define UNEVEN "16 s2:0-6  s1:7,9,8 s4:10-15"
+
+static void buckets_lie_where_the_line_says(void **state)
+{
+    static const uint8_t shards[16] = {1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 3, 3, 3, 3, 3, 3};
+    struct map *m = map_of(BUCKETS(UNEVEN) "h.id = hash int8\ne.n = list int4 s3:*\n", NULL);
+    uint32_t bucket;
+
+    (void)state;
+    assert_int_equal(m->bucket_count, 16);
+    assert_int_equal(map_modulus(m), 16);
+    for (int i = -40; i < 40; i++) {
+        char text[8];
+        snprintf(text, sizeof text, "%d", i);
+        assert_int_equal(shard_of(m, "u", text), shards[(i + 48) % 16]);
+        assert_int_equal(shard_of(m, "h", text), shards[hash_partition(hash_of_int8(i), 16)]);
+        assert_int_equal(shard_of(m, "e", text), 2);
+        hash_string((const uint8_t *)text, strlen(text), 16, &bucket);
+        assert_int_equal(shard_of(m, "t", text), shards[bucket]);
+    }
+    assert_true(map_is_colocated(table(m, "public", "u"), table(m, "public", "u")));
+    map_unref(m);
+}
+
+/* Then the map is the one without the line: nothing moves, and nobody has to be told. */
+static void even_buckets_are_plain(void **state)
+{
+    struct map *plain = map_of("[tables store]\nu.id = modulo\nt.id = string_hash text\n", NULL);
+    static const char *const same[] = {BUCKETS("4"), BUCKETS("16"), BUCKETS("8 s1:0,4 s2:1,5 s3:2,6 s4:3,7")};
+    static const char *const others[] = {BUCKETS("6"), BUCKETS("5"), BUCKETS(UNEVEN), BUCKETS("4 s2:0 s1:1 s3:2 s4:3")};
+
+    (void)state;
+    assert_true(plain->is_plain);
+    for (size_t i = 0; i < ARRAY_LEN(same); i++) {
+        struct map *m = map_of(same[i], NULL);
+        assert_true(m->is_plain);
+        assert_true(m->hash == plain->hash);
+        assert_int_equal(map_modulus(m), 4);
+        assert_int_equal(shard_of(m, "u", "-3"), 1);
+        map_unref(m);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct map *m = map_of(others[i], NULL);
+        assert_false(m->is_plain);
+        assert_false(m->hash == plain->hash);
+        map_unref(m);
+    }
+    map_unref(plain);
+}
+
+static void buckets_that_are_wrong(void **state)
+{
+    (void)state;
+    expect_one(BUCKETS("3"), "a.ini:9: 3 buckets; there can be as many as shards (4) to 4096");
+    expect_one(BUCKETS("5000"), "a.ini:9: 5000 buckets");
+    expect_one(BUCKETS("many"), "a.ini:9: \"many\" does not begin with a number of buckets; write buckets = COUNT");
+    expect_one(BUCKETS("4 s1:0-2"), "a.ini:9: bucket 3 lies on no shard; name one for each, from 0 to 3");
+    expect_one(BUCKETS("4 s1:0-3 s2:2"), "a.ini:9: bucket 2 lies on shard \"s1\" and on shard \"s2\"; keep one");
+    expect_one(BUCKETS("4 s1:0-4"), "a.ini:9: there are no buckets 0-4; they are numbered from 0 to 3");
+    expect_one(BUCKETS("4 s1:3-0"), "a.ini:9: there are no buckets 3-0");
+    expect_one(BUCKETS("4 s9:0-3"), "a.ini:9: there is no shard \"s9\"; write one of [shards store]");
+    expect_one(BUCKETS("4 s1"), "a.ini:9: \"s1\" names no shard");
+    expect_one(BUCKETS("4 s1:0..3"), "cannot be read at \"..3\"");
+    expect_one(BUCKETS("4 s1:"), "cannot be read at \"\"");
+    expect_one(BUCKETS("4 s1:0- s2:1-3"), "cannot be read at \" s2:1-3\"");
+}
+
 /* --- types from the catalog --- */
 
 static bool catalog(void *arg, const char *schema, const char *table_name, const char *column, struct map_column *out)
@@ -341,6 +411,9 @@ int main(void)
         cmocka_unit_test(keys_lie_on_shards),
         cmocka_unit_test(string_hash_is_of_the_output_text),
         cmocka_unit_test(ranges_between),
+        cmocka_unit_test(buckets_lie_where_the_line_says),
+        cmocka_unit_test(even_buckets_are_plain),
+        cmocka_unit_test(buckets_that_are_wrong),
         cmocka_unit_test(the_hash_is_of_what_is_said),
         cmocka_unit_test(types_come_from_the_catalog),
         cmocka_unit_test(types_that_do_not_fit),
