@@ -10,9 +10,10 @@ import tempfile
 import time
 from glob import glob
 
+import race
 import wire
-from peers import ROUTED, SCALE, SHARDED, SHARDED_ROWS, postgres_tool
-from plan import IDLE_CLIENTS
+from peers import ROUTED, SCALE, SHARDED, SHARDED_ROWS, postgres_tool, run_tool
+from plan import DIRECT, IDLE_CLIENTS
 from processes import BenchError, cpu_us, rss_kb, tree
 
 SCRIPTS = {
@@ -34,10 +35,21 @@ END;
     "bulk": "SELECT * FROM bench_bulk;\n",
     "point": f"\\set id random(1, {SHARDED_ROWS})\nSELECT n FROM bench_rows WHERE id = :id;\n",
     "count": "SELECT count(*) FROM bench_rows;\n",
+    "join": f"""\\set id random(1, {SHARDED_ROWS - 100})
+SELECT count(*), sum(b.n) FROM bench_rows a JOIN bench_rows b ON b.id = a.n WHERE a.id BETWEEN :id AND :id + 100;
+""",
+    # A row and the next lie on different shards; everybody takes them in the same order.
+    "transfer": f"""\\set id random(1, {SHARDED_ROWS - 1})
+BEGIN;
+UPDATE bench_rows SET n = n - 1 WHERE id = :id;
+UPDATE bench_rows SET n = n + 1 WHERE id = :id + 1;
+END;
+""",
     "top": "SELECT id, n FROM bench_rows ORDER BY n DESC LIMIT 10;\n",
 }
 LOG_SAMPLE = 0.2  # of the short transactions are written to pgbench's log, for the percentile
 WARM_CLIENTS = 10
+COPIED_ROWS = 200000
 
 
 def why_not(case, peer, backend):
@@ -70,16 +82,14 @@ class Bench:
     def measure(self, case, peer):
         if case.kind == "idle":
             return self._idle(peer)
-        if case.kind == "calls":
-            return self._calls(case, peer)
-        return self._load(case, peer)
+        return self._copy(peer) if case.kind == "copy" else self._calls(case, peer)
 
     def _argv(self, case, peer, log_prefix):
         # Preparing blocks pgbench's thread; where clients outnumber servers in transactions, each needs its own.
         own_threads = case.script == "tpcb" and case.mode == "prepared"
         threads = case.clients if own_threads else 1
         argv = [self.pgbench, "-n", "-M", case.mode, "-c", str(case.clients), "-j", str(threads),
-                "-T", str(self.seconds), "-D", f"scale={SCALE}", "-f", os.path.join(self.folder, f"{case.script}.sql"),
+                "-T", "SECONDS", "-D", f"scale={SCALE}", "-f", os.path.join(self.folder, f"{case.script}.sql"),
                 "-l", f"--log-prefix={log_prefix}"]
         if case.reconnect:
             argv.append("-C")
@@ -89,31 +99,50 @@ class Bench:
         database = ROUTED if case.routed else SHARDED if case.sharded else wire.DATABASE
         return argv + [f"host=127.0.0.1 port={peer.port} dbname={database} user={wire.USER} sslmode={secret}"]
 
-    def _pgbench(self, case, peer):
-        """One run; returns transactions, throughput and latencies."""
+    def race(self, case, peers):
+        """pgbench through all of them, in slices. Returns for each its figures, or why there are none (BenchError)."""
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
-            env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-            try:
-                done = subprocess.run(self._argv(case, peer, os.path.join(logs, "log")), capture_output=True, text=True,
-                                      timeout=self.seconds + 60, env=env, stdin=subprocess.DEVNULL)
-            except subprocess.TimeoutExpired:
-                raise BenchError(f"pgbench hung: no end {self.seconds + 60} s after its start") from None
-            if done.returncode != 0:
-                raise BenchError(first_error(done.stderr))
-            return {**read_summary(done.stdout), "p99_ms": read_p99_ms(logs)}
+            places = [os.path.join(logs, str(i)) for i in range(len(peers))]
+            for place in places:
+                os.mkdir(place)
+            before = [cpu_us(peer.pid) if peer.pid else 0.0 for peer in peers]
+            racers = race.race([self._argv(case, peer, os.path.join(place, "log"))
+                                for peer, place in zip(peers, places)], self.seconds)
+            return [self._outcome(case, peer, racer, cpu_before, place)
+                    for peer, racer, cpu_before, place in zip(peers, racers, before, places)]
 
-    def _load(self, case, peer):
-        before = cpu_us(peer.pid) if peer.pid else 0.0
-        figures = self._pgbench(case, peer)
-        transactions = figures.pop("transactions")
-        if not peer.pid:
+    def _outcome(self, case, peer, racer, cpu_before, logs):
+        try:
+            figures = {**racer.figures(case.clients), "p99_ms": read_p99_ms(logs, racer)}
+            done = figures.pop("transactions")
+            if not peer.pid:
+                return figures
+            used = cpu_us(peer.pid) - cpu_before
+            figures |= {"cpu_us": used / done, "rss_mb": rss_kb(peer.pid) / 1024}
+            if case.script == "bulk":
+                figures["cpu_us_mb"] = used / (done * self._bulk_mb(peer))
             return figures
-        used = cpu_us(peer.pid) - before
-        figures["cpu_us"] = used / transactions
-        figures["rss_mb"] = rss_kb(peer.pid) / 1024
-        if case.script == "bulk":
-            figures["cpu_us_mb"] = used / (transactions * self._bulk_mb(peer))
-        return figures
+        except BenchError as error:
+            return error
+
+    def _psql(self, peer, command):
+        database = wire.DATABASE if peer.name == DIRECT else SHARDED
+        run_tool([postgres_tool("psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-c", command,
+                  f"host=127.0.0.1 port={peer.port} dbname={database} user={wire.USER} sslmode=disable"])
+
+    def _copy(self, peer):
+        """COPY FROM STDIN of rows that lie in turns on all shards; the best of three, since it is short."""
+        rows = os.path.join(self.folder, "copy.txt")
+        if not os.path.exists(rows):
+            with open(rows, "w", encoding="ascii") as out:
+                out.writelines(f"{i}\t{i * 7919 % 99991}\t{'x' * 60}\n" for i in range(COPIED_ROWS))
+        times = []
+        for _ in range(3):
+            self._psql(peer, "TRUNCATE bench_copy")
+            began = time.monotonic()
+            self._psql(peer, f"\\copy bench_copy FROM '{rows}'")
+            times.append(time.monotonic() - began)
+        return {"copy_ms": min(times) * 1000}
 
     def _bulk_mb(self, peer):
         if peer.port not in self.bulk_bytes:
@@ -123,9 +152,9 @@ class Bench:
         return self.bulk_bytes[peer.port] / 1e6
 
     def _calls(self, case, peer):
-        with counted_calls(peer.pid, self.folder) as count:
-            figures = self._pgbench(case, peer)
-        return {"calls": count["calls"] / figures["transactions"]}
+        with tempfile.TemporaryDirectory(dir=self.folder) as logs, counted_calls(peer.pid, self.folder) as count:
+            racer, = race.race([self._argv(case, peer, os.path.join(logs, "log"))], self.seconds)
+        return {"calls": count["calls"] / racer.figures(case.clients)["transactions"]}
 
     def _idle(self, peer):
         """What RSS grows by from a proxy that has done a little work to one that holds IDLE_CLIENTS clients besides,
@@ -156,34 +185,17 @@ def add_clients(clients, count, peer):
             raise BenchError(f"with {len(clients)} idle clients: {error}") from error
 
 
-def first_error(text):
-    """The line of pgbench's messages that tells the cause."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search("error|fatal|could not|abort", line, re.IGNORECASE)]
-    return (telling or lines or ["it failed without a word"])[0][:200]
-
-
-def read_summary(text):
-    def number(pattern):
-        found = re.search(pattern, text)
-        if not found:
-            raise BenchError(f"pgbench's summary has no {pattern}")
-        return float(found[1])
-
-    transactions = number(r"transactions actually processed: (\d+)")
-    if transactions == 0:
-        raise BenchError("pgbench: no transaction was done; connecting may have taken all of SECONDS")
-    return {"transactions": transactions, "tps": number(r"tps = ([\d.]+)"),
-            "mean_ms": number(r"latency average = ([\d.]+)")}
-
-
-def read_p99_ms(folder):
-    """pgbench's log: client, transaction, microseconds, ..."""
+def read_p99_ms(folder, racer):
+    """pgbench's log: client, transaction, microseconds, script, and when it ended: seconds, microseconds."""
     times_us = []
     for path in glob(os.path.join(folder, "log*")):
         with open(path, encoding="ascii") as log:
-            fields = (line.split() for line in log)
-            times_us += [int(field[2]) for field in fields if field[2].isdigit()]  # else: "failed"
+            for field in (line.split() for line in log):
+                if not field[2].isdigit():  # "failed"
+                    continue
+                ended = int(field[4]) + int(field[5]) / 1e6
+                if racer.unbroken(ended - int(field[2]) / 1e6, ended):
+                    times_us.append(int(field[2]))
     times_us.sort()
     return times_us[min(len(times_us) - 1, len(times_us) * 99 // 100)] / 1000 if times_us else None
 

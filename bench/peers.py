@@ -19,6 +19,7 @@ ROUTED = "routed"  # what Sluice calls the same database on a primary and a repl
 SHARDED = "sharded"  # ... and the one of four shards
 SHARDED_ROWS = 100000
 SHARDS = [f"shard{k}" for k in range(1, 5)]
+COORDINATOR = "shards_all"
 MOST_CLIENTS = max(CLIENTS)
 
 
@@ -110,7 +111,8 @@ class PostgresBackend:
                   "--locale=C"], cwd=folder, **demotion())
         settings = {
             "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off",
-            "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 2 * MOST_CLIENTS + 100,
+            "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 2 * MOST_CLIENTS + 200,
+            "max_prepared_transactions": 100,
             "shared_buffers": "256MB", "max_wal_size": "4GB", "checkpoint_timeout": "1h", "autovacuum": "off",
             "jit": "off", "ssl": "on", "ssl_key_file": certificate[0], "ssl_cert_file": certificate[1],
         }
@@ -149,7 +151,9 @@ class PostgresBackend:
             mine = "true" if k == 0 else f"g % {len(SHARDS)} = {k - 1}"
             run_tool([*psql, database, "-c", "CREATE TABLE bench_rows (id int PRIMARY KEY, n int NOT NULL)", "-c",
                       "INSERT INTO bench_rows SELECT g, g * 7919 % 99991 FROM generate_series(1, "
-                      f"{SHARDED_ROWS}) g WHERE {mine}", "-c", "VACUUM ANALYZE bench_rows"], env=env)
+                      f"{SHARDED_ROWS}) g WHERE {mine}", "-c", "VACUUM ANALYZE bench_rows", "-c",
+                      "CREATE TABLE bench_copy (id int PRIMARY KEY, n int, filler text)"], env=env)
+        run_tool([*psql, "postgres", "-c", f"CREATE DATABASE {COORDINATOR}"], env=env)
 
     def _fill(self):
         where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", wire.USER]
@@ -351,12 +355,13 @@ class Sluice(IniPooler):
         here = f"host=127.0.0.1 port={self.backend.port}"
         lines = super().databases() + [f"{ROUTED} = host={hosts} port={ports} dbname={wire.DATABASE}"]
         if self.alone:
-            return lines + [f"{SHARDED} = {here} dbname={self.alone}"]
+            return lines + [f"{SHARDED} = {here} dbname={self.alone} pool_size={len(SHARDS) * self.plan.pool}"]
         if not self.has_shards():
             return lines
         shards = [f"{name} = {here} dbname={name} recovery_user={wire.USER}" for name in SHARDS]
-        return [*lines, f"{SHARDED} = shards={SHARDED}", f"[shards {SHARDED}]", *shards, f"[tables {SHARDED}]",
-                "bench_rows.id = modulo"]
+        whole = f"coordinator = {here} dbname={COORDINATOR} recovery_user={wire.USER}"
+        return [*lines, f"{SHARDED} = shards={SHARDED}", f"[shards {SHARDED}]", *shards, whole, f"[tables {SHARDED}]",
+                "bench_rows.id = modulo", "bench_copy.id = modulo"]
 
     def has_shards(self):
         return self.alone is None and self.backend.sharded
@@ -365,6 +370,7 @@ class Sluice(IniPooler):
         command = super().command()
         if self.has_shards():
             run_tool([self.program, "shards", command[-1], SHARDED, "--apply"])
+            run_tool([self.program, "coordinator", command[-1], SHARDED, "--apply"])
         return command
 
     def settings(self):

@@ -16,13 +16,16 @@ UNREAD = "sluice-unread"  # the same build that reads no statements
 WHOLE = "sluice-whole"    # ... whose database has no shards
 SHARD = "sluice-shard"    # ... whose database is one of the shards
 ALIKE = (UNREAD, WHOLE, SHARD)
+DIRECT = "direct"
+LOCKING = ("tpcb",)  # through all peers in the same rows
+SLOW = ("count", "top", "join", "transfer")  # told by their latency
 # PgBouncer before 1.21 cannot do prepared mode; 1.25 does, at this many times what its simple mode costs.
 PREPARED_COST = 1.23
 
 
 @dataclass(frozen=True)
 class Goal:
-    metric: str      # cpu_us, cpu_us_mb, calls, idle_kb
+    metric: str      # cpu_us, cpu_us_mb, calls, idle_kb, copy_ms
     must: float
     good: float
     absolute: bool = False  # the figure itself, not its ratio to another's
@@ -31,20 +34,25 @@ class Goal:
 @dataclass(frozen=True)
 class Case:
     name: str
-    kind: str        # load, calls, idle
+    kind: str        # load, calls, idle, copy
     script: str = "select"
     mode: str = "simple"
     clients: int = 50
     tls: bool = False
     reconnect: bool = False
     routed: bool = False  # a primary and a replica behind it; Sluice that reads statements and Sluice that does not
-    sharded: str = ""     # a database of four shards; WHOLE or SHARD: what it is compared with
+    sharded: str = ""     # a database of four shards; WHOLE, SHARD or DIRECT: what it is compared with
     goal: Goal = None
 
     @property
     def baseline(self):
         """Whose figure the ratios are to."""
         return UNREAD if self.routed else self.sharded or BASELINE
+
+    @property
+    def may_race(self):
+        """Its peers may be measured in slices of one time (race.py)."""
+        return self.kind == "load" and self.script not in LOCKING
 
     def compares(self, peer_name):
         alike = self.baseline != BASELINE
@@ -53,8 +61,8 @@ class Case:
     @property
     def metric(self):
         """The figure that tells most of this case."""
-        load = "mean_ms" if self.sharded == SHARD else "cpu_us_mb" if self.script == "bulk" else "cpu_us"
-        return {"calls": "calls", "idle": "idle_kb"}.get(self.kind, load)
+        load = "mean_ms" if self.script in SLOW else "cpu_us_mb" if self.script == "bulk" else "cpu_us"
+        return {"calls": "calls", "idle": "idle_kb", "copy": "copy_ms"}.get(self.kind, load)
 
 
 GOALS = {
@@ -70,6 +78,7 @@ GOALS = {
     "routed-prepared-50": Goal("cpu_us", 1.10, 1.03),
     "shard-point-simple-50": Goal("cpu_us", 1.10, 1.03),
     "shard-point-prepared-50": Goal("cpu_us", 1.10, 1.03),
+    "shard-copy-1": Goal("copy_ms", 2.0, 1.25),
     "calls-50": Goal("calls", 4.6, 4.4, absolute=True),
     "idle-1000": Goal("idle_kb", 2.0, 1.0, absolute=True),
 }
@@ -89,6 +98,9 @@ def all_cases():
         *(Case(f"shard-point-{mode}-50", "load", "point", mode, sharded=WHOLE, goal=GOALS[f"shard-point-{mode}-50"])
           for mode in ("simple", "prepared")),
         *(Case(f"shard-{script}-1", "load", script, clients=1, sharded=SHARD) for script in ("count", "top")),
+        Case("shard-join-1", "load", "join", clients=1, sharded=WHOLE),
+        Case("shard-transfer-10", "load", "transfer", clients=10, sharded=WHOLE),
+        Case("shard-copy-1", "copy", "copy", clients=1, sharded=DIRECT, goal=GOALS["shard-copy-1"]),
         Case("calls-50", "calls", goal=GOALS["calls-50"]),
         Case(f"idle-{IDLE_CLIENTS}", "idle", clients=IDLE_CLIENTS, goal=GOALS[f"idle-{IDLE_CLIENTS}"]),
     ]

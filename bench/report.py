@@ -5,9 +5,9 @@ import statistics
 
 from plan import ALIKE, BASELINE, PREPARED_COST, SUBJECT
 
-METRICS = ("tps", "mean_ms", "p99_ms", "cpu_us", "cpu_us_mb", "calls", "idle_kb", "rss_mb")
+METRICS = ("tps", "mean_ms", "p99_ms", "cpu_us", "cpu_us_mb", "calls", "idle_kb", "copy_ms", "rss_mb")
 UNITS = {"cpu_us": "us CPU a transaction", "cpu_us_mb": "us CPU a MB", "calls": "system calls a transaction",
-         "idle_kb": "KB an idle client", "mean_ms": "ms a transaction, mean"}
+         "idle_kb": "KB an idle client", "copy_ms": "ms a COPY", "mean_ms": "ms a transaction, mean"}
 
 
 class Results:
