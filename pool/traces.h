@@ -27,6 +27,9 @@ enum trace {
 
 /* All that can be asked. */
 #define TRACE_ANY (TRACE_SETTING | TRACE_STATEMENT | TRACE_TEMP | TRACE_CURSOR | TRACE_LOCK | TRACE_LISTEN)
+/* So many rows of TEMP are told, and no more. */
+#define TRACES_TEMP_MAX 500
+#define TRACES_TEMP_MAX_TEXT "500"
 /* What pins = refuse refuses. */
 #define TRACES_REFUSED                                                                                                 \
     (TRACE_TEMP | TRACE_CURSOR | TRACE_LOCK | TRACE_LISTEN | TRACE_SEQUENCE | TRACE_SEED | TRACE_LOAD)

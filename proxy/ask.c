@@ -26,6 +26,8 @@ struct ask {
     struct vars *settings;     /* owned: set in this session */
     struct suspects *suspects; /* owned; NULL: not asked for */
     struct prepares statements;
+    struct buf temporary; /* NUL-terminated names */
+    unsigned temporaries; /* how many there are, with and without a name */
 };
 
 static uint64_t pinned_statements[TRACE_COUNT]; /* atomic: by the first pin */
@@ -178,6 +180,8 @@ static uint32_t note_sequence(struct client *c, struct server *s, uint32_t trace
 {
     s->sequence_owner = c->id;
     c->sequence_server = s->id;
+    if (c->parked != NULL)
+        return traces & ~(uint32_t)TRACE_SEQUENCE; /* it keeps another one's */
     return c->worker->config->opt.sequence_pins == SEQUENCE_PINS_ALWAYS ||
                    __atomic_load_n(&c->db->sequences_seen, __ATOMIC_RELAXED)
                ? traces
@@ -217,8 +221,8 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
         run_limit_note(c, shape);
     if (UNLIKELY(place_is_said(c)) || shape_may(shape, EFFECT_SETTING))
         place_note(c, shape);
-    if (UNLIKELY(sharding_is_on(c)))
-        temp_names_note(c, shape);
+    if (UNLIKELY(sharding_is_on(c)) && temp_names_note(c, shape))
+        c->traces |= TRACE_TEMP; /* asked for, though it may be dropped by then: which names there are must be known */
 }
 
 void ask_forget_block(struct client *c)
@@ -343,6 +347,15 @@ static void take_statement(struct ask *ask, struct span name, struct span text)
     free(of);
 }
 
+static void take_temporary(struct ask *ask, struct span name)
+{
+    ask->temporaries++;
+    if (name.len == 0)
+        return;
+    buf_put(&ask->temporary, name.ptr, name.len);
+    buf_put_u8(&ask->temporary, 0);
+}
+
 static void take_suspect(struct pool *p, struct ask *ask, struct span name, struct span value)
 {
     if (value.len == 1 && value.ptr[0] == 's')
@@ -367,6 +380,8 @@ void ask_row(struct server *s, struct span body)
         take_setting(ask, name, value);
     else if (kind == TRACE_STATEMENT)
         take_statement(ask, name, value);
+    else if (kind == TRACE_TEMP)
+        take_temporary(ask, name);
     else if (kind == TRACE_CODE && ask->suspects != NULL)
         take_suspect(s->pool, ask, name, value);
 }
@@ -480,6 +495,7 @@ static void ask_free(struct ask *ask)
 {
     vars_unref(ask->settings);
     prepares_free(&ask->statements);
+    buf_free(&ask->temporary);
     suspects_free(ask->suspects);
     free(ask);
 }
@@ -490,6 +506,8 @@ void ask_answered(struct server *s, struct client *c, struct ask *ask, bool done
         settings_answered(s, c, ask);
     if (done && (ask->asked & TRACE_STATEMENT))
         statements_answered(s, c, ask);
+    if (c != NULL && (ask->asked & TRACE_TEMP) && sharding_is_on(c) && c->parked == NULL)
+        temp_names_are(c, &ask->temporary, done && ask->temporaries < TRACES_TEMP_MAX);
     if (c != NULL && done) {
         if (ask->suspects != NULL)
             code_answered(c, ask);

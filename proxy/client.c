@@ -18,6 +18,7 @@
 #include "proxy/joint.h"
 #include "proxy/place.h"
 #include "proxy/sending.h"
+#include "proxy/visit.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -122,6 +123,8 @@ void client_move(struct client *c, enum client_state to)
     struct worker *w = c->worker;
 
     assert(c->state != CLIENT_DEAD);
+    if (UNLIKELY(c->parked != NULL) && to == CLIENT_IDLE)
+        to = visit_rests(c);
     log_move(c, to);
     list_del(&c->node);
     w->client_count[c->state]--;
@@ -144,6 +147,7 @@ static void let_go(struct client *c)
     coordinated_abandon(c);
     apart_abandon(c);
     joint_abandon(c);
+    visit_abandon(c);
     pool_abandon(&c->waiter);
     list_del(&c->fresh_node);
     list_del(&c->deferred.node);

@@ -40,6 +40,7 @@ struct client {
     enum client_state state;
     usec_t state_since;
     uint64_t id;                   /* slot and generation in this worker */
+    struct arm *parked;            /* owned: has the server that it keeps, while it visits others (visit.h); or NULL */
     struct sockaddr_storage *peer; /* owned until login is over; NULL for a Unix socket */
     char *address;                 /* owned: for the log and SHOW */
     int port;
@@ -53,10 +54,10 @@ struct client {
     struct pool *pool; /* of the primary */
     enum pool_mode mode;
     enum rights rights;
-    bool counted;     /* in the clients of db and user */
-    bool standby;     /* all its statements go to replicas */
-    int standby_node; /* the one that it was sent to last, or waits at */
+    bool counted; /* in the clients of db and user */
+    bool standby; /* all its statements go to replicas */
     bool replication;
+    int standby_node;       /* the one that it was sent to last, or waits at */
     char *replication_mode; /* owned: the startup parameter's value */
 
     /* session */

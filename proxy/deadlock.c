@@ -175,6 +175,15 @@ static bool is_free(const struct look *k, size_t person)
     return true;
 }
 
+/* Has nobody else a server of the target? Then who waits for one there waits for itself: it keeps one, and visits. */
+static bool holds_alone(const struct look *k, const struct target *target, size_t person)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (k->rows[i].pid != 0 && k->rows[i].target == target && k->person[i] != person)
+            return false;
+    return true;
+}
+
 /* Does a stuck one wait for this one? */
 static bool is_waited_for(const struct look *k, size_t person)
 {
@@ -183,8 +192,8 @@ static bool is_waited_for(const struct look *k, size_t person)
             return true;
     for (size_t i = 0; i < k->count; i++)
         for (size_t h = 0; k->rows[i].wait == WAIT_POOL && k->stuck[k->person[i]] && h < k->count; h++)
-            if (k->person[h] == person && k->person[i] != person && k->rows[h].pid != 0 &&
-                k->rows[h].target == k->rows[i].target)
+            if (k->person[h] == person && k->rows[h].pid != 0 && k->rows[h].target == k->rows[i].target &&
+                (k->person[i] != person || holds_alone(k, k->rows[h].target, person)))
                 return true;
     return false;
 }

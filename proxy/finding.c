@@ -157,13 +157,33 @@ static void refuse_outdated(struct finding *f)
         f->sqlstate = "57P03";
 }
 
+/* One of the session's own hides what the catalog has by that name. */
+static bool is_own(struct finding *f, const struct stmt_table *t)
+{
+    const char *path;
+
+    if (LIKELY(buf_used(&f->c->temp_names) == 0) || t->schema != NULL ||
+        (!temp_names_has(f->c, t->name) && !temp_names_has_more(f->c)))
+        return false;
+    struct placement hidden = {.table = NULL};
+    enum catalog_found found = look_up(f, t, &hidden);
+    if (found == CATALOG_UNREAD)
+        refuse_outdated(f);
+    if (found == CATALOG_UNREAD || found == CATALOG_NONE)
+        return true;
+    path = vars_get(f->c->vars, "search_path");
+    if (temp_names_has_more(f->c) || (path != NULL && strstr(path, "pg_temp") != NULL))
+        finding_refuse(f, "Write the schema, too.", "whether \"%s\" is a temporary table is not known", t->name);
+    return true;
+}
+
 /* For keyset_places. */
 static const struct map_table *find_table(void *arg, const struct stmt_table *t)
 {
     struct finding *f = arg;
     struct placement found = {.table = NULL};
 
-    if (is_system(t))
+    if (is_system(t) || UNLIKELY(is_own(f, t)))
         return &on_home;
     switch (look_up(f, t, &found)) {
     case CATALOG_UNREAD:
@@ -431,8 +451,9 @@ static bool has_temporary(const struct finding *f, const struct stmt *s)
     struct catalog_table found;
 
     for (size_t i = 0; i < s->table_count; i++)
-        if (may_be_temporary(f, &s->tables[i]) &&
-            catalog_table(f->c->db, s->tables[i].schema, s->tables[i].name, &found) == CATALOG_NONE)
+        if ((s->tables[i].schema == NULL && temp_names_has(f->c, s->tables[i].name)) ||
+            (may_be_temporary(f, &s->tables[i]) &&
+             catalog_table(f->c->db, s->tables[i].schema, s->tables[i].name, &found) == CATALOG_NONE))
             return true;
     return false;
 }
@@ -489,6 +510,13 @@ static bool writes_everywhere(const struct finding *f, const struct stmt *s)
     return false;
 }
 
+/* The temporary table that it makes: its server's, whatever else has that name. */
+static bool makes_own(const struct stmt *s, const struct stmt_table *t)
+{
+    return (s->reasons & REASON_TEMP) && (t->flags & TABLE_WRITTEN) &&
+           (s->kind == STMT_CREATE_TABLE || s->kind == STMT_CREATE_TABLE_AS || s->kind == STMT_SELECT_INTO);
+}
+
 static void find_stmt(struct finding *f, const struct stmt *s)
 {
     bool temporary = is_about_temporary(f, s);
@@ -507,7 +535,8 @@ static void find_stmt(struct finding *f, const struct stmt *s)
     if (has_rows(s))
         find_rows(f, s);
     for (size_t i = 0; i < s->table_count && !has_rows(s); i++)
-        find_whole_table(f, &s->tables[i]);
+        if (!makes_own(s, &s->tables[i]))
+            find_whole_table(f, &s->tables[i]);
     for (size_t i = 0; i < s->function_count; i++)
         find_function(f, s, &s->functions[i]);
     if (s->body != NULL)

@@ -9,6 +9,7 @@
 #include "proxy/gather.h"
 #include "proxy/joint_parts.h"
 #include "proxy/joint_words.h"
+#include "proxy/visit.h"
 
 #include <stdio.h>
 
@@ -261,7 +262,7 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
     c->fresh_since = 0;
     if (c->server->tx == 'I') { /* it is pinned */
         begin_pinned(c, q == NULL ? NULL : request_stmt(q));
-        return JOINT_NOT;
+        return visit_begin(c, batch, extent) ? JOINT_WAIT : JOINT_NOT;
     }
     k->whole = k->whole && !(cut_copies(k) && shardset_is_many(k->look.shards));
     bool parts = k->look.refused || shardset_is_many(k->look.shards) || cut_has_commands(k);

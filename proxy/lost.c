@@ -102,6 +102,7 @@ static void lose_server(struct client *c, struct server *s, bool timed_out)
     answer_lost_batches(c, s);
     buf_free(&c->again);
     buf_free(&c->replay);
+    buf_free(&c->temp_names);
     c->replaying = false;
     client_wake(c);
 }

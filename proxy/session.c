@@ -27,6 +27,7 @@
 #include "proxy/placeholders.h"
 #include "proxy/routing.h"
 #include "proxy/sharding.h"
+#include "proxy/visit.h"
 
 enum step { GO_ON, ANSWERED, WAIT, DOOMED };
 
@@ -575,8 +576,10 @@ static bool wants_more(const struct client *c)
 
 void session_run(struct client *c)
 {
-    if (UNLIKELY(c->state == CLIENT_GATHERING) && joint_is_on(c)) {
-        conn_reprocess(&c->conn);
+    if (UNLIKELY(c->state == CLIENT_GATHERING)) {
+        visit_settle(c);
+        if (joint_is_on(c))
+            conn_reprocess(&c->conn);
         if (c->eof && joint_is_on(c))
             joint_left(c);
     }
@@ -661,6 +664,8 @@ static void end_of_transaction(struct client *c)
 {
     if (c->pins == 0)
         give_back(c);
+    else if (UNLIKELY(c->parked != NULL))
+        visit_keeps(c);
     else if (UNLIKELY(c->worker->config->opt.pins == PINS_REFUSE) && (c->pins & TRACES_REFUSED))
         fate_meet(c, FATE_PIN_REFUSED, traces_pin(c->pins)); /* it was hidden in code */
     if (UNLIKELY(c->chains))

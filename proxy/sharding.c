@@ -12,6 +12,7 @@
 #include "proxy/place.h"
 #include "proxy/routing.h"
 #include "proxy/sharding_refill.h"
+#include "proxy/visit.h"
 
 #include <stdio.h>
 
@@ -477,6 +478,37 @@ void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct
     }
 }
 
+/* A portal with a name that is not the one that was bound last. */
+static bool is_old_portal(const struct frame *f, const uint8_t *p, const struct msg_bind *bind)
+{
+    const char *name = (const char *)p + FRAME_HEADER;
+
+    if (f->type == 'D' || f->type == 'C')
+        name = *name == 'P' ? name + 1 : "";
+    return strchr("EDC", f->type) != NULL && name[0] != '\0' &&
+           (bind->portal == NULL || strcmp(bind->portal, name) != 0);
+}
+
+bool sharding_each(struct client *c, const uint8_t *batch, size_t extent,
+                   bool (*holds)(struct client *c, const struct sharding_run *run, void *arg), void *arg)
+{
+    struct walk w = {.name = NULL};
+    struct msg_bind bind = {.portal = NULL};
+    struct sharding_run run;
+    struct frame f;
+    const char *why;
+
+    for (size_t at = 0; at < extent; at += f.total) {
+        if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || f.total > extent - at ||
+            is_old_portal(&f, batch + at, &bind))
+            return false;
+        bool runs = run_of(c, &w, &f, batch + at, &run, &bind);
+        if (runs ? !holds(c, &run, arg) : strchr("QBF", f.type) != NULL)
+            return false;
+    }
+    return true;
+}
+
 /* It would begin the transaction on the home shard, before it is known which one it needs. */
 bool sharding_only_prepares(const uint8_t *batch, size_t extent)
 {
@@ -565,6 +597,15 @@ static bool will_not_run(const struct server *s, const struct sharding_run *run)
            !(list->stmts[0]->effects & EFFECT_TRANSACTION);
 }
 
+/* A hint for what cannot leave the server that it is on. */
+static const char *why_held(const struct client *c, const struct server *s)
+{
+    return c->pins != 0 && s->tx == 'I'
+               ? "What outlives its transaction (temporary tables, locks, cursors WITH HOLD) is kept on one shard, and "
+                 "what speaks of it runs there. SHOW CLIENTS on the console tells what it is."
+               : "A SERIALIZABLE transaction runs on one shard; others reach several by batches of one statement.";
+}
+
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
 {
     if (c->inside || will_not_run(s, run))
@@ -575,6 +616,8 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
     const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const char *splits = splits_joint(c, s, list->stmts[i]);
+        if (splits == NULL)
+            splits = visit_bars(c, list->stmts[i]);
         if (splits != NULL)
             finding_refuse(&f, "Send it by itself.", "%s", splits);
     }
@@ -587,10 +630,8 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
         return NULL;
     }
     if (f.sqlstate == NULL)
-        finding_refuse(
-            &f, "A SERIALIZABLE transaction runs on one shard; others reach several by batches of one statement.",
-            "its rows lie on shard %s, and the session is on %s", f.map->shard_names[shardset_first(f.shards)],
-            f.map->shard_names[here]);
+        finding_refuse(&f, why_held(c, s), "its rows lie on shard %s, and the session is on %s",
+                       f.map->shard_names[shardset_first(f.shards)], f.map->shard_names[here]);
     struct refusal_text *text = refusal_new(f.sqlstate, f.message, f.hint != NULL ? f.hint : f.told_hint);
     text->unread = f.unread;
     return text;

@@ -48,6 +48,11 @@ struct sharding_look {
 };
 void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look);
 
+/* True if `holds` says so of all that the batch runs, and nothing of that is unknown: neither a statement, nor a portal
+ * that it has not opened itself. */
+bool sharding_each(struct client *c, const uint8_t *batch, size_t extent,
+                   bool (*holds)(struct client *c, const struct sharding_run *run, void *arg), void *arg);
+
 /* Nothing of the batch runs, and it is over, or flushed. */
 bool sharding_only_prepares(const uint8_t *batch, size_t extent);
 

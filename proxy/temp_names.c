@@ -1,13 +1,14 @@
 /*
- * temp_names.c: see temp_names.h. Whatever may take tables away that nobody names (ROLLBACK, DISCARD) empties the list:
- * a name that is missing is refused, one too many would be dropped on one shard only.
+ * temp_names.c: see temp_names.h. Whatever may take tables away that nobody names (ROLLBACK, DISCARD) empties the list
+ * until the server is asked: a name that is missing is refused, one too many would be looked for on one shard only.
+ * An empty name stands for those that are not known.
  * Thread: worker.
  */
 #include "proxy/temp_names.h"
 
 #include "proxy/client.h"
 
-#define NAMES_BYTES_MAX 8192
+#define NAMES_BYTES_MAX ((size_t)32 * KIB)
 
 /* Names, each with its NUL. */
 static const char *find(const struct client *c, const char *name)
@@ -28,6 +29,20 @@ bool temp_names_has(const struct client *c, const char *name)
     return buf_used(&c->temp_names) > 0 && find(c, name) != NULL;
 }
 
+bool temp_names_has_more(const struct client *c)
+{
+    return temp_names_has(c, "");
+}
+
+void temp_names_are(struct client *c, struct buf *names, bool all)
+{
+    buf_free(&c->temp_names);
+    c->temp_names = *names;
+    *names = (struct buf){0};
+    if (!all)
+        buf_put_cstr(&c->temp_names, "");
+}
+
 static void forget(struct client *c, const char *name)
 {
     struct buf kept = {0};
@@ -42,13 +57,15 @@ static void forget(struct client *c, const char *name)
     c->temp_names = kept;
 }
 
-static void note(struct client *c, const struct stmt *s)
+static bool note(struct client *c, const struct stmt *s)
 {
+    bool makes = (s->reasons & REASON_TEMP) != 0;
+
     switch (s->kind) {
     case STMT_CREATE_TABLE:
     case STMT_CREATE_TABLE_AS:
     case STMT_SELECT_INTO:
-        for (size_t i = 0; (s->reasons & REASON_TEMP) && i < s->table_count; i++)
+        for (size_t i = 0; makes && i < s->table_count; i++)
             if ((s->tables[i].flags & TABLE_WRITTEN) && buf_used(&c->temp_names) < NAMES_BYTES_MAX)
                 buf_put_cstr(&c->temp_names, s->tables[i].name);
         break;
@@ -66,12 +83,15 @@ static void note(struct client *c, const struct stmt *s)
     default:
         break;
     }
+    return makes;
 }
 
-void temp_names_note(struct client *c, const struct shape *shape)
+bool temp_names_note(struct client *c, const struct shape *shape)
 {
     const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+    bool makes = false;
 
     for (size_t i = 0; list != NULL && i < list->count; i++)
-        note(c, list->stmts[i]);
+        makes = note(c, list->stmts[i]) || makes;
+    return makes;
 }

@@ -1,6 +1,6 @@
 /*
- * temp_names.h: the temporary tables that a session has made by name, so that commands about them (DROP, ALTER,
- * CREATE INDEX) are known to be about nobody else's. A name that is not in the list may be one all the same.
+ * temp_names.h: the temporary tables that a session has, so that statements about them are known to be about nobody
+ * else's. Within a transaction, what its statements have made by name; when it is over, what its server says (ask.h).
  * Thread: worker.
  */
 #ifndef SLUICE_TEMP_NAMES_H
@@ -8,8 +8,12 @@
 
 #include "proxy/statements.h"
 
-/* A statement of this shape (NULL: not known) is sent. */
-void temp_names_note(struct client *c, const struct shape *shape);
+/* A statement of this shape (NULL: not known) is sent. True: it makes one, or is likely to. */
+bool temp_names_note(struct client *c, const struct shape *shape);
+/* Its server has these relations of the session's: NUL-terminated names, which it takes over. all: it has no more. */
+void temp_names_are(struct client *c, struct buf *names, bool all);
 bool temp_names_has(const struct client *c, const char *name);
+/* It may have others that are not known. */
+bool temp_names_has_more(const struct client *c);
 
 #endif

@@ -12,6 +12,7 @@
 #include "proxy/joint.h"
 #include "proxy/routing.h"
 #include "proxy/statement_timeout.h"
+#include "proxy/visit.h"
 
 #include <stdio.h>
 
@@ -181,6 +182,8 @@ static void tick_state(struct worker *w, enum client_state state, usec_t now)
 {
     LIST_ROUND (it, &w->clients[state]) {
         struct client *c = LIST_ENTRY(it, struct client, node);
+        if (UNLIKELY(c->parked != NULL))
+            visit_keep_awake(c);
         switch (state) {
         case CLIENT_ACTIVE:
             tick_active(c, now);

@@ -114,3 +114,13 @@ def test_who_waits_for_what_is_prepared_waits_for_deadlock_wait(roomy):
         with shop.server(shop.databases[2]) as server:
             server.execute("ROLLBACK PREPARED 'dead locks'")
         wide.execute(UPDATE.format(2))
+
+
+def test_who_keeps_the_only_server_and_needs_another_one(narrow):
+    with narrow.sluice.connect(dbname="store") as client:
+        client.execute("SELECT pg_advisory_lock(1)")
+        with pytest.raises(errors.DeadlockDetected):
+            client.execute("SELECT count(*) FROM users")
+        assert client.execute("SELECT id FROM users WHERE id = 1").fetchone() == (1,)
+        assert client.execute("SELECT pg_advisory_unlock(1)").fetchone() == (True,)
+        assert client.execute("SELECT count(*) FROM users").fetchone() == (8,)
