@@ -7,6 +7,7 @@
 #include "parser/lex.h"
 #include "proxy/finding.h"
 #include "proxy/joint_words.h"
+#include "proxy/set_config.h"
 
 #define PADDED_MAX ((size_t)8 * KIB) /* a text whose parts keep their places, for the positions of errors */
 
@@ -20,6 +21,11 @@ struct step {
     bool unknown; /* it binds what a Parse of this batch names, which has not gone on yet */
 };
 
+static bool is_command(const struct stmt *s)
+{
+    return (s->effects & EFFECT_TRANSACTION) || joint_control_of(s) != CONTROL_NONE || set_config_is(s);
+}
+
 /* Commands of the transaction, so that each is known to have succeeded; rows of a COPY. */
 static bool stands_apart(const struct shape *shape)
 {
@@ -28,7 +34,7 @@ static bool stands_apart(const struct shape *shape)
     if (list == NULL || list->count != 1)
         return true;
     const struct stmt *s = list->stmts[0];
-    return (s->effects & EFFECT_TRANSACTION) || joint_control_of(s) != CONTROL_NONE || s->kind == STMT_COPY_FROM;
+    return is_command(s) || s->kind == STMT_COPY_FROM;
 }
 
 bool cut_has_commands(const struct cut *k)
@@ -36,7 +42,7 @@ bool cut_has_commands(const struct cut *k)
     const struct stmt_list *list = !k->q.simple || k->q.run.shape == NULL ? NULL : reading_of(k->q.run.shape)->list;
 
     for (size_t i = 0; list != NULL && list->count > 1 && i < list->count; i++)
-        if ((list->stmts[i]->effects & EFFECT_TRANSACTION) || joint_control_of(list->stmts[i]) != CONTROL_NONE)
+        if (is_command(list->stmts[i]))
             return true;
     return false;
 }

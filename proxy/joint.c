@@ -338,12 +338,42 @@ void joint_tell(struct joint *j, const struct request *q, const char *tag)
             round_ask(&j->round, j->arms[k], j->sql);
 }
 
+void joint_tell_others(struct joint *j, uint32_t shard, char *sql)
+{
+    joint_take_back(j);
+    j->phase = JOINT_TELLING;
+    j->sql = sql;
+    round_begin(&j->round);
+    for (uint32_t k = 0; k < j->count; k++)
+        if (j->arms[k] != NULL && k != shard)
+            round_ask(&j->round, j->arms[k], j->sql);
+}
+
+static void after_telling_others(struct joint *j)
+{
+    struct round_part *failed = round_failed(&j->round);
+
+    free(j->sql);
+    j->sql = NULL;
+    j->told = failed == NULL;
+    if (failed != NULL) {
+        send_error(j->c, failed);
+        j->current = failed->arm->shard;
+        j->c->drop_batch = true;
+    }
+    hand_over(j);
+}
+
 /* An error leaves the client with the server that has said it. */
 static void after_telling(struct joint *j)
 {
     struct client *c = j->c;
     struct round_part *failed = round_failed(&j->round);
 
+    if (j->tag == NULL) {
+        after_telling_others(j);
+        return;
+    }
     if (failed == NULL) {
         journal_add(c, j->sql);
         msg_command_complete(&c->conn.out, j->tag);
@@ -689,6 +719,11 @@ void joint_resolved(struct client *c, const char *gid, enum twophase_outcome out
 }
 
 /* --- from outside --- */
+
+bool joint_has_told(const struct client *c)
+{
+    return c->joint != NULL && c->joint->tells;
+}
 
 bool joint_is_whole(const struct client *c)
 {

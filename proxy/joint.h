@@ -59,6 +59,8 @@ void joint_chain(struct client *c);
 void joint_abandon(struct client *c);
 /* It is REPEATABLE READ, and reads on the coordinator and nowhere else. */
 bool joint_is_whole(const struct client *c);
+/* What it sets by the statement that is sent now, all others have set. */
+bool joint_has_told(const struct client *c);
 /* It is one statement's that came without a transaction. */
 bool joint_is_once(const struct client *c);
 /* Several shards take part. */

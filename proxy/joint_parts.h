@@ -42,8 +42,10 @@ struct joint {
     bool whole;       /* it reads on the coordinator, which takes part, and nowhere else */
     bool looked;      /* for the batch at the client's head it was asked whether it has written or locked anything */
     bool clean;       /* ... and it has not */
+    bool told;        /* what the batch at the client's head sets, the others have been told */
+    bool tells;       /* ... and it is sent now */
     char *sql;        /* owned: what is told; NULL: nothing */
-    char *tag;        /* owned: what the client is told then */
+    char *tag;        /* owned: what the client is told then; NULL: nothing, it is not told itself */
     struct round round;
     struct deal *deal;     /* owned; DEALING */
     struct commit *commit; /* ENDING; goes on by itself when the client leaves */
@@ -66,6 +68,8 @@ void joint_look(struct joint *j);
 enum joint_step joint_whole(struct joint *j, const struct request *q);
 /* One text for all. */
 void joint_tell(struct joint *j, const struct request *q, const char *tag);
+/* The others than that shard are told what the batch at the head sets, which is looked at once more then. Takes sql. */
+void joint_tell_others(struct joint *j, uint32_t shard, char *sql);
 /* What several shards answer together; NOT: it is none for that, after all. */
 enum joint_step joint_gather(struct joint *j, const struct request *q);
 enum joint_step joint_deal(struct joint *j, const struct request *q);

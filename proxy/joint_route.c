@@ -10,6 +10,7 @@
 #include "proxy/joint_parts.h"
 #include "proxy/joint_words.h"
 #include "proxy/visit.h"
+#include "proxy/set_config.h"
 
 #include <stdio.h>
 
@@ -92,6 +93,29 @@ static enum joint_step move_to(struct joint *j, uint32_t shard)
     return JOINT_NOT;
 }
 
+static bool has_others(const struct joint *j, uint32_t shard)
+{
+    for (uint32_t k = 0; k < j->count; k++)
+        if (j->arms[k] != NULL && k != shard)
+            return true;
+    return false;
+}
+
+/* One server runs it and answers; before, the others are told what it sets. Where that is not known, it is refused. */
+static enum joint_step set_on(struct joint *j, const struct request *q, uint32_t shard)
+{
+    char *sql = j->told ? NULL : set_config_text(j->c, request_stmt(q), &q->run);
+
+    if (sql != NULL && has_others(j, shard)) {
+        joint_tell_others(j, shard, sql);
+        return JOINT_WAIT;
+    }
+    j->tells = j->told || sql != NULL;
+    j->told = false;
+    free(sql);
+    return move_to(j, shard);
+}
+
 static shardset missing(const struct joint *j, shardset wanted)
 {
     for (uint32_t k = 0; k < j->count; k++)
@@ -159,11 +183,12 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
     uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
     bool many = shardset_is_many(look->shards) || look->given;
     shardset shards = look->shards;
+    bool sets = c->joint != NULL && q != NULL && set_config_is(request_stmt(q));
 
     if (q != NULL && look->viewed && sharding_is_coordinators(c, &q->run))
         return ask_whole(c, q, looked);
     if (look->refused || shards == 0 || (shards == (shardset)1 << here && !many))
-        return JOINT_NOT;
+        return sets && !look->refused ? set_on(c->joint, q, here) : JOINT_NOT;
     bool deals = many && q != NULL && deal_would(c, q, &shards);
     bool whole = many && !deals && q != NULL && (gather_prefers_whole(c, q) || !gather_would(c, q, &shards));
     if (whole && sharding_is_coordinators(c, &q->run))
@@ -183,7 +208,9 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
     }
     if (deals)
         return joint_deal(j, q);
-    return many ? joint_gather(j, q) : move_to(j, shardset_first(shards));
+    if (many)
+        return joint_gather(j, q);
+    return sets ? set_on(j, q, shardset_first(shards)) : move_to(j, shardset_first(shards));
 }
 
 /* All that a REPEATABLE READ transaction may ever see is seen from its first query on. s: all that the batch runs;
@@ -289,6 +316,8 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t *exte
     struct cut k;
 
     c->cut_left = 0;
+    if (j != NULL)
+        j->tells = false;
     if (j != NULL && j->once)
         return joint_deal_once(j, batch, *extent);
     journal_settle(c, c->server->tx == 'E');
@@ -311,6 +340,8 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t *exte
         *extent = c->parted ? k.len : *extent;
     else if (step == JOINT_NOT)
         send_cut(c, &k);
+    if (step != JOINT_WAIT && c->joint != NULL)
+        c->joint->told = false;
     return step;
 }
 

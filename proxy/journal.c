@@ -5,6 +5,7 @@
 #include "proxy/journal.h"
 
 #include "proxy/joint_words.h"
+#include "proxy/set_config.h"
 #include "proxy/sharding.h"
 
 #include <strings.h>
@@ -100,10 +101,12 @@ void journal_note(struct client *c, const struct stmt *s, const struct sharding_
     j->modes = j->modes || (s != NULL && sets_modes_later(s));
     if (alone && joint_is_own(s))
         return;
-    j->lost = j->lost || !alone || !can_be_told(s);
+    char *text = alone ? set_config_text(c, s, run) : NULL;
+    j->lost = j->lost || !alone || (text == NULL && !can_be_told(s));
     j->unsure = true;
     if (!j->lost)
-        journal_add(c, run->sql);
+        journal_add(c, text != NULL ? text : run->sql);
+    free(text);
 }
 
 void journal_settle(struct client *c, bool failed)

@@ -568,8 +568,9 @@ static const char *splits_joint(struct client *c, const struct server *s, const 
     bool ends = stmt->kind == STMT_COMMIT || stmt->kind == STMT_ROLLBACK || stmt->kind == STMT_ROLLBACK_TO;
     if ((stmt->effects & EFFECT_TRANSACTION) && (s->tx == 'T' || ends))
         return "in a transaction on several shards, its commands come one in a batch";
-    return s->tx == 'T' && (stmt->effects & (EFFECT_SETTING | EFFECT_DISCARD)) && !joint_is_own(stmt)
-               ? "in a transaction on several shards, settings are changed by SET to a value, one in a batch"
+    return s->tx == 'T' && (stmt->effects & (EFFECT_SETTING | EFFECT_DISCARD)) && !joint_is_own(stmt) &&
+                   !joint_has_told(c)
+               ? "in a transaction on several shards, settings are changed to values, by statements of their own"
                : NULL;
 }
 

@@ -150,6 +150,87 @@ def test_settings_of_the_session_outlive_it(shop, client):
             assert row == ("4MB", "ISO, MDY")
 
 
+def settings(client, *users):
+    return [client.execute("SELECT current_setting('app.tenant', true) || current_setting('work_mem') FROM users "
+                           f"WHERE id = {user}").fetchone()[0] for user in users]
+
+
+@pytest.mark.parametrize("way", ["literal", "text", "binary"])
+def test_set_config_is_told_to_all_shards(shop, client, way):
+    """To those that take part, to who joins later, and with savepoints, as SET is."""
+    def set_config(name, value, local=True):
+        if way == "literal":
+            sql = f"SELECT pg_catalog.set_config('{name}', {psycopg.sql.quote(value)}, {local}) AS is"
+            return client.execute(sql).fetchone()
+        form = "%s" if way == "text" else "%b"
+        return client.execute(f"SELECT set_config({form}, {form}::text, {form})", (name, value, local)).fetchone()
+
+    tenant = "o'Ne\\il\U0001f600"
+    client.execute("BEGIN")
+    assert set_config("app.tenant", "first") == ("first",)
+    rename(client, 16, "sixteen")
+    assert settings(client, 17) == ["first4MB"]
+    assert set_config("app.tenant", tenant) == (tenant,)
+    assert settings(client, 16, 17, 18) == [tenant + "4MB"] * 3
+    client.execute("SAVEPOINT a")
+    assert set_config("work_mem", "5MB", False) == ("5MB",)
+    assert settings(client, 17, 16) == [tenant + "5MB"] * 2
+    with pytest.raises(SQLSTATE("22023")):
+        set_config("work_mem", "much")
+    with pytest.raises(SQLSTATE("25P02")):
+        client.execute("SELECT 1")
+    client.execute("ROLLBACK TO a")
+    assert settings(client, 16, 17, 19) == [tenant + "4MB"] * 3
+    client.execute("COMMIT")
+    assert settings(client, 16, 17, 18, 19) == ["4MB"] * 4
+
+
+def test_set_config_for_the_session_outlives_it(shop, client):
+    with client.transaction():
+        rename(client, 16, "sixteen")
+        rename(client, 17, "seventeen")
+        assert client.execute("SELECT set_config('work_mem', %s, false), set_config('app.tenant', %s, false)",
+                              ("6MB", "t")).fetchone() == ("6MB", "t")
+        client.execute("SELECT set_config('DateStyle', 'SQL, DMY', false)")
+    assert client.info.parameter_status("DateStyle") == "SQL, DMY"
+    assert settings(client, 16, 17, 18, 19) == ["t6MB"] * 4
+    client.execute("RESET ALL")
+
+
+def test_set_config_in_a_batch(shop, client):
+    """Its parts are each shard's; a text of several statements too."""
+    with client.transaction(), client.pipeline():
+        client.execute("UPDATE users SET name = 'p' WHERE id = 16")
+        client.execute("SELECT set_config('app.tenant', %s, true)", ("piped",))
+        cursors = [client.execute(f"SELECT current_setting('app.tenant') FROM users WHERE id = {n}") for n in (16, 17)]
+        assert [cursor.fetchone() for cursor in cursors] == [("piped",)] * 2
+    cursor = client.execute("UPDATE users SET name = 'q' WHERE id = 16; UPDATE users SET name = 'q' WHERE id = 17; "
+                            "SELECT set_config('app.tenant', 'text', true); "
+                            "SELECT current_setting('app.tenant') FROM users WHERE id = 17")
+    while cursor.nextset():
+        pass
+    assert cursor.fetchone() == ("text",)
+
+
+def test_a_value_that_nobody_knows_is_set_on_one_shard(shop, client):
+    """Then the others cannot take part, or (they do already) it is refused."""
+    unknown = "SELECT set_config('app.tenant', %s || name, true) FROM users WHERE id = 16"
+    client.execute("BEGIN")
+    client.execute(unknown, ("x",))
+    with pytest.raises(psycopg.errors.FeatureNotSupported):
+        rename(client, 17, "never")
+    client.execute("ROLLBACK")
+    client.execute("BEGIN")
+    rename(client, 16, "never")
+    rename(client, 17, "never")
+    for sql in (unknown, "SELECT set_config('app.tenant', lower(%s), true)", "SELECT set_config(%s, NULL, true)"):
+        client.execute("SAVEPOINT a")
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="settings are changed to values"):
+            client.execute(sql, ("x",))
+        client.execute("ROLLBACK TO a")
+    client.execute("ROLLBACK")
+
+
 def test_a_scatter_sees_what_its_transaction_has_written(shop, client):
     client.execute("BEGIN")
     rename(client, 20, "mine")
