@@ -9,8 +9,8 @@
 #include "proxy/gather.h"
 #include "proxy/joint_parts.h"
 #include "proxy/joint_words.h"
-#include "proxy/visit.h"
 #include "proxy/set_config.h"
+#include "proxy/visit.h"
 
 #include <stdio.h>
 
