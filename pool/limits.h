@@ -39,6 +39,7 @@ struct database_state {
     uint64_t mapped;         /* control: of the facts that it was made of */
     struct gate *gate;       /* atomic: proxy/gate.h; NULL: none yet */
     uint64_t coordinated;    /* atomic: 1 + the `catalog` that its coordinator has; 0: nobody knows */
+    uint64_t places;         /* atomic: ... and of coordinator_places_known what it knows */
     int listed;              /* atomic bool: the coordinator has lists of remainders (proxy/coordinator_text.h) */
     int sequences_seen;      /* atomic bool: a statement has called currval or lastval */
     struct catalog *facts;   /* atomic: proxy/catalog.h; NULL: not read yet */

@@ -254,6 +254,8 @@ struct pool *standby_pool(struct client *c);
 bool standby_is_known(const struct client *c);
 /* It waits for a server: moves it to another replica, or refuses it after failover_wait. True: it has done so. */
 bool standby_tick(struct client *c, usec_t now);
+/* For how long its statements wait for a node that is not there; 0: without end. */
+usec_t standby_patience(const struct client *c);
 
 /* --- send.c --- */
 /* One whole message of a client that holds a server; or the head of a long one (have < total). */

@@ -3,8 +3,10 @@
  * while the client does not take them.
  *
  *   WAITING ──(the coordinator is in step)──> DESCRIBING: the home shard ──> the coordinator: RUNNING ──> over
- *                                │                                  └──> PARSING ──(gate)──> BINDING ──> RUNNING
- *                                └── an error ──> over
+ *     ^                          │                                  └──> PARSING ──(gate)──> BINDING ──> RUNNING
+ *     │                          └── an error ──> over
+ *     └── its server, or one that it asks, was lost, or the snapshots came too late, and the client has heard nothing:
+ *         it only reads, and is run again
  *
  * Where nothing was committed over several shards since the process began, it runs at once, as gather.c does.
  * Thread: worker.
@@ -16,6 +18,7 @@
 #include "proxy/catalog.h"
 #include "proxy/coordinator.h"
 #include "proxy/coordinator_keeper.h"
+#include "proxy/coordinator_places.h"
 #include "proxy/coordinator_text.h"
 #include "proxy/gate.h"
 #include "proxy/joint.h"
@@ -24,7 +27,11 @@
 
 #define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the coordinator to be in step */
 
-#define GATE_USEC (5 * USEC_PER_SEC) /* how long snapshots may keep commits waiting */
+#define GATE_USEC USEC_PER_SEC /* how long snapshots may keep commits waiting: twice as long each time */
+#define LATE_TIMES 3
+
+#define AGAIN_USEC (USEC_PER_SEC / 5) /* before it is run again */
+#define LOST_USEC (3 * USEC_PER_SEC)  /* for how long that is done, where all servers seem to be there */
 
 const char coordinated_sees_all[] = "SELECT FROM sluice.seen";
 
@@ -34,6 +41,9 @@ struct coordinated {
     struct client *c;
     enum phase phase;
     usec_t since;      /* it was started */
+    usec_t missing_at; /* a server was seen to be away; 0: none was */
+    usec_t again_at;   /* WAITING: not before */
+    unsigned late;     /* so often its snapshots came too late */
     struct arm *arm;   /* that of the phase, owned unless it is its transaction's; NULL: WAITING */
     struct arm *home;  /* its transaction's; NULL: it is in none that servers know */
     struct arm *whole; /* likewise: the coordinator takes part in it */
@@ -47,8 +57,13 @@ struct coordinated {
     bool asks_time;
     struct moment moment;
     struct buf columns; /* the home shard's RowDescription, body */
+    struct buf told;    /* RowDescription for the client, which goes with the first that comes behind it */
     bool describes;     /* the client wants to know them */
-    bool failed;        /* it was told an error */
+    bool answers;       /* the client has heard of its answer */
+    bool answered;      /* ... all of it */
+    bool again;         /* it is to be run again: what else comes is dropped */
+    bool cancelled;
+    bool failed; /* it was told an error */
     bool over;
     bool pumping;
     char *parses;        /* owned, or NULL */
@@ -112,6 +127,7 @@ void coordinated_free(struct coordinated *k)
     buf_free(&k->parse);
     buf_free(&k->bind);
     buf_free(&k->columns);
+    buf_free(&k->told);
     buf_free(&k->types);
     free(k->text);
     free(k->parses);
@@ -273,6 +289,29 @@ static void fail_as(struct coordinated *k, const char *sqlstate, const char *mes
     buf_free(&error);
 }
 
+/* That of its transaction goes with it. */
+static bool may_run_again(const struct coordinated *k)
+{
+    return !k->failed && !k->answers && !k->cancelled && (k->phase == PHASE_DESCRIBING ? k->home : k->whole) == NULL;
+}
+
+static bool is_loss(const char *sqlstate)
+{
+    return strncmp(sqlstate, "08", 2) == 0 || strncmp(sqlstate, "57P0", 4) == 0;
+}
+
+/* A server was lost, that it asks or that this one asks: another one is or will be there. */
+static bool is_passing(const struct coordinated *k, const char *sqlstate)
+{
+    const struct config_sharding *s = coordinator_sharding(k->c);
+    usec_t tried = k->c->worker->loop.now - MAX(k->since, k->missing_at);
+
+    if (!is_loss(sqlstate) || s == NULL)
+        return false;
+    coordinator_places_doubt(s);
+    return tried < LOST_USEC || !coordinator_places_known(s, NULL);
+}
+
 /* An arm's end is not the client's: whatever it says, it is an ERROR. */
 static void on_error(struct coordinated *k, struct span body)
 {
@@ -280,6 +319,11 @@ static void on_error(struct coordinated *k, struct span body)
     struct msg_error e;
 
     if (msgin_error(body, &e) != PARSE_OK)
+        return;
+    k->again = k->again || (may_run_again(k) && is_passing(k, e.sqlstate));
+    if (k->again)
+        end_batch(k);
+    if (k->again || (k->answered && is_loss(e.sqlstate))) /* nothing is to be committed */
         return;
     if (k->phase != PHASE_DESCRIBING)
         coordinator_error(&e, &error);
@@ -296,7 +340,10 @@ static void on_error(struct coordinated *k, struct span body)
 /* It waits for what may itself wait for it: a lock of a transaction that is to be committed. */
 static void fail_late(struct coordinated *k)
 {
-    fail_as(k, "40001", "could not take the snapshots of all shards in time");
+    k->again = may_run_again(k) && k->late < LATE_TIMES;
+    k->late++;
+    if (!k->again)
+        fail_as(k, "40001", "could not take the snapshots of all shards in time");
     end_batch(k);
     arm_cancel(k->arm);
 }
@@ -305,25 +352,45 @@ static void fail_late(struct coordinated *k)
 
 static void on_description(struct coordinated *k, struct span body)
 {
-    struct buf told = {0};
-
     if (k->phase == PHASE_DESCRIBING) {
         buf_put(&k->columns, body.ptr, body.len);
         return;
     }
-    size_t mark = msg_begin(&told, 'T');
-    const char *why = coordinator_describe(span_of(buf_head(&k->columns), buf_used(&k->columns)), body, &told);
-    msg_end(&told, mark);
+    size_t mark = msg_begin(&k->told, 'T');
+    const char *why = coordinator_describe(span_of(buf_head(&k->columns), buf_used(&k->columns)), body, &k->told);
+    msg_end(&k->told, mark);
     if (why != NULL)
         fail_as(k, "0A000", why);
-    else if (k->describes)
-        conn_send(&k->c->conn, buf_head(&told), buf_used(&told));
-    buf_free(&told);
+    if (why != NULL || !k->describes)
+        buf_free(&k->told);
+}
+
+static void pass_on(struct coordinated *k, uint8_t type, struct span message)
+{
+    conn_send(&k->c->conn, buf_head(&k->told), buf_used(&k->told));
+    buf_free(&k->told);
+    conn_send(&k->c->conn, message.ptr, message.len);
+    k->answers = true;
+    k->answered = type == 'C';
+}
+
+/* As if it had not begun. */
+static void run_again(struct coordinated *k)
+{
+    leave_gate(k);
+    close_arm(k);
+    buf_free(&k->columns);
+    buf_free(&k->told);
+    k->again = false;
+    k->phase = PHASE_WAITING;
+    k->again_at = k->c->worker->loop.now + AGAIN_USEC;
 }
 
 static void on_ready(struct coordinated *k)
 {
-    if (k->phase == PHASE_DESCRIBING && !k->failed)
+    if (k->again)
+        run_again(k);
+    else if (k->phase == PHASE_DESCRIBING && !k->failed)
         run(k);
     else
         k->over = true;
@@ -333,13 +400,13 @@ static void on_ready(struct coordinated *k)
 static bool on_message(struct coordinated *k, uint8_t type, struct span message)
 {
     struct span body = span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER);
-    bool goes_on = type == 'D' || type == 'C' || type == 'N';
+    bool goes_on = type == 'D' || type == 'C' || type == 'N', deaf = k->failed || k->again;
 
-    if (type == 'D' && !k->failed && conn_is_high(&k->c->conn))
+    if (type == 'D' && !deaf && conn_is_high(&k->c->conn))
         return false;
-    if (goes_on && !k->failed && k->phase == PHASE_RUNNING)
-        conn_send(&k->c->conn, message.ptr, message.len);
-    else if (type == 'T' && !k->failed)
+    if (goes_on && !deaf && k->phase == PHASE_RUNNING)
+        pass_on(k, type, message);
+    else if (type == 'T' && !deaf)
         on_description(k, body);
     else if (type == 'D' && k->phase == PHASE_DESCRIBING && !moment_read(body, &k->moment))
         fail_as(k, "XX000", "the home shard does not tell its time");
@@ -354,9 +421,19 @@ static bool on_message(struct coordinated *k, uint8_t type, struct span message)
 
 static void wait(struct coordinated *k)
 {
-    if (coordinator_in_step(k->c->db)) {
+    const struct config_sharding *s = coordinator_sharding(k->c);
+    const usec_t now = k->c->worker->loop.now, patience = standby_patience(k->c);
+
+    if (now < k->again_at)
+        return;
+    if (s != NULL && coordinator_in_step(k->c->db, s)) {
         describe(k);
-    } else if (k->c->worker->loop.now - k->since > PATIENCE_USEC) {
+    } else if (s != NULL && !coordinator_places_known(s, NULL)) {
+        k->missing_at = now;
+        k->over = patience > 0 && now - k->since > patience;
+        if (k->over)
+            fail_as(k, "57P03", "the coordinator, or a shard that it asks, has no primary now");
+    } else if (now - MAX(k->since, MAX(k->missing_at, k->again_at)) > PATIENCE_USEC) {
         fail_as(k, "57P03", "the coordinator does not have what the shards have now");
         k->over = true;
     }
@@ -364,6 +441,10 @@ static void wait(struct coordinated *k)
 
 static void on_gone(struct coordinated *k)
 {
+    if (k->again || (may_run_again(k) && is_passing(k, "08006"))) {
+        run_again(k);
+        return;
+    }
     fail_as(k, "08006", "a shard's connection was lost");
     k->over = true;
 }
@@ -378,12 +459,12 @@ static void take(struct coordinated *k)
         wait(k);
     if (k->phase == PHASE_WAITING)
         return;
-    while (!k->over && arm_next(k->arm, &type, &message) && on_message(k, type, message)) {
+    while (!k->over && k->arm != NULL && arm_next(k->arm, &type, &message) && on_message(k, type, message)) {
         arm_taken(k->arm, message);
         if (type == 'Z')
             on_ready(k);
     }
-    if (!k->over && arm_is_gone(k->arm))
+    if (!k->over && k->arm != NULL && arm_is_gone(k->arm))
         on_gone(k);
 }
 
@@ -417,7 +498,7 @@ void coordinated_pump(struct client *c)
     if (!k->over)
         take(k);
     k->pumping = false;
-    if (k->reads && gate_is_used(c->db) && c->worker->loop.now - k->reads_since > GATE_USEC)
+    if (k->reads && gate_is_waited_for(c->db) && c->worker->loop.now - k->reads_since > GATE_USEC << k->late)
         fail_late(k);
     if (k->over)
         end(k);
@@ -432,8 +513,10 @@ void coordinated_cancel(struct client *c)
         k->over = true;
         coordinated_pump(c);
     } else if (!arm_is_gone(k->arm)) {
-        if (k->phase == PHASE_PARSING || k->phase == PHASE_BINDING)
+        k->cancelled = true;
+        if (k->again || k->phase == PHASE_PARSING || k->phase == PHASE_BINDING)
             fail_as(k, "57014", "canceling statement due to user request");
+        k->again = false;
         end_batch(k);
         arm_cancel(k->arm);
     }

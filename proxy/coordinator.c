@@ -16,13 +16,19 @@ static const struct config_database *database_of(const struct client *c)
     return config_database_find(c->worker->config, c->db->name);
 }
 
-bool coordinator_is_there(const struct client *c)
+const struct config_sharding *coordinator_sharding(const struct client *c)
 {
     const struct config_database *d = database_of(c);
+
     const struct config_sharding *s =
         d == NULL || d->shards == NULL ? NULL : config_sharding_find(c->worker->config, d->shards);
 
-    return s != NULL && s->coordinator != NULL;
+    return s == NULL || s->coordinator == NULL ? NULL : s;
+}
+
+bool coordinator_is_there(const struct client *c)
+{
+    return coordinator_sharding(c) != NULL;
 }
 
 /* --- what may run there --- */

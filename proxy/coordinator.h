@@ -11,6 +11,8 @@
 
 /* The database has one. */
 bool coordinator_is_there(const struct client *c);
+/* Where it is, and the shards that it asks. Borrowed from the worker's configuration; NULL: there is none. */
+const struct config_sharding *coordinator_sharding(const struct client *c);
 /* Why it cannot answer the statement, which was looked at just now (worker.keyset), in words that go on after "it";
  * NULL: it can. Borrowed until the next call. */
 const char *coordinator_bars(struct client *c, const struct sharding_run *run);

@@ -2,7 +2,8 @@
  * coordinator_keeper.c: see coordinator_keeper.h. Questions go by recoverer.h, one after the other; an ANALYZE, which
  * may take long, has a connection of its own.
  *
- *   RESTING ──> SUPERUSER ──> QUESTION ──> SUM ──(another)──> APPLYING ──> RESTING
+ *   RESTING ──> SUPERUSER ──> QUESTION ──> SUM ──(another)──> APPLYING ──> PLACES ──> RESTING
+ *                                            └──(the same)──────────────────┘
  *
  * Invariant: a keeper that is not RESTING has one question under way, whose answer always comes.
  * Thread: control; what workers ask: worker.
@@ -12,6 +13,7 @@
 #include "conf/log.h"
 #include "proxy/catalog.h"
 #include "proxy/control.h"
+#include "proxy/coordinator_places.h"
 #include "proxy/coordinator_question.h"
 #include "proxy/coordinator_script.h"
 #include "proxy/recoverer.h"
@@ -21,9 +23,11 @@
 
 #define AGAIN_USEC (60 * USEC_PER_SEC) /* for what passed Sluice by */
 #define RETRY_USEC (2 * USEC_PER_SEC)
+#define LOCKED "55P03" /* by DDL that is not committed yet, or by statements that run */
+#define AGAIN_LOCKED_USEC (USEC_PER_SEC / 2)
 #define ANALYZE_USEC (3600 * USEC_PER_SEC)
 
-enum phase { RESTING, SUPERUSER, QUESTION, SUM, APPLYING };
+enum phase { RESTING, SUPERUSER, QUESTION, SUM, APPLYING, PLACES };
 
 /* Of a database with shards that has a coordinator, or had. Never freed before the end. */
 struct keeper {
@@ -35,6 +39,7 @@ struct keeper {
     struct coordinator_of of;
     struct coordinator_script script;
     uint64_t changes;    /* of the catalog, when it began */
+    uint64_t places;     /* coordinator_places_known, likewise */
     uint64_t basis;      /* what the last look was at; 0: none yet */
     uint64_t basis_next; /* ... this one is */
     usec_t next_at;
@@ -49,9 +54,12 @@ struct keeper {
 
 static struct list keepers = {&keepers, &keepers};
 
-bool coordinator_in_step(const struct database_state *db)
+bool coordinator_in_step(const struct database_state *db, const struct config_sharding *s)
 {
-    return __atomic_load_n(&db->coordinated, __ATOMIC_ACQUIRE) == 1 + __atomic_load_n(&db->catalog, __ATOMIC_ACQUIRE);
+    uint64_t places;
+
+    return __atomic_load_n(&db->coordinated, __ATOMIC_ACQUIRE) == 1 + __atomic_load_n(&db->catalog, __ATOMIC_ACQUIRE) &&
+           coordinator_places_known(s, &places) && __atomic_load_n(&db->places, __ATOMIC_ACQUIRE) == places;
 }
 
 bool coordinator_has_lists(const struct database_state *db)
@@ -85,6 +93,7 @@ static void succeed(struct keeper *k)
     k->trouble[0] = '\0';
     k->basis = k->basis_next;
     __atomic_store_n(&k->db->listed, !k->of.superuser, __ATOMIC_RELAXED);
+    __atomic_store_n(&k->db->places, k->places, __ATOMIC_RELEASE);
     __atomic_store_n(&k->db->coordinated, 1 + k->changes, __ATOMIC_RELEASE);
     rest(k, AGAIN_USEC);
 }
@@ -127,13 +136,24 @@ static void take_answer(struct keeper *k, const struct probe *rows)
     ask(k, SUM, coordinator_of(k), coordinator_sum_question);
 }
 
+static void tell_places(struct keeper *k)
+{
+    char *sql = coordinator_places_sql(k->of.sharding, k->map);
+
+    if (sql == NULL)
+        succeed(k);
+    else
+        ask(k, PLACES, coordinator_of(k), sql);
+    free(sql);
+}
+
 static void compare(struct keeper *k, const struct probe *rows)
 {
     char sum[17];
 
     snprintf(sum, sizeof sum, "%016" PRIx64, coordinator_script_sum(&k->script));
     if (probe_rows(rows) == 1 && strcmp(probe_value(rows, 0, 0), sum) == 0) {
-        succeed(k);
+        tell_places(k);
         return;
     }
     char *sql = coordinator_script_apply(&k->script, &k->of);
@@ -146,7 +166,10 @@ static void told(void *arg, const struct recoverer_reply *reply)
     struct keeper *k = arg;
 
     if (reply->rows == NULL) {
-        fail(k, reply->error);
+        if (strcmp(reply->sqlstate, LOCKED) == 0)
+            rest(k, AGAIN_LOCKED_USEC);
+        else
+            fail(k, reply->error);
         return;
     }
     switch (k->phase) {
@@ -162,6 +185,9 @@ static void told(void *arg, const struct recoverer_reply *reply)
     case APPLYING:
         log_info("database \"%s\": its coordinator was made anew", k->db->name);
         k->analyze_at = 0;
+        tell_places(k);
+        break;
+    case PLACES:
         succeed(k);
         break;
     case RESTING:
@@ -177,6 +203,7 @@ static void begin(struct keeper *k, const struct config_sharding *s, uint64_t ba
     config_ref(k->config);
     k->basis_next = basis;
     k->changes = __atomic_load_n(&k->db->catalog, __ATOMIC_SEQ_CST);
+    coordinator_places_known(s, &k->places);
     k->map = map_new(s, NULL, NULL, &errors);
     config_errors_free(&errors);
     k->of = (struct coordinator_of){.config = k->config, .sharding = s, .database = k->db->name, .map = k->map};
@@ -299,10 +326,11 @@ static void look_after(const struct config *c, const struct config_database *d, 
         return;
     struct keeper *k = keeper_of(limits_database(d->name));
     uint64_t basis = catalog_generation(k->db) + (c->generation << 40);
-    bool changed = basis != k->basis || !coordinator_in_step(k->db);
-    if (k->phase == RESTING && (now >= k->next_at || (changed && k->trouble[0] == '\0')))
+    bool in_step = coordinator_in_step(k->db, s), changed = basis != k->basis || !in_step;
+    if (k->phase == RESTING && coordinator_places_known(s, NULL) &&
+        (now >= k->next_at || (changed && k->trouble[0] == '\0')))
         begin(k, s, basis);
-    if (k->probe == NULL && coordinator_in_step(k->db) && now >= k->analyze_at && analyze_interval() > 0)
+    if (k->probe == NULL && in_step && now >= k->analyze_at && analyze_interval() > 0)
         analyze(k);
 }
 

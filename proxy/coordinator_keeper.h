@@ -1,7 +1,8 @@
 /*
  * coordinator_keeper.h: keeps coordinators in step with the catalogs of their home shards: what has changed there, by a
- * command that went through Sluice or past it, is made anew in the coordinator; and it is analyzed once in a while,
- * which PostgreSQL does not do by itself where tables are foreign.
+ * command that went through Sluice or past it, is made anew in the coordinator; it is told which of the shards' hosts
+ * are primaries (coordinator_places.h); and it is analyzed once in a while, which PostgreSQL does not do by itself
+ * where tables are foreign.
  *
  *   home shard: the question ──> script, its sum ──> coordinator: the same sum? ──no──> apply
  *                                                                 └──yes──> in step: statements may go there
@@ -14,8 +15,9 @@
 
 #include "pool/limits.h"
 
-/* The coordinator of this database with shards has what the home shard has now, as far as anybody knows. */
-bool coordinator_in_step(const struct database_state *db);
+/* The coordinator of this database with shards has what the home shard has now, and finds all of them, as far as
+ * anybody knows. s is of the caller's configuration. */
+bool coordinator_in_step(const struct database_state *db, const struct config_sharding *s);
 
 /* Tables by modulo are divided there by lists of remainders. */
 bool coordinator_has_lists(const struct database_state *db);

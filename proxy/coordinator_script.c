@@ -96,11 +96,13 @@ static void put_option(struct buf *out, const char *name, void (*value)(const st
     buf_free(&text);
 }
 
-/* A short fetch of few rows must not make the shard choose a plan for all of them, or the reverse. */
+/* A short fetch of few rows must not make the shard choose a plan for all of them, or the reverse. A machine that says
+ * nothing any more is not waited for for hours. */
 static void put_tuning(struct buf *out)
 {
     put(out, "target_session_attrs 'read-write', options '-c cursor_tuple_fraction=1', keep_connections 'on', "
-             "fetch_size '1000', use_remote_estimate 'true', async_capable 'true', updatable 'false'");
+             "fetch_size '1000', use_remote_estimate 'true', async_capable 'true', updatable 'false', connect_timeout "
+             "'10', keepalives_idle '30', keepalives_interval '10', keepalives_count '3', tcp_user_timeout '60000'");
 }
 
 static void add_server(struct coordinator_script *s, const struct coordinator_of *of, uint32_t k)

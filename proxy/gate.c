@@ -60,6 +60,16 @@ bool gate_is_used(const struct database_state *db)
     return g != NULL && __atomic_load_n(&g->used, __ATOMIC_RELAXED);
 }
 
+bool gate_is_waited_for(struct database_state *db)
+{
+    struct gate *g = gate_of(db);
+
+    pthread_mutex_lock(&g->lock);
+    bool waited_for = !list_empty(&g->line);
+    pthread_mutex_unlock(&g->lock);
+    return waited_for;
+}
+
 static bool may_enter(const struct gate *g, bool commits)
 {
     return commits ? g->readers == 0 : g->commits == 0;

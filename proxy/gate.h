@@ -28,6 +28,8 @@ void gate_read_over(struct database_state *db);
 void gate_commit_over(struct database_state *db);
 /* Something was committed over several shards since the process began. */
 bool gate_is_used(const struct database_state *db);
+/* Somebody would be let in if others were not. */
+bool gate_is_waited_for(struct database_state *db);
 void gate_free(struct gate *g);
 
 #endif

@@ -519,7 +519,7 @@ void gather_pump(struct client *c)
         more = rows_go_on(g) || more;
     }
     g->pumping = false;
-    if (g->reads && gate_is_used(c->db) && c->worker->loop.now - g->reads_since > GATE_USEC)
+    if (g->reads && gate_is_waited_for(c->db) && c->worker->loop.now - g->reads_since > GATE_USEC)
         fail_late(g);
     end_if_over(g);
 }

@@ -167,7 +167,7 @@ static bool reads_whole(struct client *c, const struct request *q)
 
     return map->shard_count < SHARDS_MAX && sharding_is_coordinators(c, &q->run) && sharding_is_whole(c, &q->run) &&
            !deal_would(c, q, &shards) && (gather_prefers_whole(c, q) || !gather_would(c, q, &shards)) &&
-           coordinator_in_step(c->db);
+           coordinator_in_step(c->db, coordinator_sharding(c));
 }
 
 static void join_whole(struct joint *j, shardset home)

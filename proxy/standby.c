@@ -77,7 +77,7 @@ bool standby_is_known(const struct client *c)
 
 /* --- waiting for a node --- */
 
-static usec_t failover_wait(const struct client *c)
+usec_t standby_patience(const struct client *c)
 {
     const struct config_database *d = database_of(c);
     const struct options *o = &c->worker->config->opt;
@@ -141,8 +141,8 @@ bool standby_tick(struct client *c, usec_t now)
         return false;
     if (c->standby && !c->replication && move_on(c, t))
         return true;
-    if ((!limits_unreachable(t) && !is_closed(t)) || failover_wait(c) == 0 ||
-        now - missing_since(c, t) < failover_wait(c))
+    if ((!limits_unreachable(t) && !is_closed(t)) || standby_patience(c) == 0 ||
+        now - missing_since(c, t) < standby_patience(c))
         return false;
     refuse(c, t);
     return true;

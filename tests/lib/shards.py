@@ -4,12 +4,15 @@
     shop.sluice.connect()                         # database "store", of four shards
     shop.server(shop.whole)                       # a connection to one database with the same tables, and no shards
     shop.rows(2, "SELECT id FROM users")          # asked of the third shard itself
+
+Where one of them is to have a server of its own, with standbys: Shop(..., places={"s2": [primary, standby]}).
 """
 
 import subprocess
 
 import psycopg
 
+from lib.nodes import OPTIONS, hosts
 from lib.sluice import PROGRAM, SANITIZER_ENV
 from lib.util import wait_for
 
@@ -41,29 +44,28 @@ CREATE FUNCTION twice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 * 2'
 CREATE FUNCTION count_users() RETURNS bigint STABLE LANGUAGE sql AS 'SELECT count(*) FROM users';
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
 """
-OPTIONS = {"monitor_user": "postgres", "monitor_database": "postgres", "sample_interval": 10, "server_login_retry": 1}
 
 
 class Shop:
     """The shards and the Sluice in front of them."""
 
     def __init__(self, pg, start, name, tables=TABLES, schema=SCHEMA, functions="", apply=True,
-                 coordinator=False, buckets="", **options):
+                 coordinator=False, buckets="", places=None, **options):
         self.pg, self.name = pg, name
         self.databases = [f"{name}_{k + 1}" for k in range(COUNT)]
-        self.whole = f"{name}_whole"
+        self.whole, self.coordinator = f"{name}_whole", f"{name}_coordinator"
+        self.places = {self.coordinator if place == "coordinator" else f"{name}_{place[1:]}": servers
+                       for place, servers in (places or {}).items()}
         for database in self.databases:
             self.make(database, schema)
-        lines = "".join(f"s{k + 1} = host={pg.host} port={pg.port} dbname={database} recovery_user=postgres\n"
+        lines = "".join(f"s{k + 1} = {self.hosts(database)} dbname={database} recovery_user=postgres\n"
                         for k, database in enumerate(self.databases))
         lines += f"buckets = {buckets}\n" if buckets else ""
         if coordinator:
-            self.coordinator = f"{name}_coordinator"
             role = "postgres" if coordinator is True else coordinator
             self.make(self.coordinator, "" if coordinator is True else
                       f"CREATE EXTENSION postgres_fdw; GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO {role}")
-            lines += (f"coordinator = host={pg.host} port={pg.port} dbname={self.coordinator} "
-                      f"recovery_user={role}\n")
+            lines += f"coordinator = {self.hosts(self.coordinator)} dbname={self.coordinator} recovery_user={role}\n"
         self.text = (f"store = shards=store\n[shards store]\n{lines}[tables store]\n{tables}"
                      f"[functions store]\n{functions}")
         self.make(self.whole, schema)
@@ -76,16 +78,22 @@ class Shop:
         self.sluice.start()
 
     def make(self, database, schema):
-        with self.pg.admin() as connection:
+        with self.primary(database).admin() as connection:
             connection.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
             connection.execute(f"CREATE DATABASE {database} OWNER demo")
         with self.server(database) as connection:
             connection.execute(schema)
 
+    def primary(self, database):
+        return self.places.get(database, [self.pg])[0]
+
+    def hosts(self, database):
+        return hosts(*self.places.get(database, [self.pg]))
+
     def server(self, database):
         """A connection to a database of PostgreSQL itself."""
-        return psycopg.connect(host=self.pg.host, port=self.pg.port, user="postgres", dbname=database,
-                               autocommit=True)
+        primary = self.primary(database)
+        return psycopg.connect(host=primary.host, port=primary.port, user="postgres", dbname=database, autocommit=True)
 
     def command(self, *more, command="shards"):
         """`sluice shards` or another: what it printed; it must not fail."""
