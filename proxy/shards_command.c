@@ -8,6 +8,7 @@
 #include "proxy/probe_wait.h"
 #include "proxy/shards.h"
 #include "proxy/shards_script.h"
+#include "proxy/shards_sequences.h"
 
 #include <stdio.h>
 
@@ -76,14 +77,16 @@ static int run(const struct shards_job *j, bool applies)
     if (!applies) {
         for (uint32_t k = 0; k < j->map->shard_count; k++)
             print_script(j, k);
+        printf("-- what --apply does besides: sequences of tables with sequence=home go on above what any shard has\n");
         return 0;
     }
     resolve_start(j->config->opt.dns_max_ttl, j->config->opt.dns_nxdomain_ttl, probe_wait_told);
     uint32_t k = 0;
     while (k < j->map->shard_count && apply(j, k))
         k++;
+    bool done = k == j->map->shard_count && shards_sequences_apply(j->config, j->sharding, j->database->name, j->map);
     resolve_stop();
-    return k == j->map->shard_count ? 0 : 1;
+    return done ? 0 : 1;
 }
 
 int shards_command_refused(struct config_errors *errors)

@@ -11,6 +11,7 @@
  *   g  schema, table: it has a guard
  *   y  schema, type, -, its number       x  schema, table or view, -, its number
  *   z  schema, table, -, rows, bytes (SIZES, a statement of its own: it waits for locks)
+ *   q  schema, table, column, what its sequence steps by, the last that it has drawn (in the same: it waits, too)
  *
  * Lists are separated by \1. Steps of sequences differ by purpose.
  * Thread: control.
@@ -106,7 +107,13 @@ const char survey_sizes[] =
     "coalesce(pg_catalog.pg_partition_root(oid)::pg_catalog.oid, oid) AS root, greatest(reltuples, "
     "pg_catalog.pg_stat_get_live_tuples(oid), 0) AS row_count, pg_catalog.pg_total_relation_size(oid) AS bytes FROM "
     "pg_catalog.pg_class WHERE relkind IN ('r', 'm')) AS z JOIN " RELATION " ON c.oid = z.root WHERE " USERS
-    " GROUP BY n.nspname, c.relname";
+    " GROUP BY n.nspname, c.relname "
+    "UNION ALL SELECT 'q', n.nspname, c.relname, a.attname, s.seqincrement::text, CASE WHEN "
+    "pg_catalog.has_sequence_privilege(s.seqrelid, 'SELECT,USAGE') THEN pg_catalog.pg_sequence_last_value(s.seqrelid) "
+    "END::text FROM " RELATION " JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::"
+    "pg_catalog.regclass AND d.refobjid = c.oid AND d.classid = d.refclassid AND d.deptype IN ('a', 'i') JOIN "
+    "pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid JOIN pg_catalog.pg_sequence s ON "
+    "s.seqrelid = d.objid WHERE " USERS;
 
 char *survey_question(void)
 {

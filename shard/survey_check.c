@@ -224,6 +224,30 @@ static void check_drawn(struct checking *k, const struct map_table *t)
              t->column, t->file, t->line);
 }
 
+/* What the sequence of a column has drawn on a shard. */
+static int64_t last_drawn(const struct survey *s, const struct map_table *t, int64_t *step)
+{
+    const struct survey_row *r = s == NULL ? NULL : survey_find(s, 'q', t->schema, t->name);
+
+    while (r != NULL && strcmp(r->field[2], t->column) != 0)
+        r = survey_next(s, r, true);
+    *step = r == NULL ? 1 : strtoll(r->field[3], NULL, 10);
+    return r == NULL ? 0 : strtoll(r->field[4], NULL, 10);
+}
+
+/* What others have drawn before the first shard drew for all. */
+static void check_drawn_before(struct checking *k, const struct map_table *t)
+{
+    int64_t step, others = 0, theirs;
+    int64_t drawn = last_drawn(k->of[0], t, &step);
+
+    for (uint32_t i = 1; t->draws_home && i < k->m->shard_count; i++)
+        others = MAX(others, last_drawn(k->of[i], t, &theirs));
+    if (t->draws_home && k->of[0] != NULL && step > 0 && drawn < others)
+        note(k, SURVEY_BARS_WRITES, t, "Run sluice shards FILE DATABASE --apply.",
+             "the first shard would draw keys for %s that others have drawn", t->column);
+}
+
 /* --- drift --- */
 
 static bool was_so(const struct survey_report *before, const struct survey_drift *d)
@@ -283,6 +307,8 @@ struct survey_report *survey_compare(const struct map *m, const struct survey *c
             check_unique(&k, &m->tables[i]);
         if (m->tables[i].way == MAP_BY_KEY)
             check_drawn(&k, &m->tables[i]);
+        if (m->tables[i].way == MAP_BY_KEY)
+            check_drawn_before(&k, &m->tables[i]);
     }
     for (const struct survey_row *r = survey_find(k.first, 'f', NULL, NULL); r != NULL;
          r = survey_next(k.first, r, false))

@@ -2,8 +2,10 @@
 
 import threading
 
+import psycopg
 import pytest
 from lib.shards import COUNT, Shop
+from lib.util import wait_for
 from psycopg import errors
 
 TABLES = """
@@ -179,6 +181,32 @@ def test_what_is_done_to_sequences_of_the_first_shard(shop, client):
         client.execute("INSERT INTO pairs (id, note) VALUES (7, 'x')")
     told = "\n".join(line for line, in client.execute("EXPLAIN (SLUICE) " + insert).fetchall())
     assert "one shard" in told and "refused" not in told
+
+
+def test_the_first_shard_draws_above_what_others_have_drawn(shop, client):
+    """As where they had steps before the map said that the first shard draws."""
+    insert = "INSERT INTO {} (note) VALUES ('x') RETURNING id"
+    client.execute("INSERT INTO notes (id, note) VALUES (7500, 'x')")
+    with shop.server(shop.databases[2]) as server:
+        server.execute("SELECT setval('marks_id_seq', 9000)")
+        shop.sluice.reload()
+        wait_for(lambda: "that others have drawn" in outcome(client, insert.format("marks")), 60, "it to be barred")
+        shop.command("--apply")
+        client.execute("COMMENT ON TABLE marks IS 'what was drawn before is forgotten'")
+        shop.sluice.reload()
+        wait_for(lambda: outcome(client, insert.format("marks")) == "", 60, "it to be written again")
+        assert server.execute("SELECT is_called FROM marks_id_seq").fetchone() == (False,)
+    assert client.execute(insert.format("marks")).fetchone() == (9002,)
+    assert client.execute(insert.format("notes")).fetchone() == (7501,)
+
+
+def outcome(client, sql):
+    """What it says against it; "": nothing."""
+    try:
+        client.execute(sql)
+        return ""
+    except psycopg.Error as error:
+        return str(error)
 
 
 def test_many_clients_draw_different_keys(shop):

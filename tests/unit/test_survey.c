@@ -12,7 +12,7 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "users.id = modulo\n"
                            "users.email = unique\n"
                            "orders.user_id = modulo\n"
-                           "tickets.id = string_hash\n"
+                           "tickets.id = string_hash sequence=home\n"
                            "countries = everywhere\n"
                            "log = shard s3\n";
 
@@ -102,6 +102,22 @@ static void equal_shards_say_nothing(void **state)
     assert_int_equal(report->note_count, 0);
     assert_int_equal(report->drift_count, 0);
     assert_true(survey_hash(shards[0], map) == survey_hash(shards[2], map));
+}
+
+static void the_first_shard_draws_above_the_others(void **state)
+{
+    (void)state;
+    add(1, 'q', "public", "tickets", "number", "1", "3");
+    add(1, 'q', "public", "tickets", "id", "1", "100");
+    add(4, 'q', "public", "tickets", "id", "4", "100");
+    add(4, 'q', "public", "tickets", "number", "4", "500");
+    add(4, 'q', "public", "users", "id", "4", "500");
+    compare();
+    assert_int_equal(report->note_count, 0);
+    add(2, 'q', "public", "tickets", "id", "4", "101");
+    compare();
+    assert_true(noted(SURVEY_BARS_WRITES, "tickets", "would draw keys for id that others have drawn"));
+    assert_int_equal(report->note_count, 1);
 }
 
 static void settings_bar_the_database(void **state)
@@ -214,6 +230,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_shards_say_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(the_first_shard_draws_above_the_others, begin, end),
         cmocka_unit_test_setup_teardown(settings_bar_the_database, begin, end),
         cmocka_unit_test_setup_teardown(unique_indexes, begin, end),
         cmocka_unit_test_setup_teardown(foreign_keys, begin, end),
