@@ -31,7 +31,8 @@ struct asked {
     struct probe *probe; /* NULL: not asked now */
     struct watch *watch;
     struct survey *coming; /* what it has said in this round */
-    struct survey *said;   /* ... in the last one; NULL: nothing yet */
+    struct survey *said;   /* ... in the last one that it has answered; NULL: nothing yet */
+    uint64_t catalog;      /* survey_state.catalog in that one */
     bool sizes;            /* it is being asked for these */
     char error[256];
 };
@@ -85,13 +86,19 @@ static bool is_urgent(const struct survey_state *s)
     return false;
 }
 
+/* What it has said before DDL that others have told of since, is not what it would say. */
+static bool is_stale(const struct asked *a)
+{
+    return a->error[0] != '\0' && a->catalog != a->of->catalog;
+}
+
 static void compare(struct survey_state *s, const struct map *m)
 {
     const struct survey *of[SHARDS_MAX] = {NULL};
     struct survey_report *before = s->report;
 
     for (uint32_t k = 0; k < s->count; k++)
-        of[k] = s->shards[k].said;
+        of[k] = is_stale(&s->shards[k]) ? NULL : s->shards[k].said;
     s->report = survey_compare(m, of, before);
     survey_report_free(before);
     log_report(s);
@@ -171,6 +178,7 @@ static void answered(struct asked *a)
     survey_sort(a->coming);
     survey_free(a->said);
     a->said = a->coming;
+    a->catalog = a->of->catalog;
     a->coming = NULL;
     a->error[0] = '\0';
     end(a);

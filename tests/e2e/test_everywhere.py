@@ -233,6 +233,10 @@ def test_foreign_keys_to_them(shop, client):
     client.execute("DELETE FROM countries WHERE code = 'a'")
     assert client.execute("SELECT id FROM users").fetchall() == [(2,)]
     assert [shop.rows(k, "SELECT code FROM countries") for k in range(COUNT)] == [[("b",)]] * COUNT
+    with shop.connect() as other:  # once it was told COMMIT, no shard has it only prepared
+        for i in range(40):
+            client.execute("INSERT INTO countries (code) VALUES (%s)", (f"new {i}",))
+            other.execute("INSERT INTO users VALUES (%s, 'x', %s)", (100 + i, f"new {i}"))
     client.execute("ALTER TABLE users DROP CONSTRAINT of")
 
 
