@@ -138,6 +138,28 @@ static struct stmt_value negated_value(struct walk *w, const PgQuery__AExpr *e)
     return v;
 }
 
+static bool is_whole(const struct stmt_value *v)
+{
+    return (v->kind == VALUE_NUMBER || v->kind == VALUE_SUM) && v->name == NULL;
+}
+
+/* 2 * 3 + 1 */
+static struct stmt_value sum_value(struct walk *w, const PgQuery__AExpr *e)
+{
+    static const char *const operators[] = {"+", "-", "*"};
+    struct stmt_value v = other();
+
+    for (size_t i = 0; i < ARRAY_LEN(operators) && e->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP; i++)
+        if (is_operator(e, operators[i]))
+            v = (struct stmt_value){.kind = VALUE_SUM, .op = *operators[i]};
+    if (v.kind != VALUE_SUM)
+        return v;
+    v.of = arena_alloc(w->arena, 2 * sizeof *v.of);
+    v.of[0] = value_of(w, e->lexpr);
+    v.of[1] = value_of(w, e->rexpr);
+    return is_whole(&v.of[0]) && is_whole(&v.of[1]) ? v : other();
+}
+
 /* A column of what a MERGE merges, if it is the same value in all rows of it. */
 static struct stmt_value merged_value(struct walk *w, const Node *node)
 {
@@ -175,7 +197,7 @@ struct stmt_value value_of(struct walk *w, const Node *node)
     case NODE(SET_TO_DEFAULT):
         return (struct stmt_value){.kind = VALUE_DEFAULT};
     case NODE(A_EXPR):
-        return negated_value(w, node->a_expr);
+        return node->a_expr->lexpr == NULL ? negated_value(w, node->a_expr) : sum_value(w, node->a_expr);
     case NODE(COLUMN_REF):
         return merged_value(w, node);
     default:
@@ -498,7 +520,7 @@ static bool row_like(const struct stmt_value *a, const struct stmt_value *b, siz
         bool literal = a[i].kind == VALUE_NUMBER || a[i].kind == VALUE_STRING || a[i].kind == VALUE_BITS;
         /* With casts they are no run of simple values (values.h), whose slot would have them all. */
         if (a[i].kind != b[i].kind || a[i].negated != b[i].negated || a[i].name != NULL || b[i].name != NULL ||
-            a[i].kind == VALUE_OTHER || (!literal && a[i].at != b[i].at))
+            a[i].kind == VALUE_OTHER || a[i].kind == VALUE_SUM || (!literal && a[i].at != b[i].at))
             return false;
     }
     return true;

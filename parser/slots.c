@@ -24,11 +24,18 @@ static void bind_rows(const struct stmt *s, struct stmt_place *p, const struct f
         p->slot = last + 1;
 }
 
+static void bind_value(struct stmt_value *v, const struct fingerprint *f, const char *sql)
+{
+    if (is_in_text(v))
+        v->slot = fingerprint_slot_at(f, sql, v->where);
+    for (size_t i = 0; v->of != NULL && i < 2; i++)
+        bind_value(&v->of[i], f, sql);
+}
+
 static void bind(const struct stmt *s, const struct fingerprint *f, const char *sql)
 {
     for (size_t i = 0; i < s->value_count; i++)
-        if (is_in_text(&s->values[i]))
-            s->values[i].slot = fingerprint_slot_at(f, sql, s->values[i].where);
+        bind_value(&s->values[i], f, sql);
     for (size_t i = 0; i < s->place_count; i++)
         if (s->places[i].what == PLACE_ROWS)
             bind_rows(s, &s->places[i], f);

@@ -216,8 +216,15 @@ static void put_tables(struct buf *out, const struct stmt *s, unsigned flag, con
 
 static void put_value(struct buf *out, const struct stmt *s, const struct stmt_value *v)
 {
-    static const char *const kind_texts[] = {"?", "n", "s", "b", "", "null", "default", "$", ""};
+    static const char *const kind_texts[] = {"?", "n", "s", "b", "", "null", "default", "$", "", ""};
 
+    if (v->kind == VALUE_SUM) {
+        put(out, "(");
+        put_value(out, s, &v->of[0]);
+        put(out, "%c", v->op);
+        put_value(out, s, &v->of[1]);
+        put(out, ")");
+    }
     put(out, "%s%s", v->negated ? "-" : "", kind_texts[v->kind]);
     if (v->kind == VALUE_COLUMN) {
         put(out, "%s.%s", s->tables[v->at].name, v->name);

@@ -68,16 +68,19 @@ enum stmt_value_kind {
     VALUE_NULL,
     VALUE_DEFAULT, /* DEFAULT written out in a row */
     VALUE_PARAM,   /* at: its number, from 1 */
-    VALUE_COLUMN   /* at: the table's index; name: the column */
+    VALUE_COLUMN,  /* at: the table's index; name: the column */
+    VALUE_SUM      /* of: two, NUMBER or SUM, without casts; op stands between them */
 };
 
 struct stmt_value {
     uint8_t kind;   /* enum stmt_value_kind */
     bool negated;   /* NUMBER, PARAM: an odd number of minus signs stands before it */
+    char op;        /* SUM: + - or * */
     uint32_t at;    /* see the kinds */
     uint32_t where; /* NUMBER, STRING, BITS, PARAM: its offset in the text, as PostgreSQL's tree has it */
     uint32_t slot; /* of those: the shape's slot that it stands in (slots.h); SLOT_NONE before that is asked, or none */
-    const char *name; /* of the type that it is cast to (once, without a length), may be NULL; of the column */
+    const char *name;      /* of the type that it is cast to (once, without a length), may be NULL; of the column */
+    struct stmt_value *of; /* owned by the statement's arena; NULL but for SUM */
 };
 
 enum stmt_place_what {

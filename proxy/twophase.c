@@ -31,8 +31,13 @@ void twophase_name(const struct database_state *db, uint32_t shard, char name[TW
 /* Of a digest as much as a name has digits. */
 static void put_hex(const uint8_t *bytes, size_t count, char *to)
 {
-    for (size_t i = 0; i < count; i++)
-        snprintf(to + 2 * i, 3, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < count; i++) {
+        to[2 * i] = digits[bytes[i] >> 4];
+        to[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    to[2 * count] = '\0';
 }
 
 void twophase_gid(const struct database_state *db, uint32_t home_shard, char gid[TWOPHASE_GID_SIZE],
@@ -46,7 +51,7 @@ void twophase_gid(const struct database_state *db, uint32_t home_shard, char gid
     put_hex(bits, sizeof bits, secret);
     scram_sha256(secret, TWOPHASE_SECRET_SIZE - 1, digest);
     put_hex(digest, (sizeof digits - 1) / 2, digits);
-    snprintf(gid, TWOPHASE_GID_SIZE, "sluice:1:%s:%s", name, digits);
+    snprintf(gid, TWOPHASE_GID_SIZE, TWOPHASE_GID_PREFIX "%s:%s", name, digits);
 }
 
 void twophase_put_claim(const struct database_state *db, const char *gid, const char *secret, uint64_t parts,

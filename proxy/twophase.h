@@ -18,6 +18,7 @@
 
 #include "proxy/client.h"
 
+#define TWOPHASE_GID_PREFIX "sluice:1:"
 #define TWOPHASE_NAME_SIZE 150     /* of a shard, with its NUL: longer ones are refused when the file is read */
 #define TWOPHASE_GID_SIZE 192      /* of a transaction, with its NUL */
 #define TWOPHASE_PREPARED_SIZE 200 /* of its part on a shard: as PostgreSQL has it */

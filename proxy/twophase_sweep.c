@@ -25,12 +25,11 @@
 #define SOON_USEC (100 * USEC_PER_MSEC)
 #define DOUBT_USEC USEC_PER_SEC
 #define DECIDED_USEC (USEC_PER_SEC / 2) /* an owner that lives has ended by then what is decided */
-#define GID_PREFIX "sluice:1:"
 #define RANDOM_DIGITS 32
 
 static const char prepared_question[] =
     "SELECT gid, (extract(epoch FROM clock_timestamp() - prepared) * 1000000)::bigint FROM pg_prepared_xacts WHERE "
-    "database = current_database() AND gid LIKE '" GID_PREFIX "%'";
+    "database = current_database() AND gid LIKE '" TWOPHASE_GID_PREFIX "%'";
 
 /* --- transactions of which something may be left --- */
 
@@ -47,7 +46,7 @@ static struct pending *pending_find(const struct twophase_store *s, const char *
 /* The shard whose name a gid tells. */
 static uint32_t home_of(const struct twophase_store *s, const char *gid)
 {
-    size_t len = strlen(gid), before = strlen(GID_PREFIX), behind = RANDOM_DIGITS + 1;
+    size_t len = strlen(gid), before = strlen(TWOPHASE_GID_PREFIX), behind = RANDOM_DIGITS + 1;
 
     if (len <= before + behind || gid[len - behind] != ':')
         return SHARD_NONE;

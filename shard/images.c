@@ -53,7 +53,8 @@ static const struct stmt_value *old_value(const struct stmt *s, size_t target, c
     for (size_t i = 0; i < s->place_count; i++) {
         const struct stmt_place *p = &s->places[i];
         if (p->what == PLACE_FILTER && p->op == OP_EQ && p->arm == 0 && p->query == s->query &&
-            p->table == (int)target && p->column != NULL && strcmp(p->column, column) == 0)
+            p->table == (int)target && p->column != NULL && strcmp(p->column, column) == 0 &&
+            s->values[p->value].kind != VALUE_SUM)
             return &s->values[p->value];
     }
     return NULL;

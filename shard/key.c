@@ -358,6 +358,11 @@ struct key_value key_of_literal(const struct key_reader *r, const struct key_lit
     return key_of_text(r, inside);
 }
 
+struct key_value key_of_whole(const struct key_reader *r, int64_t v, const char *cast)
+{
+    return cast_agrees(r, cast) && key_type_is_integer(r->type) ? number(r, v) : doubtful(r);
+}
+
 /* --- parameters --- */
 
 static int64_t signed_at(const uint8_t *p, size_t size_bytes)

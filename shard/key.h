@@ -78,6 +78,8 @@ bool key_type_is_text(enum key_type type);
 
 struct key_value key_of_literal(const struct key_reader *r, const struct key_literal *l);
 struct key_value key_of_param(const struct key_reader *r, const struct key_param *p);
+/* A whole number that was reckoned; cast as in key_literal. */
+struct key_value key_of_whole(const struct key_reader *r, int64_t number, const char *cast);
 struct key_value key_of_bool(const struct key_reader *r, bool value);
 /* As the server would take this text for a value of the key's type. */
 struct key_value key_of_text(const struct key_reader *r, struct span text);

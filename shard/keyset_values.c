@@ -59,6 +59,58 @@ static struct key_value param_value(const struct key_reader *r, const struct key
     return key_of_param(r, &p);
 }
 
+/* A whole number, and whether its type is int8, as PostgreSQL's is for what does not fit an int4. */
+struct whole {
+    int64_t number;
+    bool wide;
+};
+
+static bool fits_narrow(int64_t n)
+{
+    return n >= INT32_MIN && n <= INT32_MAX;
+}
+
+static bool whole_literal(const struct keyset_text *text, const struct stmt_value *v, struct whole *out)
+{
+    const struct key_reader r = {.type = KEY_INT8};
+    struct key_literal l;
+    struct key_value key;
+
+    if (!take_literal(text, v, &l) || l.token.kind == TOKEN_STRING)
+        return false;
+    key = key_of_literal(&r, &l);
+    *out = (struct whole){key.number, !fits_narrow(key.number)};
+    return key.certainty == KEY_CERTAIN;
+}
+
+/* False where PostgreSQL tells an overflow, too. */
+static bool whole_of(const struct keyset_text *text, const struct stmt_value *v, struct whole *out)
+{
+    struct whole a, b;
+    bool over;
+
+    if (v->kind != VALUE_SUM)
+        return whole_literal(text, v, out);
+    if (!whole_of(text, &v->of[0], &a) || !whole_of(text, &v->of[1], &b))
+        return false;
+    if (v->op == '*')
+        over = __builtin_mul_overflow(a.number, b.number, &out->number);
+    else if (v->op == '+')
+        over = __builtin_add_overflow(a.number, b.number, &out->number);
+    else
+        over = __builtin_sub_overflow(a.number, b.number, &out->number);
+    out->wide = a.wide || b.wide;
+    return !over && (out->wide || fits_narrow(out->number));
+}
+
+static struct key_value sum_value(const struct key_reader *r, const struct keyset_text *text,
+                                  const struct stmt_value *v)
+{
+    struct whole n;
+
+    return whole_of(text, v, &n) ? key_of_whole(r, n.number, v->name) : doubtful(r);
+}
+
 struct key_value keyset_value(const struct key_reader *r, const struct keyset_text *text, const struct stmt_value *v)
 {
     struct key_literal l;
@@ -73,6 +125,8 @@ struct key_value keyset_value(const struct key_reader *r, const struct keyset_te
         return null(r);
     case VALUE_PARAM:
         return param_value(r, text, v);
+    case VALUE_SUM:
+        return sum_value(r, text, v);
     default:
         return doubtful(r);
     }

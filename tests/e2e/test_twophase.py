@@ -157,6 +157,18 @@ def test_old_decisions_go_when_nobody_needs_them(shop):
     assert {gid for gid, in shop.rows(0, kept)} == {gids["young"], gids["unknown part"]}
 
 
+def test_commits_are_one_shape_whatever_their_names(shop):
+    with shop.connect() as c:
+        for i in range(900, 912, 4):
+            with c.transaction():
+                c.execute(f"INSERT INTO users VALUES ({i}, 'here')")
+                c.execute(f"INSERT INTO users VALUES ({i} + 1, 'there')")
+        assert c.execute("SELECT count(*) FROM users WHERE id BETWEEN 900 AND 911").fetchone()[0] == 6
+        c.execute("DELETE FROM users WHERE id BETWEEN 900 AND 911")
+    rows = [row["calls"] for row in shop.sluice.admin("SHOW STATEMENTS") if row["kind"] == "PREPARE TRANSACTION"]
+    assert len(rows) == 1 and rows[0] >= 3
+
+
 def test_clients_only_claim(shop):
     client = psycopg.connect(host=shop.pg.host, port=shop.pg.port, user="demo", password="demo",
                              dbname=shop.databases[0], autocommit=True)
