@@ -95,6 +95,7 @@ struct server {
     usec_t connected_at;
     usec_t run_at;     /* when the statement that runs was sent, or the one before it ended; 0: none is known to run */
     uint64_t run_rows; /* of that statement, so far */
+    uint32_t *nested;  /* of the rows that come: which columns have numbers of types in them; owned, or NULL */
     uint64_t run_bytes;
     bool run_failed;
     uint32_t backend_pid;

@@ -109,6 +109,7 @@ void server_free(struct server *s)
     auth_out_free(&s->auth);
     buf_free(&s->close_names);
     buf_free(&s->resets);
+    free(s->nested);
     buf_free(&s->conn.in);
     buf_free(&s->conn.out);
     free(s->reset_query);

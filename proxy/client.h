@@ -90,6 +90,7 @@ struct client {
     size_t again_sent;      /* so many bytes of it were sent on; the rest is still in conn.in */
     bool again_on;          /* a replica has refused: its answer is dropped, up to its end */
     bool to_primary;        /* the batch at the head has been refused by a replica */
+    bool binary_rows;       /* what it has bound in this transaction wants rows in binary format (nested.h) */
     bool only_prepares;     /* the batch at the head, or that is sent, runs nothing: it does not begin a transaction */
     bool spread;            /* a statement of the batch at the head has its rows on several shards */
     bool writes;            /* this transaction may have changed what others read */

@@ -30,6 +30,20 @@ static inline bool oids_differ(const struct database_state *db)
     return __atomic_load_n(&db->oids, __ATOMIC_RELAXED) != NULL;
 }
 
+/* What values of a type have in them, in binary format: numbers of types, or values that may. */
+enum oids_holds { OIDS_NOTHING, OIDS_ELEMENTS, OIDS_FIELDS, OIDS_BASE, OIDS_BOUNDS, OIDS_RANGES };
+
+/* Types by the numbers that they have on one side. */
+struct oids_table;
+
+/* NULL: they are the same on both sides. */
+const struct oids_table *oids_from_shard(const struct database_state *db);
+const struct oids_table *oids_from_home(const struct database_state *db);
+/* *inner: of BASE and BOUNDS the type, of RANGES the range's. */
+enum oids_holds oids_holds(const struct oids_table *t, uint32_t oid, uint32_t *inner);
+/* On the other side; of a type that is not known there OID_NOWHERE or (to home) 0. Big-endian, in place. */
+void oids_translate_at(const struct oids_table *t, uint8_t *at);
+
 /* Types of a Parse, in place: from the home shard's numbers. */
 void oids_to_shard(const struct database_state *db, uint8_t *types, size_t len);
 /* The body of a RowDescription or ParameterDescription, in the buffer that it was read into: to the home shard's

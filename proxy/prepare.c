@@ -14,7 +14,7 @@
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/explain.h"
-#include "proxy/oids.h"
+#include "proxy/nested.h"
 #include "proxy/refusal.h"
 #include "proxy/sending.h"
 #include "proxy/sharding.h"
@@ -578,6 +578,7 @@ static enum send_result resolve_name(const struct sending *m, const char *name, 
 enum send_result prepare_bind(const struct sending *m)
 {
     struct msg_bind bind;
+    struct buf numbered = {0};
     struct client_stmt *st = NULL;
     bool whole = m->have == m->f->total;
 
@@ -592,16 +593,22 @@ enum send_result prepare_bind(const struct sending *m)
             return SEND_OK;
         }
         note_bound(m, &bind, st);
+        if (UNLIKELY(oids_differ(m->s->pool->target->db)) && whole)
+            nested_bind(m, st, &bind, &numbered);
         stat_add(&worker_stats(m->c->worker, m->c->db)->bind_count, 1);
     }
-    if (st != NULL && st->about.outdated)
+    if (st != NULL && st->about.outdated) {
+        buf_free(&numbered);
         return refuse_outdated(m);
+    }
     if (UNLIKELY(st != NULL && explain_statement(stmt_text_sql(st->asked)) != NULL))
         bind_explained(m, &bind, st->asked);
-    else if (st != NULL)
-        send_renamed(m, span_of(bind.portal, strlen(bind.portal) + 1), st->asked->name, bind.rest);
+    else if (st != NULL || buf_used(&numbered) > 0)
+        send_renamed(m, span_of(bind.portal, strlen(bind.portal) + 1), st == NULL ? bind.name : st->asked->name,
+                     buf_used(&numbered) > 0 ? span_of(buf_head(&numbered), buf_used(&numbered)) : bind.rest);
     else
         sending_raw(m);
+    buf_free(&numbered);
     sending_expect(m, EXPECT_BIND, EXPECT_FORWARD, st == NULL ? EFFECT_NONE : EFFECT_BOUND,
                    st == NULL ? NULL : client_stmt_use(st));
     return SEND_OK;
@@ -711,6 +718,7 @@ enum send_result prepare_execute(const struct sending *m)
     if (UNLIKELY(tells))
         statement_timeout_ahead(m);
     active_before_run(c, shape);
+    nested_before_execute(m, portal);
     execute_as_it_is(m, searched ? sending_resets(sql) : NULL);
     statement_sent(c, m->s, shape, sql);
     ask_note(c, shape, sql);

@@ -16,7 +16,7 @@
 #include "proxy/deadlock.h"
 #include "proxy/effects.h"
 #include "proxy/fate.h"
-#include "proxy/oids.h"
+#include "proxy/nested.h"
 #include "proxy/placeholders.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
@@ -593,9 +593,16 @@ static enum verdict on_async(const struct relay *r)
     return r->c != NULL && (head == NULL || is_forwarded(r, head)) ? RELAY_FORWARD : RELAY_DROP;
 }
 
+static bool is_own_row(const struct server *s)
+{
+    const struct expect *head = expect_head(&s->expects);
+
+    return head != NULL && head->effect == EFFECT_ASK;
+}
+
 static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
 {
-    oids_of_answer(r->s->pool->target->db, type, body);
+    nested_of_answer(r->s, type, body);
     switch (type) {
     case 'Z':
         return on_ready(r, body);
@@ -614,6 +621,8 @@ static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
     case 's':
         return on_execute_end(r);
     case 'D':
+        if (!is_own_row(r->s))
+            return within(r);
         ask_row(r->s, body);
         return RELAY_DROP;
     case 'E':
@@ -736,14 +745,6 @@ static bool is_too_long(struct relay *r, const struct frame *f)
     return true;
 }
 
-/* What we have asked ourselves is read. */
-static bool is_answer_row(const struct server *s, const struct frame *f)
-{
-    const struct expect *head = expect_head(&s->expects);
-
-    return f->type == 'D' && head != NULL && head->effect == EFFECT_ASK;
-}
-
 size_t relay_input(struct server *s, const uint8_t *p, size_t len)
 {
     struct relay r = {.s = s, .c = holder(s), .run = NULL, .at = p};
@@ -768,7 +769,7 @@ size_t relay_input(struct server *s, const uint8_t *p, size_t len)
         }
         if (UNLIKELY(is_too_long(&r, &f)))
             return len;
-        if (f.flow == FLOW_STREAM && !is_answer_row(s, &f)) {
+        if (f.flow == FLOW_STREAM && !(f.type == 'D' && (nested_in_rows(s) || is_own_row(s)))) {
             s->stream_left = f.total;
             s->stream_forward = within(&r) == RELAY_FORWARD;
             if (s->stream_forward)

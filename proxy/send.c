@@ -232,6 +232,7 @@ static bool begin_batch(struct client *c, struct server *s, uint8_t type)
         buf_free(&c->replay); /* with another behind it, the earlier one can no longer be run again */
     }
     s->batch = ++c->worker->last_batch;
+    c->binary_rows = c->binary_rows && s->tx != 'I';
     prepare_unbind(c);
     return true;
 }

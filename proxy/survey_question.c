@@ -9,7 +9,9 @@
  *   f  schema, table, foreign key, schema and table that it refers to ("changes": it may set its own columns), pairs of
  *      columns
  *   g  schema, table: it has a guard
- *   y  schema, type, -, its number       x  schema, table or view, -, its number
+ *   y  schema, type, -, its number, what values of it have in them (proxy/oids.h): 'a' elements, 'c' fields, 'd' what
+ *      the type of this number has, 'r' two of that, 'm' many
+ *   x  schema, table or view, -, its number
  *   z  schema, table, -, rows, bytes (SIZES, a statement of its own: it waits for locks)
  *   q  schema, table, column, what its sequence steps by, the last that it has drawn (in the same: it waits, too)
  *
@@ -97,7 +99,11 @@ static const char checks[] =
     "k.contype = 'f' AND k.conparentid = 0 AND " USERS " "
     "UNION ALL SELECT 'g', n.nspname, c.relname, '', '', '' FROM " RELATION " JOIN pg_catalog.pg_constraint k ON "
     "k.conrelid = c.oid WHERE k.conname = 'sluice_shard' AND k.contype = 'c' AND " USERS " "
-    "UNION ALL SELECT 'y', n.nspname, t.typname, '', t.oid::text, '' FROM pg_catalog.pg_type t JOIN "
+    "UNION ALL SELECT 'y', n.nspname, t.typname, '', t.oid::text, CASE WHEN t.typcategory = 'A' AND t.typelem <> 0 AND "
+    "t.typlen = -1 THEN 'a' WHEN t.typtype = 'c' THEN 'c' WHEN t.typtype = 'd' THEN 'd' || t.typbasetype WHEN "
+    "t.typtype IN ('r', 'm') THEN (SELECT CASE WHEN g.rngtypid = t.oid THEN 'r' || g.rngsubtype ELSE 'm' || g.rngtypid "
+    "END FROM pg_catalog.pg_range g WHERE t.oid IN (g.rngtypid, g.rngmultitypid)) ELSE '' END FROM "
+    "pg_catalog.pg_type t JOIN "
     "pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384 AND " USERS " "
     "UNION ALL SELECT 'x', n.nspname, c.relname, '', c.oid::text, '' FROM " RELATION
     " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid >= 16384 AND " USERS;
