@@ -94,7 +94,7 @@ struct client {
     bool only_prepares;     /* the batch at the head, or that is sent, runs nothing: it does not begin a transaction */
     bool spread;            /* a statement of the batch at the head has its rows on several shards */
     bool writes;            /* this transaction may have changed what others read */
-    bool draws_anew;        /* what it has sent may set sequences anew (draw.h) */
+    uint8_t draws_anew;     /* what it has sent may set sequences anew: DRAWS_ bits (draw.h); 0: nothing */
     uint64_t horizon;       /* number of the newest sample when the primary answered last */
     uint64_t last_answer;   /* ... when any server did */
     int last_node;          /* the replica that it read from last; -1: the primary */

@@ -389,6 +389,10 @@ static void feed_keys(struct copy_in *i)
     struct client *c = i->c;
     struct draw_answer drawn = draw_keys(c, i->split->table, i->key_want);
 
+    if (drawn.is_own) {
+        fail_by_own(i, "0A000", draw_own_refusal, draw_own_hint);
+        return;
+    }
     if (drawn.error[0] != '\0' || c->worker->loop.now - i->hungry_at > PATIENCE_USEC) {
         fail_by_own(i, "57P03", "the rows' keys could not be drawn on the first shard", "Try again.");
         return;

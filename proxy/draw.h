@@ -3,7 +3,8 @@
  * blocks, by control, for all clients of the database; the rows then lie where their keys say.
  *
  *   draw_keys ──(none left)──> control ──> first shard: nextval, nextval, ... ──> stock ──> workers look again
- *       └──(there are some)──> the client's own, the same ones until its statement runs (draw_used)
+ *       ├──(there are some)──> the client's own, the same ones until its statement runs (draw_used)
+ *       └──(its own transaction keeps others from the sequence)──> that one's server: nextval, nextval, ...
  *
  * As of a sequence with CACHE, what is drawn is not given back. What a client does to the sequence itself (setval,
  * RESTART) empties the stock once it is done.
@@ -21,10 +22,20 @@ struct drawn;
 struct draw_answer {
     const char *const *keys; /* as the server writes them; valid until the client's next call; NULL: see error */
     const char *error;       /* "": they are being drawn: to be asked again when the worker has news */
+    bool is_own;             /* nobody but the client's own transaction can draw them, which has locked the sequence */
 };
+
+#define DRAWS_ANEW 1 /* what was drawn before is not to be used */
+#define DRAWS_OWN 2  /* its transaction may have locked sequences */
 
 /* So many keys for rows of that table. */
 struct draw_answer draw_keys(struct client *c, const struct map_table *t, uint32_t count);
+/* ... where that is not asked for them. */
+extern const char draw_own_refusal[], draw_own_hint[];
+/* Keys that are the client's own transaction's to draw: what the first shard is asked in it, for the first column of its
+ * one row. Owned by the caller; NULL: there are none. */
+char *draw_own_question(const struct client *c);
+void draw_own_take(struct client *c, const char *answer);
 /* The statement that they were drawn for runs. */
 void draw_used(struct client *c);
 void drawn_free(struct drawn *d); /* NULL is nothing */

@@ -310,6 +310,8 @@ static void draw(struct filling *f)
     f->keys = drawn.keys;
     if (drawn.keys != NULL)
         place(f);
+    else if (drawn.is_own)
+        fail_by_own(f, "0A000", draw_own_refusal, draw_own_hint);
     else if (drawn.error[0] != '\0' || c->worker->loop.now - f->drawing_at > PATIENCE_USEC)
         fail_by_own(f, "57P03", "its rows' keys could not be drawn on the first shard", "Try again.");
     else if (list_empty(&c->fresh_node))

@@ -5,6 +5,7 @@
  *                   └──> GATED ──> SEEING ──> OPEN      REPEATABLE READ: all take their snapshots (gate.h)
  *   OPEN ──> GATHERING ──> OPEN           gather.h
  *   OPEN ──> DEALING ──> OPEN             deal.h
+ *   OPEN ──> DRAWING ──> OPEN                           keys that only this transaction can draw
  *   OPEN ──> LOOKING ──> OPEN ──> WHOLE ──> OPEN        coordinated.h, which does not see what was written
  *   OPEN ──> TELLING ──> OPEN             one text for all
  *   OPEN ──> FAILING ──> OPEN             a server is made to fail, for an error that none of them has said
@@ -425,6 +426,30 @@ static void after_looking(struct joint *j)
     hand_over(j);
 }
 
+void joint_draw(struct joint *j, char *sql)
+{
+    joint_take_back(j);
+    j->phase = JOINT_DRAWING;
+    round_begin(&j->round);
+    round_ask(&j->round, j->arms[0], sql);
+    free(sql);
+}
+
+/* The transaction has failed with it, as with the statement itself. */
+static void after_drawing(struct joint *j)
+{
+    struct round_part *failed = round_failed(&j->round);
+
+    if (failed == NULL) {
+        draw_own_take(j->c, j->round.parts[0].value);
+    } else {
+        send_error(j->c, failed);
+        j->current = 0;
+        j->c->drop_batch = true;
+    }
+    hand_over(j);
+}
+
 enum joint_step joint_whole(struct joint *j, const struct request *q)
 {
     struct arm *coordinator = j->whole ? j->arms[j->count - 1] : NULL;
@@ -453,6 +478,8 @@ static void on_round(struct round *r)
         after_chaining(j);
     } else if (j->phase == JOINT_LOOKING) {
         after_looking(j);
+    } else if (j->phase == JOINT_DRAWING) {
+        after_drawing(j);
     } else {
         after_failing(j);
     }
@@ -750,7 +777,7 @@ void joint_cancel(struct client *c)
     else if (j->phase == JOINT_DEALING)
         deal_cancel(j->deal);
     else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_LOOKING ||
-             j->phase == JOINT_TELLING)
+             j->phase == JOINT_DRAWING || j->phase == JOINT_TELLING)
         round_cancel(&j->round);
 }
 
@@ -778,6 +805,7 @@ void joint_pump(struct client *c)
     case JOINT_JOINING:
     case JOINT_SEEING:
     case JOINT_LOOKING:
+    case JOINT_DRAWING:
     case JOINT_TELLING:
     case JOINT_FAILING:
     case JOINT_CHAINING:

@@ -18,6 +18,7 @@ enum joint_phase {
     JOINT_GATHERING,
     JOINT_DEALING,
     JOINT_LOOKING,
+    JOINT_DRAWING,
     JOINT_WHOLE,
     JOINT_TELLING,
     JOINT_FAILING,
@@ -64,6 +65,8 @@ void joint_join(struct joint *j, shardset who);
 void joint_see(struct joint *j);
 /* Whether it has written or locked anything; the batch at the head is looked at once more then. */
 void joint_look(struct joint *j);
+/* Keys that only it can draw (draw.h), on the first shard, which takes part; likewise. Takes sql. */
+void joint_draw(struct joint *j, char *sql);
 /* The coordinator answers, in its own transaction or, where it takes part, in that. */
 enum joint_step joint_whole(struct joint *j, const struct request *q);
 /* One text for all. */

@@ -6,6 +6,7 @@
 #include "proxy/coordinator_keeper.h"
 #include "proxy/cut.h"
 #include "proxy/deal.h"
+#include "proxy/draw.h"
 #include "proxy/gather.h"
 #include "proxy/joint_parts.h"
 #include "proxy/joint_words.h"
@@ -267,6 +268,17 @@ static void begin_pinned(struct client *c, const struct stmt *s)
     journal_open(c);
 }
 
+/* A key of its rows is to be drawn by this transaction, where the first shard takes part in that. */
+static bool draw_own(struct client *c)
+{
+    struct joint *j = c->joint;
+    char *sql = j == NULL || j->arms[0] == NULL ? NULL : draw_own_question(c);
+
+    if (sql != NULL)
+        joint_draw(j, sql);
+    return sql != NULL;
+}
+
 static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t extent, struct cut *k)
 {
     const struct request *q = k->single ? &k->q : NULL;
@@ -284,6 +296,8 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
     if (c->joint != NULL)
         follow_cursor(c->joint, q == NULL ? NULL : request_stmt(q), batch);
     cut_look(c, batch, extent, k);
+    if (k->look.outdated && draw_own(c))
+        return JOINT_WAIT;
     if (k->look.outdated && sharding_awaits(c))
         return JOINT_WAIT;
     c->fresh_since = 0;

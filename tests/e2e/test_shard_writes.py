@@ -170,6 +170,20 @@ def test_what_is_done_to_sequences_of_the_first_shard(shop, client):
     client.execute("TRUNCATE notes RESTART IDENTITY")
     assert client.execute(insert).fetchone() == (1,)
     assert client.execute("SELECT nextval('notes_id_seq'::regclass) > 1").fetchone() == (True,)
+    for how in (False, True):
+        with client.transaction(force_rollback=how):
+            client.execute("TRUNCATE notes RESTART IDENTITY")
+            assert client.execute(insert).fetchone() == (1,)
+            several = client.execute("INSERT INTO notes (note) VALUES (%s), (%s), ('c') RETURNING id", ("a", "b"))
+            assert several.fetchall() == [(2,), (3,), (4,)]
+            for copied in ("COPY notes (note) FROM STDIN", "INSERT INTO notes (note) SELECT note FROM notes"):
+                with pytest.raises(errors.FeatureNotSupported, match="has restarted"), client.transaction():
+                    if copied.startswith("COPY"):
+                        with client.cursor().copy(copied) as copy:
+                            copy.write("a\n")
+                    else:
+                        client.execute(copied)
+        assert client.execute(insert).fetchone()[0] > 4
     for sql, why in (("SELECT setval('users_id_seq', 7000)", "steps of its own"),
                      ("SELECT setval(pg_get_serial_sequence('notes', 'id'), 7)", "which sequence"),
                      ("ALTER SEQUENCE notes_id_seq RESTART WITH 5", "steps of their own"),
