@@ -32,8 +32,8 @@ struct draw_answer {
 struct draw_answer draw_keys(struct client *c, const struct map_table *t, uint32_t count);
 /* ... where that is not asked for them. */
 extern const char draw_own_refusal[], draw_own_hint[];
-/* Keys that are the client's own transaction's to draw: what the first shard is asked in it, for the first column of its
- * one row. Owned by the caller; NULL: there are none. */
+/* Keys that are the client's own transaction's to draw: what the first shard is asked in it, for the first column of
+ * its one row. Owned by the caller; NULL: there are none. */
 char *draw_own_question(const struct client *c);
 void draw_own_take(struct client *c, const char *answer);
 /* The statement that they were drawn for runs. */

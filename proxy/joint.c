@@ -110,7 +110,7 @@ void joint_take_back(struct joint *j)
 }
 
 /* The client goes on with the server of the current arm. */
-static void hand_over(struct joint *j)
+void joint_hand_over(struct joint *j)
 {
     struct client *c = j->c;
 
@@ -164,7 +164,7 @@ static void after_failing(struct joint *j)
 
     if (j->drops)
         c->drop_batch = true;
-    hand_over(j);
+    joint_hand_over(j);
     if (!j->drops)
         say_ready(c, 'E', true);
 }
@@ -237,7 +237,7 @@ static bool drop_strangers(struct joint *j)
     return any;
 }
 
-static void send_error(struct client *c, const struct round_part *p)
+void joint_send_error(struct client *c, const struct round_part *p)
 {
     arm_put_error(&c->conn.out, span_of(buf_head(&p->error), buf_used(&p->error)));
     conn_touch(&c->conn);
@@ -258,7 +258,7 @@ static void after_joining(struct joint *j)
     struct round_part *failed = round_failed(&j->round);
 
     if (failed != NULL)
-        send_error(c, failed);
+        joint_send_error(c, failed);
     if (!drop_strangers(j) || (failed != NULL && (j->once || j->whole))) {
         c->failed_block = !j->once && !j->batchs;
         joint_free(j);
@@ -273,7 +273,7 @@ static void after_joining(struct joint *j)
     } else if (!j->once && defer_is_repeatable(c) && !c->journal.seen) {
         joint_see(j);
     } else {
-        hand_over(j);
+        joint_hand_over(j);
     }
 }
 
@@ -300,17 +300,17 @@ static void after_seeing(struct joint *j)
     leave_gate(j);
     if (failed == NULL) {
         j->c->journal.seen = true;
-        hand_over(j);
+        joint_hand_over(j);
         return;
     }
-    send_error(j->c, failed);
+    joint_send_error(j->c, failed);
     if (j->whole) {
         fail_home(j, true);
         return;
     }
     j->current = failed->arm->shard;
     j->c->drop_batch = true;
-    hand_over(j);
+    joint_hand_over(j);
 }
 
 /* --- one text for all --- */
@@ -358,11 +358,11 @@ static void after_telling_others(struct joint *j)
     j->sql = NULL;
     j->told = failed == NULL;
     if (failed != NULL) {
-        send_error(j->c, failed);
+        joint_send_error(j->c, failed);
         j->current = failed->arm->shard;
         j->c->drop_batch = true;
     }
-    hand_over(j);
+    joint_hand_over(j);
 }
 
 /* An error leaves the client with the server that has said it. */
@@ -379,7 +379,7 @@ static void after_telling(struct joint *j)
         journal_add(c, j->sql);
         msg_command_complete(&c->conn.out, j->tag);
     } else {
-        send_error(c, failed);
+        joint_send_error(c, failed);
         j->current = j->whole ? j->current : failed->arm->shard;
     }
     free(j->sql);
@@ -389,66 +389,11 @@ static void after_telling(struct joint *j)
         fail_home(j, false);
         return;
     }
-    hand_over(j);
+    joint_hand_over(j);
     say_ready(c, c->server->tx, failed != NULL);
 }
 
 /* --- the coordinator answers --- */
-
-/* An exclusive lock would keep it waiting for the client's own transaction, and nobody could see that. */
-static const char look_question[] =
-    "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE "
-    "pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND locktype OPERATOR(pg_catalog.=) 'relation' "
-    "AND mode OPERATOR(pg_catalog.<>) 'AccessShareLock')";
-
-void joint_look(struct joint *j)
-{
-    joint_take_back(j);
-    j->phase = JOINT_LOOKING;
-    round_begin(&j->round);
-    for (uint32_t k = 0; k < j->count; k++)
-        if (j->arms[k] != NULL)
-            round_ask(&j->round, j->arms[k], look_question);
-}
-
-static void after_looking(struct joint *j)
-{
-    struct round_part *failed = round_failed(&j->round);
-
-    if (failed != NULL) {
-        send_error(j->c, failed);
-        j->current = failed->arm->shard;
-        j->c->drop_batch = true;
-    }
-    j->looked = j->clean = true;
-    for (uint32_t k = 0; k < j->count; k++)
-        j->clean = j->clean && (j->arms[k] == NULL || strcmp(j->round.parts[k].value, "t") == 0);
-    hand_over(j);
-}
-
-void joint_draw(struct joint *j, char *sql)
-{
-    joint_take_back(j);
-    j->phase = JOINT_DRAWING;
-    round_begin(&j->round);
-    round_ask(&j->round, j->arms[0], sql);
-    free(sql);
-}
-
-/* The transaction has failed with it, as with the statement itself. */
-static void after_drawing(struct joint *j)
-{
-    struct round_part *failed = round_failed(&j->round);
-
-    if (failed == NULL) {
-        draw_own_take(j->c, j->round.parts[0].value);
-    } else {
-        send_error(j->c, failed);
-        j->current = 0;
-        j->c->drop_batch = true;
-    }
-    hand_over(j);
-}
 
 enum joint_step joint_whole(struct joint *j, const struct request *q)
 {
@@ -477,9 +422,9 @@ static void on_round(struct round *r)
     } else if (j->phase == JOINT_CHAINING) {
         after_chaining(j);
     } else if (j->phase == JOINT_LOOKING) {
-        after_looking(j);
+        joint_has_looked(j);
     } else if (j->phase == JOINT_DRAWING) {
-        after_drawing(j);
+        joint_has_drawn(j);
     } else {
         after_failing(j);
     }
@@ -507,7 +452,7 @@ void joint_gathered(struct client *c, bool failed)
         make_fail(j, false);
         return;
     }
-    hand_over(j);
+    joint_hand_over(j);
     say_ready(c, c->server->tx, failed);
 }
 
@@ -517,7 +462,7 @@ enum joint_step joint_gather(struct joint *j, const struct request *q)
     j->phase = JOINT_GATHERING;
     if (gather_in_joint(j->c, q, j->arms))
         return JOINT_TAKEN;
-    hand_over(j);
+    joint_hand_over(j);
     return JOINT_NOT;
 }
 
@@ -579,7 +524,7 @@ enum joint_step joint_deal(struct joint *j, const struct request *q)
     j->deal = deal_new(j->c, q, j->arms);
     if (j->deal != NULL)
         return JOINT_TAKEN;
-    hand_over(j);
+    joint_hand_over(j);
     return JOINT_NOT;
 }
 
@@ -685,8 +630,8 @@ static void after_chaining(struct joint *j)
         end_now(j, j->commits);
         return;
     }
-    send_error(j->c, p);
-    hand_over(j);
+    joint_send_error(j->c, p);
+    joint_hand_over(j);
     say_ready(j->c, j->c->server->tx, true);
 }
 

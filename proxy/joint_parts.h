@@ -90,6 +90,16 @@ void joint_begin_block(struct joint *j, const struct request *q, const char *tag
 void joint_refuse(struct joint *j, const struct request *q, const char *sqlstate, const char *message,
                   const char *hint);
 
+/* The client goes on with its server. */
+void joint_hand_over(struct joint *j);
+/* The client is told the error of a part. */
+void joint_send_error(struct client *c, const struct round_part *p);
+
+/* --- joint_ask.c: the ends of joint_look and joint_draw --- */
+
+void joint_has_looked(struct joint *j);
+void joint_has_drawn(struct joint *j);
+
 /* --- joint_keep.c --- */
 
 /* The client turns to another server: what it leaves on this one is noted. */
