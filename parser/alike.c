@@ -132,16 +132,34 @@ static bool slot_alike(struct comparison *m, const struct slot *old, struct slot
     return true;
 }
 
+static void keep(struct alike *a, const struct alike_text *t, struct span sql)
+{
+    if (!a->asked || sql.len > sizeof a->found_sql)
+        return;
+    memcpy(a->found_sql, sql.ptr, sql.len);
+    a->found_len = (uint32_t)sql.len;
+    a->found_like = t;
+}
+
+static bool is_kept(const struct alike *a, const struct alike_text *t, struct span sql)
+{
+    return a->found_like == t && span_equal(sql, span_of(a->found_sql, a->found_len));
+}
+
 static bool is_alike(struct alike *a, const struct alike_text *t, const struct cache_key *key)
 {
     struct comparison m = {.t = t};
 
+    a->found_like = NULL;
     lex_init(&m.lex, (const char *)key->text.ptr, key->text.len, key->flags);
     for (uint32_t i = 0; i < t->slot_count; i++)
         if (!slot_alike(&m, &t->slots[i], &a->found[i]))
             return false;
     a->found_count = t->slot_count;
-    return same_up_to(&m, t->sql_len) && m.new_at == key->text.len;
+    if (!same_up_to(&m, t->sql_len) || m.new_at != key->text.len)
+        return false;
+    keep(a, t, key->text);
+    return true;
 }
 
 /* --- the table --- */
@@ -166,8 +184,9 @@ bool alike_is(struct alike *a, const struct cache_key *key, const struct shape *
 {
     const struct alike_text *t = shape->like;
 
+    a->asked = true;
     return t != NULL && t->database == key->database && t->user == key->user && t->flags == key->flags &&
-           is_alike(a, t, key);
+           (is_kept(a, t, key->text) || is_alike(a, t, key));
 }
 
 static void drop(struct alike_text *t, struct cache *c)
@@ -218,6 +237,7 @@ void alike_put(struct alike *a, struct cache *c, const struct cache_key *key, co
         (t = place_for(a, a->sets[hash % ALIKE_SETS], c)) == NULL)
         return;
     size_t slots_bytes = f->slot_count * sizeof *t->slots;
+    a->found_like = NULL;
     cache_hold(shape);
     *t = (struct alike_text){.shape = shape,
                              .hash = hash,
@@ -236,6 +256,7 @@ void alike_put(struct alike *a, struct cache *c, const struct cache_key *key, co
 
 void alike_clear(struct alike *a, struct cache *c)
 {
+    a->found_like = NULL;
     for (size_t i = 0; i < ALIKE_SETS; i++)
         for (int k = 0; k < ALIKE_WAYS; k++)
             drop(&a->sets[i][k], c);

@@ -22,6 +22,7 @@
 
 #define ALIKE_TEXT_MAX (2 * KIB)
 #define ALIKE_SLOTS_MAX 32
+#define ALIKE_KEPT_MAX 512
 #define ALIKE_SETS 128
 #define ALIKE_WAYS 8
 
@@ -38,6 +39,10 @@ struct alike {
     } sets[ALIKE_SETS][ALIKE_WAYS];
     struct slot found[ALIKE_SLOTS_MAX]; /* where the values stand in the text that was found last */
     uint32_t found_count;
+    bool asked;                          /* somebody uses alike_is: the text that was found last is kept for it */
+    const struct alike_text *found_like; /* NULL: none is kept */
+    uint32_t found_len;
+    uint8_t found_sql[ALIKE_KEPT_MAX];
     uint32_t puts;
 };
 

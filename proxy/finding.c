@@ -716,8 +716,7 @@ static void remember(struct found_last *last, const struct finding *f)
         buf_put(&last->run, run->bind->rest.ptr, rest);
 }
 
-/* It says which shard, or that any will do, and nothing else. */
-static bool is_plain(const struct finding *f)
+bool finding_is_plain(const struct finding *f)
 {
     return f->sqlstate == NULL && !finding_is_many(f) && !f->makes_temporary && !f->told && !f->anywhere &&
            !f->viewed && !f->unread && f->way == WRITE_NOT;
@@ -735,7 +734,7 @@ struct finding finding_again(struct client *c, const struct sharding_run *run)
         return (struct finding){.c = c, .map = last->map, .run = run, .shards = last->shards};
     struct finding f = finding_of(c, run);
     last_forget(last);
-    if (by_rows && is_plain(&f)) {
+    if (by_rows && finding_is_plain(&f)) {
         remember(last, &f);
         one_key_learn(&f);
     }

@@ -44,6 +44,8 @@ struct finding finding_of(struct client *c, const struct sharding_run *run);
 struct finding finding_to_tell(struct client *c, const struct sharding_run *run);
 /* The same for who has, or is likely to have, found the same of the same run a moment ago. */
 struct finding finding_again(struct client *c, const struct sharding_run *run);
+/* It says which shard, or that any will do, and nothing else. */
+bool finding_is_plain(const struct finding *f);
 
 /* The first reason counts. */
 void finding_refuse(struct finding *f, const char *hint, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -29,9 +29,19 @@ struct found_last {
     struct buf run; /* text, types, parameters */
 };
 
+/* A batch of one statement, between the choice of its server and its sending: nothing comes between these but a wait,
+ * behind which it is forgotten. */
+struct found_way {
+    const void *client; /* NULL: nothing */
+    const void *shape;
+    const struct map *map;
+    shardset shards;
+};
+
 /* Begin with all zeroes, end with placed_clear. */
 struct placements {
     struct found_last last;
+    struct found_way way;
     struct placed_slot {
         struct map *map;                                           /* counted; NULL: the slot is empty */
         uint64_t generation;                                       /* of the catalog */

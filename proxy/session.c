@@ -282,6 +282,7 @@ static enum step route_held(struct client *c, struct work *k)
 
     if ((!routing_is_guest(c, c->server) && !shards) || !begins_anew(c, k))
         return GO_ON;
+    sharding_forget_way(c);
     if (!expect_empty(&c->server->expects) || !list_empty(&c->fresh_node))
         return WAIT;
     if (!shards || (c->server->tx == 'I' && c->pins == 0) || routing_is_guest(c, c->server))

@@ -398,6 +398,7 @@ static uint32_t shard_of_set(struct finding *f)
 
 /* What the statements of a batch name, up to the first that tells a shard and the first that tells another one. */
 struct named {
+    unsigned runs;
     shardset shards;
     bool anywhere;
     bool outdated; /* it cannot be said yet */
@@ -414,11 +415,24 @@ static bool begins_block(const struct sharding_run *run)
     return false;
 }
 
+void sharding_forget_way(struct client *c)
+{
+    c->worker->placed.way.client = NULL;
+}
+
+static void note_way(struct client *c, const struct sharding_run *run, const struct finding *f, bool sole)
+{
+    sharding_forget_way(c);
+    if (sole && f->shards != 0 && finding_is_plain(f))
+        c->worker->placed.way = (struct found_way){c, run->shape, f->map, f->shards};
+}
+
 /* The shard that a statement names; SHARD_NONE: none. */
 static uint32_t shard_of_run(struct client *c, const struct sharding_run *run, struct named *n)
 {
     struct finding found = finding_again(c, run);
 
+    note_way(c, run, &found, n->runs++ == 0);
     bool several = finding_stmt(&found) == NULL && found.sqlstate != NULL && !found.unread;
     c->spread = c->spread || finding_is_many(&found) || found.viewed || several || begins_block(run);
     n->outdated = n->outdated || found.outdated;
@@ -444,6 +458,7 @@ static uint32_t shard_of_batch(struct client *c, const struct map *map, const ui
     const char *why;
     size_t at = 0;
 
+    sharding_forget_way(c);
     for (; at < extent && (first == SHARD_NONE || (!c->spread && extent - at >= SHORTEST_RUN)); at += f.total) {
         if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || f.total > extent - at)
             break;
@@ -607,11 +622,21 @@ static const char *why_held(const struct client *c, const struct server *s)
                : "A SERIALIZABLE transaction runs on one shard; others reach several by batches of one statement.";
 }
 
+static struct finding find_as_sent(struct client *c, const struct sharding_run *run)
+{
+    const struct found_way way = c->worker->placed.way;
+
+    sharding_forget_way(c);
+    if (way.client == c && run->shape != NULL && way.shape == run->shape)
+        return (struct finding){.c = c, .map = way.map, .run = run, .shards = way.shards};
+    return finding_again(c, run);
+}
+
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
 {
     if (c->inside || will_not_run(s, run))
         return NULL; /* what runs inside was looked at before */
-    struct finding f = finding_again(c, run);
+    struct finding f = find_as_sent(c, run);
     uint32_t here = (uint32_t)__atomic_load_n(&s->pool->target->db->part, __ATOMIC_RELAXED);
 
     const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;

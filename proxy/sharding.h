@@ -36,6 +36,8 @@ static inline bool sharding_is_on(const struct client *c)
 
 /* The pool of the shard's primary that the batch goes to. NULL: nobody knows yet where rows lie. */
 struct pool *sharding_pool(struct client *c, const uint8_t *batch, size_t extent);
+/* What was found there of the batch's first statement is not taken for that of another batch (struct found_way). */
+void sharding_forget_way(struct client *c);
 
 /* What of it is known before anything is sent: the shards of all that it runs; refused: something of it cannot be run
  * on any. */
