@@ -253,10 +253,15 @@ void msg_bind(struct buf *b, const char *portal, const char *statement)
 
 void msg_execute(struct buf *b, const char *portal)
 {
+    msg_execute_some(b, portal, 0);
+}
+
+void msg_execute_some(struct buf *b, const char *portal, uint32_t rows_max)
+{
     size_t mark = msg_begin(b, 'E');
 
     buf_put_cstr(b, portal);
-    buf_put_u32(b, 0);
+    buf_put_u32(b, rows_max);
     msg_end(b, mark);
 }
 

@@ -54,7 +54,8 @@ void msg_query(struct buf *b, const char *text);
 void msg_parse(struct buf *b, const char *name, const char *text, struct span types);
 /* Bind without parameters, everything in text format. */
 void msg_bind(struct buf *b, const char *portal, const char *statement);
-void msg_execute(struct buf *b, const char *portal);                         /* all rows */
+void msg_execute(struct buf *b, const char *portal); /* all rows */
+void msg_execute_some(struct buf *b, const char *portal, uint32_t rows_max /* 0: all */);
 void msg_named(struct buf *b, uint8_t type, uint8_t kind, const char *name); /* Describe 'D', Close 'C' */
 
 #endif

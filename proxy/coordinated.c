@@ -66,6 +66,11 @@ struct coordinated {
     bool failed; /* it was told an error */
     bool over;
     bool pumping;
+    uint32_t rows_max;   /* of this Execute; 0: all */
+    char *portal;        /* owned */
+    bool suspends;       /* so many are wanted at a time */
+    bool asked;          /* the columns were asked for */
+    bool closes;         /* no more than that is asked of its portal */
     char *parses;        /* owned, or NULL */
     struct shape *shape; /* held */
 };
@@ -76,7 +81,8 @@ static void put_bind(struct buf *out, const struct request *q)
 {
     size_t mark = msg_begin(out, 'B');
 
-    buf_put(out, "\0", 2); /* unnamed portal and statement */
+    buf_put_cstr(out, q->simple ? "" : q->bind.portal);
+    buf_put_u8(out, 0); /* unnamed statement */
     if (q->simple)
         buf_put(out, "\0\0\0\0\0", 6);
     else
@@ -87,7 +93,8 @@ static void put_bind(struct buf *out, const struct request *q)
 static struct coordinated *make(struct client *c, const struct request *q)
 {
     struct coordinated *k = mem_zalloc(sizeof *k);
-    *k = (struct coordinated){.c = c, .describes = q->describes};
+    *k = (struct coordinated){.c = c, .describes = q->describes, .rows_max = q->rows_max, .suspends = q->rows_max > 0};
+    k->portal = mem_strdup(q->simple ? "" : q->bind.portal);
     msg_parse(&k->parse, "", q->run.sql, q->run.types);
     put_bind(&k->bind, q);
     k->lex_flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
@@ -131,6 +138,7 @@ void coordinated_free(struct coordinated *k)
     buf_free(&k->types);
     free(k->text);
     free(k->parses);
+    free(k->portal);
     cache_release(&k->c->worker->statements.cache, k->shape);
     free(k);
 }
@@ -146,6 +154,13 @@ static void part_output(struct arm *arm)
 }
 
 static const struct arm_user arm_user = {.output = part_output};
+
+static void leave_unread(struct arm *arm)
+{
+    (void)arm;
+}
+
+static const struct arm_user arm_unread = {.output = leave_unread};
 
 /* lent: the arm that its transaction has for that; NULL: none. */
 static void enter(struct coordinated *k, enum phase phase, uint32_t shard, struct arm *lent)
@@ -204,12 +219,21 @@ static void put_bound(struct coordinated *k)
     buf_put(arm_in(k->arm), buf_head(&k->bind), buf_used(&k->bind));
 }
 
+/* It may be suspended. */
+static bool is_kept(const struct coordinated *k)
+{
+    return k->home != NULL && k->suspends;
+}
+
+/* In a transaction of its own, a portal lives until Sync. */
 static void put_execute(struct coordinated *k)
 {
     k->phase = PHASE_RUNNING;
-    msg_named(arm_in(k->arm), 'D', 'P', "");
-    msg_execute(arm_in(k->arm), "");
-    msg_empty(arm_in(k->arm), 'S');
+    if (!k->asked)
+        msg_named(arm_in(k->arm), 'D', 'P', k->portal);
+    k->asked = true;
+    msg_execute_some(arm_in(k->arm), k->portal, k->rows_max);
+    msg_empty(arm_in(k->arm), is_kept(k) && k->whole == NULL ? 'H' : 'S');
 }
 
 static void run(struct coordinated *k)
@@ -266,7 +290,9 @@ static void on_bound(struct coordinated *k)
 static void end_batch(struct coordinated *k)
 {
     leave_gate(k);
-    if (k->phase != PHASE_PARSING && k->phase != PHASE_BINDING)
+    bool open = k->phase == PHASE_RUNNING && is_kept(k) && k->whole == NULL && !k->closes;
+    k->closes = k->closes || open;
+    if (k->phase != PHASE_PARSING && k->phase != PHASE_BINDING && !open)
         return;
     k->phase = PHASE_RUNNING;
     msg_empty(arm_in(k->arm), 'S');
@@ -371,7 +397,7 @@ static void pass_on(struct coordinated *k, uint8_t type, struct span message)
     buf_free(&k->told);
     conn_send(&k->c->conn, message.ptr, message.len);
     k->answers = true;
-    k->answered = type == 'C';
+    k->answered = type == 'C' || type == 's';
 }
 
 /* As if it had not begun. */
@@ -381,7 +407,7 @@ static void run_again(struct coordinated *k)
     close_arm(k);
     buf_free(&k->columns);
     buf_free(&k->told);
-    k->again = false;
+    k->again = k->asked = k->closes = false;
     k->phase = PHASE_WAITING;
     k->again_at = k->c->worker->loop.now + AGAIN_USEC;
 }
@@ -400,7 +426,8 @@ static void on_ready(struct coordinated *k)
 static bool on_message(struct coordinated *k, uint8_t type, struct span message)
 {
     struct span body = span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER);
-    bool goes_on = type == 'D' || type == 'C' || type == 'N', deaf = k->failed || k->again;
+    bool goes_on = type == 'D' || type == 'C' || type == 'N' || type == 's' || (type == '3' && k->asked);
+    bool deaf = k->failed || k->again;
 
     if (type == 'D' && !deaf && conn_is_high(&k->c->conn))
         return false;
@@ -463,9 +490,20 @@ static void take(struct coordinated *k)
         arm_taken(k->arm, message);
         if (type == 'Z')
             on_ready(k);
+        else if ((type == 's' || type == 'C') && is_kept(k) && k->whole == NULL && k->phase == PHASE_RUNNING)
+            k->over = !k->failed;
     }
     if (!k->over && k->arm != NULL && arm_is_gone(k->arm))
         on_gone(k);
+}
+
+static void keep(struct coordinated *k)
+{
+    if (k->arm == k->whole)
+        k->arm = NULL;
+    else
+        k->arm->user = &arm_unread;
+    joint_keep_coordinated(k->c, k, k->portal);
 }
 
 static void end(struct coordinated *k)
@@ -475,7 +513,10 @@ static void end(struct coordinated *k)
 
     c->coordinated = NULL;
     if (in_joint) {
-        coordinated_free(k);
+        if (failed || !is_kept(k) || k->closes)
+            coordinated_free(k);
+        else
+            keep(k);
         joint_gathered(c, failed);
         return;
     }
@@ -502,6 +543,40 @@ void coordinated_pump(struct client *c)
         fail_late(k);
     if (k->over)
         end(k);
+}
+
+/* --- suspended --- */
+
+/* False: its connection was lost meanwhile. */
+static bool take_up(struct coordinated *k)
+{
+    k->c->coordinated = k;
+    k->over = k->answered = false;
+    k->arm = k->arm == NULL ? k->whole : k->arm;
+    k->arm->user = &arm_user;
+    k->arm->owner = k;
+    return !arm_is_gone(k->arm);
+}
+
+void coordinated_resume(struct coordinated *k, uint32_t rows_max)
+{
+    k->rows_max = rows_max;
+    if (take_up(k)) {
+        put_execute(k);
+        arm_go(k->arm);
+    }
+    coordinated_pump(k->c);
+}
+
+void coordinated_close(struct coordinated *k)
+{
+    k->closes = true;
+    if (take_up(k)) {
+        msg_named(arm_in(k->arm), 'C', 'P', k->portal);
+        msg_empty(arm_in(k->arm), 'S');
+        arm_go(k->arm);
+    }
+    coordinated_pump(k->c);
 }
 
 void coordinated_cancel(struct client *c)

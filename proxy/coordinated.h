@@ -24,13 +24,17 @@ struct coordinated;
 struct coordinated *coordinated_new(struct client *c, const struct request *q);
 /* The next statement of its shape goes there at once. */
 void coordinated_prefer(struct coordinated *k);
-void coordinated_free(struct coordinated *k); /* of one that was not started; NULL is nothing */
+void coordinated_free(struct coordinated *k); /* of one that was not started, or is suspended; NULL is nothing */
 /* The client is GATHERING, and was told what request_begin tells. parses: the name that its Parse gave; or NULL. */
 void coordinated_start(struct coordinated *k, const char *parses);
 
 /* The same in a transaction on several servers: joint_gathered is called at its end. home, whole: arms of it; whole is
  * the coordinator's, which has its snapshots, or NULL. */
 void coordinated_begin_in_joint(struct client *c, const struct request *q, struct arm *home, struct arm *whole);
+/* One that was suspended within its transaction (joint_portal.c): the next rows (0: all) are wanted; its portal is
+ * closed. Both end as it did before. */
+void coordinated_resume(struct coordinated *k, uint32_t rows_max);
+void coordinated_close(struct coordinated *k);
 /* A query that takes the snapshots of all shards for the rest of the coordinator's transaction. */
 extern const char coordinated_sees_all[];
 /* Its snapshots may be taken (gate.h). False: it waits for that no more. */

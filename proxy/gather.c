@@ -10,7 +10,7 @@
  * Rows are taken from an arm as merge.h wants them; what is not taken stays in its out-queue, and stops its server.
  * Thread: worker.
  */
-#include "proxy/gather.h"
+#include "proxy/gather_parts.h"
 
 #include "parser/msgout.h"
 #include "proxy/catalog.h"
@@ -18,53 +18,12 @@
 #include "proxy/gate.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
-#include "shard/merge.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-enum part_phase { PART_PREPARING, PART_PARSING, PART_BINDING, PART_RUNNING, PART_OVER };
-
 #define GATE_USEC (5 * USEC_PER_SEC) /* how long snapshots may keep commits waiting */
-
-struct part {
-    struct arm *arm; /* owned, unless it is lent; NULL: it is gone */
-    struct gather *gather;
-    uint32_t number; /* among the parts */
-    bool asked;      /* it has been given something to run */
-    bool parsed;     /* the server has taken the text */
-    enum part_phase phase;
-};
-
-struct gather {
-    struct client *c;
-    bool in_joint; /* the arms are those of its transaction (joint.h) */
-    bool together; /* all snapshots are taken at once */
-    bool waits;    /* ... before the gate */
-    bool reads;    /* it is in the gate */
-    usec_t reads_since;
-    uint32_t arrived; /* parts that have come as far as all must before the next step */
-    struct scatter_plan *plan;
-    struct merge *merge;
-    struct buf text;   /* what each arm runs: Parse */
-    struct buf bind;   /* ... Bind's body up to the formats of the result */
-    uint16_t *formats; /* of the result, as the client wants them */
-    size_t format_count;
-    int visible_count; /* columns that the client sees; -1: not known yet */
-    bool describes;
-    bool typed;                  /* the types of values are known, and can be merged */
-    bool described;              /* the client has been told, or does not want to be */
-    char *parses;                /* owned: the name that the client's Parse gives; NULL: there was none */
-    struct coordinated *instead; /* owned: asked where values turn out to be of types that cannot be merged; or NULL */
-    bool turned;                 /* that is so, and nothing of it was told */
-    bool failed;                 /* it was told an error, or turned */
-    bool done;                   /* it has all rows */
-    bool pumping;
-    uint32_t next; /* the arm that runs next, when the one before it has its server */
-    uint32_t count;
-    struct part parts[];
-};
 
 /* --- arms --- */
 
@@ -80,14 +39,7 @@ static void put_bind(struct gather *g, struct buf *in)
     buf_free(&formats);
 }
 
-static void put_execute(struct buf *in)
-{
-    msg_named(in, 'D', 'P', "");
-    msg_execute(in, "");
-    msg_empty(in, 'S');
-}
-
-static void part_feed(struct part *part)
+void gather_feed(struct part *part)
 {
     struct gather *g = part->gather;
     struct buf *in = arm_in(part->arm);
@@ -108,12 +60,16 @@ static void part_feed(struct part *part)
         msg_empty(in, 'H');
         break;
     case PART_RUNNING:
-        if (!g->together) {
+        if (!g->together && !part->bound) {
             buf_put(in, buf_head(&g->text), buf_used(&g->text));
             put_bind(g, in);
         }
-        put_execute(in);
+        gather_put_execute(part, in);
         break;
+    case PART_ASKING:
+        gather_put_question(part, in);
+        break;
+    case PART_PAUSED:
     case PART_OVER:
         break;
     }
@@ -127,7 +83,7 @@ static void feed_all(struct gather *g, enum part_phase phase)
         if (g->parts[i].phase == PART_OVER || arm_is_gone(g->parts[i].arm))
             continue;
         g->parts[i].phase = phase;
-        part_feed(&g->parts[i]);
+        gather_feed(&g->parts[i]);
     }
 }
 
@@ -174,7 +130,7 @@ static void arrive(struct gather *g)
 static void run_next(struct gather *g)
 {
     if (g->next < g->count)
-        part_feed(&g->parts[g->next++]);
+        gather_feed(&g->parts[g->next++]);
 }
 
 /* Those of a transaction have their servers. */
@@ -209,7 +165,7 @@ static void part_cancel(struct part *part)
 {
     if (part->phase == PART_OVER || part->arm == NULL || arm_is_gone(part->arm))
         return;
-    if (!part->asked) {
+    if (!part->asked || part->phase == PART_PAUSED) {
         part->phase = PART_OVER;
         return;
     }
@@ -226,14 +182,15 @@ static void cancel_others(struct gather *g, const struct part *but)
 
 /* --- its end --- */
 
-static void gather_free(struct gather *g)
+void gather_free(struct gather *g)
 {
     leave_gate(g);
-    g->c->gather = NULL;
+    if (g->c->gather == g)
+        g->c->gather = NULL;
     for (uint32_t i = 0; i < g->count && !g->in_joint; i++)
         arm_close(g->parts[i].arm);
     for (uint32_t i = 0; i < g->count && g->in_joint; i++)
-        if (g->parts[i].arm != NULL)
+        if (g->parts[i].arm != NULL && g->parts[i].arm->owner == &g->parts[i])
             g->parts[i].arm->user = &arm_unasked;
     coordinated_free(g->instead);
     merge_free(g->merge);
@@ -242,6 +199,7 @@ static void gather_free(struct gather *g)
     buf_free(&g->bind);
     free(g->formats);
     free(g->parses);
+    free(g->portal);
     free(g);
 }
 
@@ -263,17 +221,18 @@ static void end_if_over(struct gather *g)
 {
     struct client *c = g->c;
 
-    if (!g->failed && !g->done)
+    if (!g->failed && !g->done && !g->stops && !g->closes)
         return;
     for (uint32_t i = 0; i < g->count; i++)
-        if (g->parts[i].phase != PART_OVER)
+        if (g->parts[i].phase != PART_OVER && g->parts[i].phase != PART_PAUSED)
             return;
     if (g->turned) {
         turn(g);
         return;
     }
     bool in_joint = g->in_joint, failed = g->failed;
-    gather_free(g);
+    if (!gather_keep(g))
+        gather_free(g);
     if (in_joint && joint_is_on(c)) {
         joint_gathered(c, failed);
         return;
@@ -388,6 +347,8 @@ static void on_description(struct gather *g, struct part *part, struct span body
     struct reader r = reader_of(body.ptr, body.len);
     struct buf *out = g->describes && part->number == 0 ? &g->c->conn.out : NULL; /* types' numbers are a shard's own */
 
+    if (part->phase == PART_ASKING)
+        return;
     if (part->phase == PART_PREPARING) {
         g->visible_count = (int)reader_u16(&r) - g->plan->hidden_count;
         return;
@@ -412,7 +373,7 @@ static void on_ready(struct gather *g, struct part *part)
         part->phase = g->together ? PART_PARSING : PART_RUNNING;
         run_all(g);
     } else {
-        part->phase = PART_OVER;
+        part->phase = gather_rests(part);
     }
 }
 
@@ -430,14 +391,23 @@ static void on_error(struct gather *g, struct part *part, struct span message)
     fail_by(g, part, message);
 }
 
+/* All that is under way must come to its end before others may use the server. */
+static bool fail_wide(struct gather *g)
+{
+    fail_as(g, "53400", "so many rows of several shards are more than scatter_memory",
+            "Fetch fewer of them at a time.");
+    return true;
+}
+
 /* False: it is not wanted yet. */
 static bool on_message(struct gather *g, struct part *part, uint8_t type, struct span message)
 {
     struct span body = span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER);
     bool counts = !g->failed && !g->done;
 
+    part->ended = part->ended || type == 'C';
     if (type == 'D' && counts && !merge_wants(g->merge, part->number))
-        return false;
+        return g->stops && fail_wide(g);
     if (type == 'T' && counts)
         on_description(g, part, body);
     else if (type == 'D' && counts && !merge_row(g->merge, part->number, body))
@@ -477,9 +447,18 @@ static bool rows_go_on(struct gather *g)
     struct conn *conn = &g->c->conn;
     size_t before = buf_used(&conn->out);
 
-    if (g->failed || g->done || !g->described || conn_is_high(conn))
+    if (g->failed || g->done || g->stops || g->doubted || g->closes || !g->described || conn_is_high(conn))
         return false;
-    switch (merge_take(g->merge, conn_out(conn), 0, before + conn->loop->high_watermark)) {
+    uint64_t most = g->rows_max == 0 ? 0 : g->rows_max - merge_untold(g->merge);
+    enum merge_status status = merge_take(g->merge, conn_out(conn), most, before + conn->loop->high_watermark);
+    if (status != MERGE_FAILED && g->rows_max > 0 && merge_untold(g->merge) == g->rows_max) {
+        g->stops = true;
+        g->done = !g->in_joint;
+        status = MERGE_MORE;
+        if (g->done)
+            cancel_others(g, NULL);
+    }
+    switch (status) {
     case MERGE_FAILED:
         fail_merge(g);
         break;
@@ -517,6 +496,7 @@ void gather_pump(struct client *c)
                 on_gone(g, part);
         }
         more = rows_go_on(g) || more;
+        gather_refill(g);
     }
     g->pumping = false;
     if (g->reads && gate_is_waited_for(c->db) && c->worker->loop.now - g->reads_since > GATE_USEC)
@@ -530,6 +510,14 @@ static void part_output(struct arm *arm)
 }
 
 static const struct arm_user part_user = {.output = part_output, .attached = part_attached};
+
+void gather_listen(struct gather *g)
+{
+    for (uint32_t i = 0; i < g->count; i++) {
+        g->parts[i].arm->user = &part_user;
+        g->parts[i].arm->owner = &g->parts[i];
+    }
+}
 
 void gather_cancel(struct client *c)
 {
@@ -567,7 +555,8 @@ static void take_bind(struct gather *g, const struct request *q)
 
     request_split_bind(q, &params, &formats);
     struct reader r = reader_of(formats.ptr, formats.len);
-    buf_put(&g->bind, "\0", 2); /* unnamed portal and statement */
+    buf_put_cstr(&g->bind, g->portal == NULL ? "" : g->portal);
+    buf_put_u8(&g->bind, 0); /* unnamed statement */
     buf_put(&g->bind, params.ptr, params.len);
     g->format_count = reader_u16(&r);
     g->formats = mem_zalloc((g->format_count + 1) * sizeof *g->formats);
@@ -590,7 +579,7 @@ static void open_parts(struct gather *g, shardset shards, struct arm *const *arm
     }
     if (prepares) {
         g->parts[0].phase = PART_PREPARING;
-        part_feed(&g->parts[0]);
+        gather_feed(&g->parts[0]);
     } else {
         run_all(g);
     }
@@ -627,6 +616,9 @@ static void start(struct client *c, const struct request *q, const struct answer
     g->reads_since = c->worker->loop.now;
     g->together = !g->reads;
     g->visible_count = visible_columns(&q->run, a->plan);
+    g->rows_max = q->rows_max;
+    if (g->in_joint && q->rows_max > 0)
+        g->portal = mem_strdup(q->bind.portal);
     if (a->plan->mode != SCATTER_CONCAT && !g->in_joint && !a->plan->explains)
         g->instead = coordinated_new(c, q);
     take_bind(g, q);

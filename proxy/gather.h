@@ -28,6 +28,12 @@ bool gather_prefers_whole(const struct client *c, const struct request *r);
 bool gather_would(struct client *c, const struct request *r, shardset *shards);
 /* The same within a transaction, whose arms (by shard) have their servers: joint_gathered is called at its end. */
 bool gather_in_joint(struct client *c, const struct request *r, struct arm *const *arms);
+/* One that was suspended within its transaction (joint_portal.c): the next rows (0: all) are wanted; its portals are
+ * closed; a savepoint was returned to; it is gone with the transaction. The first two end as it did before. */
+void gather_resume(struct gather *g, uint32_t rows_max);
+void gather_close(struct gather *g);
+void gather_doubt(struct gather *g);
+void gather_free(struct gather *g);
 /* It may take its snapshots now (gate.h). False: it does not wait for that. */
 bool gather_admitted(struct client *c);
 /* The client asks for its statement to end: PostgreSQL's 57014 follows. */

@@ -63,6 +63,7 @@ struct joint *joint_new(struct client *c)
     j->arms = mem_zalloc(j->count * sizeof(struct arm *));
     j->left = mem_zalloc(j->count * sizeof *j->left);
     j->pinned = SHARD_NONE;
+    list_init(&j->portals);
     round_init(&j->round, j->count, on_round, j);
     j->round.hears = c;
     c->joint = j;
@@ -79,6 +80,7 @@ static void leave_gate(struct joint *j)
 static void joint_free(struct joint *j)
 {
     leave_gate(j);
+    portals_free(j);
     deal_free(j->deal); /* which may still speak to the arms */
     j->c->joint = NULL;
     for (uint32_t k = 0; k < j->count && j->arms != NULL; k++)
@@ -330,6 +332,8 @@ void joint_tell(struct joint *j, const struct request *q, const char *tag)
     j->phase = JOINT_TELLING;
     j->sql = mem_strdup(q->run.sql);
     j->tag = mem_strdup(tag);
+    if (request_stmt(q)->kind == STMT_ROLLBACK_TO)
+        portals_doubt(j);
     ask_note(j->c, q->run.shape, j->sql);
     j->c->journal.sets = j->c->journal.sets || (request_stmt(q)->effects & EFFECT_SETTING) != 0;
     round_begin(&j->round);
@@ -466,11 +470,6 @@ enum joint_step joint_gather(struct joint *j, const struct request *q)
     return JOINT_NOT;
 }
 
-bool joint_is_once(const struct client *c)
-{
-    return c->joint->once;
-}
-
 /* --- one statement of several shards' writes --- */
 
 /* It is committed, or undone, and then the client is told. */
@@ -573,6 +572,7 @@ void joint_end_batch(struct joint *j, bool commits)
 
     j->c->parted = false;
     joint_take_back(j);
+    portals_free(j);
     j->phase = JOINT_ENDING;
     j->arms = NULL;
     j->commit = commits ? commit_new(j->c, arms, j->count, NULL) : commit_new_rollback(j->c, arms, j->count, NULL);
@@ -595,7 +595,7 @@ void joint_refuse(struct joint *j, const struct request *q, const char *sqlstate
     msg_error(&j->c->conn.out, "ERROR", sqlstate, message, NULL, hint);
     conn_touch(&j->c->conn);
     joint_take_back(j);
-    make_fail(j, true);
+    make_fail(j, false);
 }
 
 static void end_now(struct joint *j, bool commits)
@@ -603,6 +603,7 @@ static void end_now(struct joint *j, bool commits)
     struct client *c = j->c;
     struct arm **arms = j->arms;
 
+    portals_free(j);
     j->phase = JOINT_ENDING;
     j->arms = NULL;
     j->commit = commits ? commit_new(c, arms, j->count, "COMMIT") : commit_new_rollback(c, arms, j->count, "ROLLBACK");
@@ -695,11 +696,6 @@ void joint_resolved(struct client *c, const char *gid, enum twophase_outcome out
 bool joint_has_told(const struct client *c)
 {
     return c->joint != NULL && c->joint->tells;
-}
-
-bool joint_is_whole(const struct client *c)
-{
-    return c->joint != NULL && c->joint->whole;
 }
 
 void joint_left(struct client *c)

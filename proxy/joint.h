@@ -63,6 +63,12 @@ bool joint_is_whole(const struct client *c);
 bool joint_has_told(const struct client *c);
 /* It is one statement's that came without a transaction. */
 bool joint_is_once(const struct client *c);
+/* Of its portal of that name, more rows may be wanted: it is the transaction's now. */
+struct gather;
+struct coordinated;
+void joint_keep_gather(struct client *c, struct gather *g, const char *name);
+void joint_keep_coordinated(struct client *c, struct coordinated *k, const char *name);
+bool joint_has_portal(const struct client *c, const char *name);
 /* Several shards take part. */
 static inline bool joint_is_on(const struct client *c)
 {

@@ -121,6 +121,16 @@ void joint_keep_awake(struct client *c)
     }
 }
 
+bool joint_is_once(const struct client *c)
+{
+    return c->joint->once;
+}
+
+bool joint_is_whole(const struct client *c)
+{
+    return c->joint != NULL && c->joint->whole;
+}
+
 bool joint_is_committing(const struct client *c)
 {
     return c->joint != NULL && c->joint->phase == JOINT_ENDING;

@@ -279,6 +279,13 @@ static bool draw_own(struct client *c)
     return sql != NULL;
 }
 
+/* As if it were a cursor. */
+static bool speaks_of_portal(const struct client *c, const struct stmt *s)
+{
+    return s != NULL && (s->kind == STMT_FETCH || s->kind == STMT_MOVE || s->kind == STMT_CLOSE) && s->name != NULL &&
+           joint_has_portal(c, s->name);
+}
+
 static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t extent, struct cut *k)
 {
     const struct request *q = k->single ? &k->q : NULL;
@@ -291,6 +298,10 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
     c->parted = is_part(c, k);
     if (must_see(c, q == NULL ? NULL : request_stmt(q), batch))
         return see_all(c, q);
+    if (q != NULL && speaks_of_portal(c, request_stmt(q))) {
+        joint_refuse(c->joint, q, "0A000", "a portal whose rows are of several shards is read by Execute alone", NULL);
+        return JOINT_TAKEN;
+    }
     if (joint_is_whole(c))
         return q != NULL && sharding_is_whole(c, &q->run) ? joint_whole(c->joint, q) : JOINT_NOT;
     if (c->joint != NULL)
@@ -339,6 +350,11 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t *exte
         if (joint_is_batchs(c))
             joint_end_batch(j, !has_failed(j));
         return joint_is_batchs(c) ? JOINT_TAKEN : JOINT_NOT;
+    }
+    size_t taken = j == NULL ? 0 : portals_take(j, batch, *extent);
+    if (taken > 0) {
+        *extent = taken;
+        return JOINT_TAKEN;
     }
     cut_read(c, batch, *extent, &k);
     if (k.single && j != NULL && is_control(request_stmt(&k.q))) {
@@ -410,7 +426,7 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t *exte
     }
     if (shards == 0 && !deal_would(c, &k.q, &shards) &&
         (gather_prefers_whole(c, &k.q) || !gather_would(c, &k.q, &shards))) {
-        if (k.whole)
+        if (k.whole && k.q.rows_max == 0) /* a portal is its transaction's */
             return gather_whole(c, &k.q) ? JOINT_TAKEN : JOINT_NOT;
         shards = part_of(c->wanted); /* what the coordinator can do is seen within it */
     }

@@ -25,9 +25,11 @@ static bool next_message(struct reading_batch *b, uint8_t *type, struct span *bo
     return true;
 }
 
-static bool describes_unnamed(struct span body)
+static bool describes_portal(struct span body, const char *portal)
 {
-    return body.len == 2 && body.ptr[0] == 'P' && body.ptr[1] == '\0';
+    struct msg_named named;
+
+    return msgin_named(body, &named) == PARSE_OK && named.kind == 'P' && strcmp(named.name, portal) == 0;
 }
 
 /* A limit to its rows means nothing to it (JDBC's driver gives one wherever it does not want any). */
@@ -42,13 +44,16 @@ static bool has_no_rows(const struct request *q)
            (s->reasons & (REASON_DDL | REASON_MAINTENANCE)) != 0;
 }
 
-static bool executes_unnamed(const struct request *q, struct span body)
+static bool executes_portal(struct request *q, struct span body)
 {
+    const struct stmt *s = request_stmt(q);
     struct reader r = reader_of(body.ptr, body.len);
-    bool unnamed = reader_cstr(&r)[0] == '\0';
+    bool same = strcmp(reader_cstr(&r), q->bind.portal) == 0;
     uint32_t limit = reader_u32(&r);
+    bool selects = s != NULL && s->kind == STMT_SELECT;
 
-    return unnamed && !r.bad && (limit == 0 || has_no_rows(q));
+    q->rows_max = selects ? limit : 0;
+    return same && !r.bad && (selects || (q->bind.portal[0] == '\0' && (limit == 0 || has_no_rows(q))));
 }
 
 /* Up to Execute. */
@@ -67,15 +72,15 @@ static bool read_run(struct client *c, struct reading_batch *b, struct request *
         if (!next_message(b, &type, &body))
             return false;
     }
-    if (type != 'B' || msgin_bind_head(body, true, &q->bind) != PARSE_OK || q->bind.portal[0] != '\0' ||
+    if (type != 'B' || msgin_bind_head(body, true, &q->bind) != PARSE_OK ||
         !sharding_run_of_bind(c, &parse, &q->bind, &q->run))
         return false;
     if (!next_message(b, &type, &body))
         return false;
-    q->describes = type == 'D' && describes_unnamed(body);
+    q->describes = type == 'D' && describes_portal(body, q->bind.portal);
     if (q->describes && !next_message(b, &type, &body))
         return false;
-    return type == 'E' && executes_unnamed(q, body);
+    return type == 'E' && executes_portal(q, body);
 }
 
 static bool read_extended(struct client *c, struct reading_batch *b, struct request *q)

@@ -2,7 +2,7 @@
  * request.h: a batch that runs one statement and no more, as its client sent it: what is answered by several shards, or
  * by Sluice in the place of several servers, is read by this.
  *
- *   Query      [Parse] Bind [Describe] Execute Sync, all of the unnamed portal
+ *   Query      [Parse] Bind [Describe] Execute Sync, all of one portal
  *
  * Thread: worker.
  */
@@ -18,6 +18,7 @@ struct request {
     struct span parse;    /* body; empty: there is none */
     bool simple;
     bool describes;
+    uint32_t rows_max; /* of a SELECT: Execute wants so many; 0: all */
 };
 
 /* False: it is another batch. r must not move. */

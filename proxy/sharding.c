@@ -687,6 +687,11 @@ struct refusal_text *sharding_refuses_bind(const struct sending *m, const struct
     struct sharding_run run = {.bind = bind};
     const struct walk none = {.name = NULL};
 
+    if (UNLIKELY(joint_has_portal(m->c, bind->portal)) && bind->portal[0] != '\0') {
+        char message[120];
+        snprintf(message, sizeof message, "cursor \"%.90s\" already exists", bind->portal);
+        return refusal_new("42P03", message, NULL);
+    }
     struct refusal_text *text = text_of_bind(m->c, &none, bind->name, &run) ? sharding_refusal(m->c, m->s, &run) : NULL;
 
     if (text == NULL && bind->portal[0] != '\0')

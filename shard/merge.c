@@ -472,6 +472,24 @@ enum merge_status merge_take(struct merge *m, struct buf *out, uint64_t rows_max
     return waits ? MERGE_WAIT : MERGE_DONE;
 }
 
+bool merge_lacks(const struct merge *m, uint32_t shard)
+{
+    const struct source *s = &m->sources[shard];
+    uint64_t held = m->p->mode == SCATTER_ORDER ? s->row_count : m->ready_count;
+
+    return !s->ended && !m->failed && (m->groups != NULL || held == 0);
+}
+
+uint64_t merge_untold(const struct merge *m)
+{
+    return m->given - m->told;
+}
+
+void merge_are_told(struct merge *m)
+{
+    m->told = m->given;
+}
+
 void merge_tag(struct merge *m, struct buf *out)
 {
     char tag[40];

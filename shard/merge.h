@@ -67,6 +67,12 @@ bool merge_wants(const struct merge *m, uint32_t shard);
 /* Appends DataRow messages, at most rows_max (0: no limit), and stops also when `out` holds bytes_max. */
 enum merge_status merge_take(struct merge *m, struct buf *out, uint64_t rows_max, size_t bytes_max);
 
+/* True if no row can be given without more of this shard's. */
+bool merge_lacks(const struct merge *m, uint32_t shard);
+/* Rows that were given since the last tag was; these are told otherwise. */
+uint64_t merge_untold(const struct merge *m);
+void merge_are_told(struct merge *m);
+
 /* Appends CommandComplete, with the number of rows that were given (since the last tag was). */
 void merge_tag(struct merge *m, struct buf *out);
 

@@ -77,6 +77,26 @@ public final class JdbcShards {
         }, "autosave", "always");
     }
 
+    private static void cursorOfAllShards(Connection c) throws Exception {
+        List<Integer> seen = new ArrayList<>();
+        try (Statement s = c.createStatement(); Statement other = c.createStatement()) {
+            s.setFetchSize(1);
+            try (ResultSet rows = s.executeQuery("SELECT id FROM users ORDER BY id DESC")) {
+                while (rows.next()) {
+                    seen.add(rows.getInt(1));
+                    Checks.equal(other.executeUpdate("UPDATE users SET email = 'seen' WHERE id = " + seen.get(0)), 1);
+                }
+            }
+            s.setMaxRows(3);
+            try (ResultSet rows = s.executeQuery("SELECT id FROM users ORDER BY id")) {
+                while (rows.next()) {
+                    seen.add(rows.getInt(1));
+                }
+            }
+        }
+        Checks.equal(seen, List.of(34, 33, 32, 31, 31, 32, 33));
+    }
+
     private static void cursors() throws Exception {
         Checks.withConnection(c -> {
             insert(c, 31, 32, 33, 34);
@@ -92,6 +112,7 @@ public final class JdbcShards {
                 }
             }
             Checks.equal(seen, List.of(1, 2, 3, 4, 5, 6, 7));
+            cursorOfAllShards(c);
             c.commit();
             c.setAutoCommit(true);
             c.createStatement().execute("DELETE FROM users");
