@@ -165,7 +165,7 @@ static bool take_all(struct call_text *r, size_t len, struct arena *arena)
 
 bool set_config_is(const struct stmt *s)
 {
-    return s->kind == STMT_SELECT && (s->effects & EFFECT_SETTING) != 0;
+    return s != NULL && s->kind == STMT_SELECT && (s->effects & EFFECT_SETTING) != 0;
 }
 
 char *set_config_text(const struct client *c, const struct stmt *s, const struct sharding_run *run)

@@ -8,7 +8,7 @@
 
 #include "proxy/sharding.h"
 
-/* True if it calls that function. */
+/* True if it calls that function; NULL: nobody has read it. */
 bool set_config_is(const struct stmt *s);
 
 /* The text, of a SELECT of nothing else; owned by the caller. NULL: what it sets is not known before it runs, or is of
