@@ -104,7 +104,8 @@ static void put_identity(const char *database, const struct map *m, uint32_t k, 
 /* --- transactions over several shards --- */
 
 /* Clients only add rows, one each, and read none: a row that is there has decided that its transaction is committed. So
- * only who has made its name may add it, while all can read that in pg_prepared_xacts: it is the digest of a secret. */
+ * only who has made its name may add it, while all can read that in pg_prepared_xacts: it is the digest of a secret.
+ * Who makes names of his own adds rows that decide nothing; they are small, and go as others do that nobody deletes. */
 static void put_decision(struct buf *out)
 {
     put_sql(out, "CREATE TABLE IF NOT EXISTS sluice.decision (gid text PRIMARY KEY, parts text[] NOT NULL, "
@@ -120,7 +121,11 @@ static void put_decision(struct buf *out)
         "VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $sluice$ DECLARE s sluice.shard; BEGIN "
         "SELECT * INTO s FROM sluice.shard; IF gid IS DISTINCT FROM 'sluice:1:' || s.database || '/' || s.shard || "
         "':' || substr(encode(sha256(convert_to(secret, 'UTF8')), 'hex'), 1, 32) THEN RAISE insufficient_privilege "
-        "USING MESSAGE = 'this transaction is not yours to commit'; END IF; "
+        "USING MESSAGE = 'this transaction is not yours to commit'; END IF; IF (cardinality(parts) BETWEEN 0 AND "
+        "s.shards "
+        "AND NOT EXISTS (SELECT FROM unnest(parts) AS p WHERE p IS NULL OR length(p) > 200 OR NOT starts_with(p, "
+        "s.database || '/'))) IS NOT TRUE THEN RAISE invalid_parameter_value USING MESSAGE = 'these are no shards of "
+        "this database'; END IF; "
         "INSERT INTO sluice.decision (gid, parts) VALUES (claim.gid, claim.parts); END $sluice$");
     end_statement(out);
     put_sql(out, "GRANT EXECUTE ON FUNCTION sluice.claim(text, text[], text) TO PUBLIC");

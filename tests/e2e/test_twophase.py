@@ -181,6 +181,10 @@ def test_clients_only_claim(shop):
         client.execute("SELECT sluice.claim(%s, '{store/s2}', %s)", (gid, secret))
         with pytest.raises(psycopg.errors.UniqueViolation), client.transaction():
             client.execute("SELECT sluice.claim(%s, '{store/s2}', %s)", (gid, secret))
+    secret, gid = name_of("store/s1")
+    for parts in (["other/s2"], [None], None, ["store/" + "x" * 1000], [f"store/s{i}" for i in range(5)]):
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            client.execute("SELECT sluice.claim(%s, %s::text[], %s)", (gid, parts, secret))
     client.close()
 
 
