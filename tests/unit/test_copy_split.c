@@ -3,7 +3,7 @@
  * place, with the same outcome; options read from statements; lines found again.
  * Thread: main.
  */
-#include "tests/unit/conf_files.h"
+#include "tests/unit/map_file.h"
 
 #include "parser/pgtree.h"
 #include "shard/copy_split.h"
@@ -17,7 +17,6 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "tags.name = list s1:a,b s2:c s3:xy\n"
                            "countries = everywhere\n";
 
-static struct map *map;
 static bool gives; /* rows come without keys, and get 1, 2, 3 */
 
 static bool catalog(void *arg, const char *schema, const char *table, const char *column, struct map_column *out)
@@ -321,20 +320,7 @@ static void old_lines_are_forgotten(void **state)
 
 static int make_map(void **state)
 {
-    struct config_errors errors = {NULL, 0};
-
-    if (folder_make(state) != 0)
-        return -1;
-    struct config *c = load_text(file);
-    map = map_new(c->shardings[0], catalog, NULL, &errors);
-    config_unref(c);
-    return map == NULL ? -1 : 0;
-}
-
-static int free_map(void **state)
-{
-    map_unref(map);
-    return folder_remove(state);
+    return map_make(state, file, catalog);
 }
 
 int main(void)
@@ -353,5 +339,5 @@ int main(void)
         cmocka_unit_test(old_lines_are_forgotten),
     };
 
-    return cmocka_run_group_tests(tests, make_map, free_map);
+    return cmocka_run_group_tests(tests, make_map, map_drop);
 }

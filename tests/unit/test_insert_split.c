@@ -3,7 +3,7 @@
  * refused. As in the proxy, the statement may come from another text of the shape.
  * Thread: main.
  */
-#include "tests/unit/conf_files.h"
+#include "tests/unit/map_file.h"
 
 #include "parser/pgtree.h"
 #include "shard/insert_split.h"
@@ -15,8 +15,6 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "users.id = modulo\n"
                            "orders.user_id = modulo\n"
                            "tags.name = list s1:a,b s2:c s3:d\n";
-
-static struct map *map;
 
 static bool catalog(void *arg, const char *schema, const char *table, const char *column, struct map_column *out)
 {
@@ -269,20 +267,7 @@ static void binds_are_taken_apart(void **state)
 
 static int make_map(void **state)
 {
-    struct config_errors errors = {NULL, 0};
-
-    if (folder_make(state) != 0)
-        return -1;
-    struct config *c = load_text(file);
-    map = map_new(c->shardings[0], catalog, NULL, &errors);
-    config_unref(c);
-    return map == NULL ? -1 : 0;
-}
-
-static int free_map(void **state)
-{
-    map_unref(map);
-    return folder_remove(state);
+    return map_make(state, file, catalog);
 }
 
 int main(void)
@@ -297,5 +282,5 @@ int main(void)
         cmocka_unit_test(binds_are_taken_apart),
     };
 
-    return cmocka_run_group_tests(tests, make_map, free_map);
+    return cmocka_run_group_tests(tests, make_map, map_drop);
 }

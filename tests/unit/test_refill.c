@@ -3,7 +3,7 @@
  * is known before, and what is refused.
  * Thread: main.
  */
-#include "tests/unit/conf_files.h"
+#include "tests/unit/map_file.h"
 
 #include "parser/pgtree.h"
 #include "shard/refill.h"
@@ -15,7 +15,6 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "log = shard s2\n";
 
 static const char *const columns[] = {"id", "na\"me", "n"};
-static struct map *map;
 
 static bool catalog(void *arg, const char *schema, const char *table, const char *column, struct map_column *out)
 {
@@ -127,20 +126,7 @@ static void what_the_shards_run(void **state)
 
 static int make_map(void **state)
 {
-    struct config_errors errors = {NULL, 0};
-
-    if (folder_make(state) != 0)
-        return -1;
-    struct config *c = load_text(file);
-    map = map_new(c->shardings[0], catalog, NULL, &errors);
-    config_unref(c);
-    return map == NULL ? -1 : 0;
-}
-
-static int free_map(void **state)
-{
-    map_unref(map);
-    return folder_remove(state);
+    return map_make(state, file, catalog);
 }
 
 int main(void)
@@ -151,5 +137,5 @@ int main(void)
         cmocka_unit_test(what_the_shards_run),
     };
 
-    return cmocka_run_group_tests(tests, make_map, free_map);
+    return cmocka_run_group_tests(tests, make_map, map_drop);
 }

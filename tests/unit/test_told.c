@@ -2,7 +2,7 @@
  * test_told.c: the shard that a user names, and which statement an EXPLAIN explains.
  * Thread: main.
  */
-#include "tests/unit/conf_files.h"
+#include "tests/unit/map_file.h"
 
 #include "parser/lex.h"
 #include "shard/scatter.h"
@@ -16,8 +16,6 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "tickets.id = string_hash\n"
                            "countries = everywhere\n";
 
-static struct map *map;
-
 static bool catalog(void *arg, const char *schema, const char *table, const char *column, struct map_column *out)
 {
     (void)arg;
@@ -30,20 +28,7 @@ static bool catalog(void *arg, const char *schema, const char *table, const char
 
 static int make_map(void **state)
 {
-    struct config_errors errors = {0};
-
-    if (folder_make(state) != 0)
-        return -1;
-    struct config *c = load_text(file);
-    map = map_new(c->shardings[0], catalog, NULL, &errors);
-    config_unref(c);
-    return map == NULL;
-}
-
-static int drop_map(void **state)
-{
-    map_unref(map);
-    return folder_remove(state);
+    return map_make(state, file, catalog);
 }
 
 static void keys_and_names(void **state)
@@ -104,5 +89,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(keys_and_names), cmocka_unit_test(what_is_explained)};
 
-    return cmocka_run_group_tests(tests, make_map, drop_map);
+    return cmocka_run_group_tests(tests, make_map, map_drop);
 }

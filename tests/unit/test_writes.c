@@ -2,7 +2,7 @@
  * test_writes.c: how statements are carried out that write on several shards, and in which words others are refused.
  * Thread: main.
  */
-#include "tests/unit/conf_files.h"
+#include "tests/unit/map_file.h"
 
 #include "parser/pgtree.h"
 #include "parser/slots.h"
@@ -22,7 +22,6 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "countries = everywhere\n"
                            "log = shard s3\n";
 
-static struct map *map;
 static struct keyset keys;
 
 static bool catalog(void *arg, const char *schema, const char *table, const char *column, struct map_column *out)
@@ -301,21 +300,13 @@ static void commands(void **state)
 
 static int make_map(void **state)
 {
-    struct config_errors errors = {NULL, 0};
-
-    if (folder_make(state) != 0)
-        return -1;
-    struct config *c = load_text(file);
-    map = map_new(c->shardings[0], catalog, NULL, &errors);
-    config_unref(c);
-    return map == NULL ? -1 : 0;
+    return map_make(state, file, catalog);
 }
 
 static int free_map(void **state)
 {
     keyset_free(&keys);
-    map_unref(map);
-    return folder_remove(state);
+    return map_drop(state);
 }
 
 int main(void)
