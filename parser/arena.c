@@ -48,6 +48,14 @@ char *arena_strndup(struct arena *a, const char *text, size_t len)
     return copy;
 }
 
+const char *arena_keep(struct arena *a, struct buf *text)
+{
+    const char *copy = arena_strndup(a, buf_used(text) == 0 ? "" : (const char *)buf_head(text), buf_used(text));
+
+    buf_free(text);
+    return copy;
+}
+
 void *arena_grow(struct arena *a, void *items, size_t count, size_t *capacity, size_t item_size)
 {
     if (count < *capacity)

@@ -6,7 +6,7 @@
 #ifndef SLUICE_ARENA_H
 #define SLUICE_ARENA_H
 
-#include "conf/base.h"
+#include "parser/bytes.h"
 
 struct arena_chunk;
 
@@ -21,6 +21,9 @@ void *arena_alloc(struct arena *a, size_t size_bytes);
 
 /* A copy with its NUL. */
 char *arena_strndup(struct arena *a, const char *text, size_t len);
+
+/* A copy of a buffer's text with its NUL; the buffer is freed. */
+const char *arena_keep(struct arena *a, struct buf *text);
 
 /* The same items with room for at least one more (*capacity says for how many): `items` itself, or a larger copy. */
 void *arena_grow(struct arena *a, void *items, size_t count, size_t *capacity, size_t item_size);

@@ -66,7 +66,11 @@ static inline void buf_put_u32(struct buf *b, uint32_t v)
     buf_put(b, raw, sizeof raw);
 }
 
-/* Text with its terminating NUL. */
+/* Text without its terminating NUL, and with it. */
+static inline void buf_put_text(struct buf *b, const char *text)
+{
+    buf_put(b, text, strlen(text));
+}
 static inline void buf_put_cstr(struct buf *b, const char *text)
 {
     buf_put(b, text, strlen(text) + 1);

@@ -4,6 +4,7 @@
  */
 #include "parser/sql_text.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 static void put_quoted(struct buf *out, const char *text, char quote)
@@ -22,11 +23,6 @@ void sql_text_name(struct buf *out, const char *name)
     put_quoted(out, name, '"');
 }
 
-static void put_text(struct buf *out, const char *text)
-{
-    buf_put(out, text, strlen(text));
-}
-
 /* The value that stands for the letter. */
 static void put_value(struct buf *out, char letter, va_list *args)
 {
@@ -40,16 +36,16 @@ static void put_value(struct buf *out, char letter, va_list *args)
         put_quoted(out, va_arg(*args, const char *), '\'');
         break;
     case 't':
-        put_text(out, va_arg(*args, const char *));
+        buf_put_text(out, va_arg(*args, const char *));
         break;
     default:
         snprintf(number, sizeof number, "%d", va_arg(*args, int));
-        put_text(out, number);
+        buf_put_text(out, number);
         break;
     }
 }
 
-void sql_text_put(struct buf *out, const char *format, va_list args)
+static void put_args(struct buf *out, const char *format, va_list args)
 {
     va_list rest;
 
@@ -63,4 +59,25 @@ void sql_text_put(struct buf *out, const char *format, va_list args)
         format += *format == '%';
     }
     va_end(rest);
+}
+
+void sql_text_put(struct buf *out, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put_args(out, format, args);
+    va_end(args);
+}
+
+char *sql_text_new(const char *format, ...)
+{
+    struct buf out = {0};
+    va_list args;
+
+    va_start(args, format);
+    put_args(&out, format, args);
+    va_end(args);
+    buf_put_u8(&out, 0);
+    return (char *)out.data;
 }

@@ -7,11 +7,11 @@
 
 #include "parser/bytes.h"
 
-#include <stdarg.h>
-
 /* Appends the format, in which %i stands for an identifier, %l for a literal, %t for SQL as it is (all char *), %n for
  * a number (int), and %% for a percent sign. */
-void sql_text_put(struct buf *out, const char *format, va_list args);
+void sql_text_put(struct buf *out, const char *format, ...);
+/* The same by itself. Owned by the caller. */
+char *sql_text_new(const char *format, ...);
 /* Appends an identifier, in quotes. */
 void sql_text_name(struct buf *out, const char *name);
 

@@ -42,21 +42,13 @@ void coordinator_places_doubt(const struct config_sharding *s)
             cluster_report(cluster_of(s->shards[k]));
 }
 
-static void put(struct buf *out, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    sql_text_put(out, format, args);
-    va_end(args);
-}
-
 static void put_place(struct buf *out, const char *server, const struct node *n)
 {
     char *host = mem_printf("host=%s", n->host), *port = mem_printf("port=%d", n->port);
     char *number = mem_printf("%d", n->port);
 
-    put(out,
+    sql_text_put(
+        out,
         "IF NOT EXISTS (SELECT FROM pg_catalog.pg_foreign_server WHERE srvname = %l AND srvoptions @> ARRAY[%l, %l]) "
         "THEN ALTER SERVER %i OPTIONS (SET host %l, SET port %l); END IF; ",
         server, host, port, server, n->host, number);
@@ -80,7 +72,7 @@ char *coordinator_places_sql(const struct config_sharding *s, const struct map *
     if (buf_used(&body) > 0) {
         buf_put_u8(&body, 0);
         char *whole = mem_printf("BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(730580886735); %sEND", body.data);
-        put(&sql, "DO %l", whole);
+        sql_text_put(&sql, "DO %l", whole);
         buf_put_u8(&sql, 0);
         free(whole);
     }

@@ -18,20 +18,6 @@
 
 const char coordinator_path[] = "SET search_path = pg_catalog";
 
-static void put(struct buf *out, const char *text)
-{
-    buf_put(out, text, strlen(text));
-}
-
-static void put_sql(struct buf *out, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    sql_text_put(out, format, args);
-    va_end(args);
-}
-
 char *coordinator_server(const struct map *m, uint32_t k)
 {
     return mem_printf("sluice_%s", m->shard_names[k]);
@@ -45,7 +31,7 @@ typedef bool put_bound(const struct map *m, const struct map_table *t, uint32_t 
 static bool put_remainder(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
     (void)t;
-    put_sql(out, "FOR VALUES WITH (MODULUS %n, REMAINDER %n)", (int)m->shard_count, (int)k);
+    sql_text_put(out, "FOR VALUES WITH (MODULUS %n, REMAINDER %n)", (int)m->shard_count, (int)k);
     return true;
 }
 
@@ -59,14 +45,14 @@ static bool put_rest(const struct map *m, const struct map_table *t, uint32_t k,
     for (int r = 0; r < n; r++) {
         if (map_remainder_shard(m, (uint32_t)r) != k)
             continue;
-        put_sql(out, "%t%n, %n", before, r, r - n);
+        sql_text_put(out, "%t%n, %n", before, r, r - n);
         before = ", ";
     }
     if (k == SHARD_NULL) {
-        put_sql(out, "%tNULL", before);
+        sql_text_put(out, "%tNULL", before);
         before = ", ";
     }
-    put(out, *before == ',' ? ")" : "");
+    buf_put_text(out, *before == ',' ? ")" : "");
     return *before == ',';
 }
 
@@ -77,11 +63,11 @@ static bool put_range(const struct map *m, const struct map_table *t, uint32_t k
         const struct map_range *r = &t->ranges[i];
         if (r->shard != k)
             continue;
-        put(out, "FOR VALUES FROM (");
-        put_sql(out, r->from.text == NULL ? "MINVALUE" : "%l", r->from.text);
-        put(out, ") TO (");
-        put_sql(out, r->to.text == NULL ? "MAXVALUE" : "%l", r->to.text);
-        put(out, ")");
+        buf_put_text(out, "FOR VALUES FROM (");
+        sql_text_put(out, r->from.text == NULL ? "MINVALUE" : "%l", r->from.text);
+        buf_put_text(out, ") TO (");
+        sql_text_put(out, r->to.text == NULL ? "MAXVALUE" : "%l", r->to.text);
+        buf_put_text(out, ")");
         return true;
     }
     return false;
@@ -94,20 +80,20 @@ static bool put_items(const struct map *m, const struct map_table *t, uint32_t k
 
     (void)m;
     if (t->others == k) {
-        put(out, "DEFAULT");
+        buf_put_text(out, "DEFAULT");
         return true;
     }
     for (size_t i = 0; i < t->item_count; i++) {
         if (t->items[i].shard != k)
             continue;
-        put_sql(out, "%t%l", before, t->items[i].is.text);
+        sql_text_put(out, "%t%l", before, t->items[i].is.text);
         before = ", ";
     }
     if (k == SHARD_NULL) {
-        put_sql(out, "%tNULL", before);
+        sql_text_put(out, "%tNULL", before);
         before = ", ";
     }
-    put(out, before[0] == ',' ? ")" : "");
+    buf_put_text(out, before[0] == ',' ? ")" : "");
     return before[0] == ',';
 }
 
@@ -144,23 +130,23 @@ static put_bound *bound_of(const struct map *m, const struct map_table *t, bool 
 /* An array with one text for each shard, NULL where it has no rows. */
 static void put_bounds(const struct map *m, const struct map_table *t, put_bound *bound, struct buf *out)
 {
-    put(out, "ARRAY[");
+    buf_put_text(out, "ARRAY[");
     for (uint32_t k = 0; k < m->shard_count; k++) {
         struct buf text = {0};
         bool has = bound(m, t, k, &text);
         buf_put_u8(&text, 0);
-        put(out, k == 0 ? "" : ", ");
-        put_sql(out, has ? "%l" : "NULL", (const char *)text.data);
+        buf_put_text(out, k == 0 ? "" : ", ");
+        sql_text_put(out, has ? "%l" : "NULL", (const char *)text.data);
         buf_free(&text);
     }
-    put(out, "]::text[]");
+    buf_put_text(out, "]::text[]");
 }
 
 static bool put_check(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
-    put(out, "CHECK (");
+    buf_put_text(out, "CHECK (");
     shards_script_guard(m, t, k, out);
-    put(out, ")");
+    buf_put_text(out, ")");
     return true;
 }
 
@@ -170,44 +156,44 @@ static void put_table(const struct map *m, const struct map_table *t, bool super
     put_bound *bound = t->way == MAP_BY_KEY ? bound_of(m, t, superuser) : NULL;
     char way[2] = {ways[t->way], '\0'};
 
-    put_sql(out, "(%l, %l, %l, %n, ", t->schema, t->name, way, t->way == MAP_ON_SHARD ? (int)t->shard : 0);
+    sql_text_put(out, "(%l, %l, %l, %n, ", t->schema, t->name, way, t->way == MAP_ON_SHARD ? (int)t->shard : 0);
     if (t->way != MAP_BY_KEY) {
-        put(out, "NULL, NULL, NULL::text[], NULL::text[])");
+        buf_put_text(out, "NULL, NULL, NULL::text[], NULL::text[])");
         return;
     }
-    put_sql(out, "%l, %l, ", map_function_name(t->function), t->column);
+    sql_text_put(out, "%l, %l, ", map_function_name(t->function), t->column);
     if (bound == NULL)
-        put(out, "NULL::text[]");
+        buf_put_text(out, "NULL::text[]");
     else
         put_bounds(m, t, bound, out);
-    put(out, ", ");
+    buf_put_text(out, ", ");
     put_bounds(m, t, put_check, out);
-    put(out, ")");
+    buf_put_text(out, ")");
 }
 
 static void put_map(const struct map *m, bool superuser, struct buf *out)
 {
-    put(out, "map(schema, name, way, shard, function, col, bounds, checks) AS (VALUES ");
+    buf_put_text(out, "map(schema, name, way, shard, function, col, bounds, checks) AS (VALUES ");
     for (size_t i = 0; i < m->table_count; i++) {
         put_table(m, &m->tables[i], superuser, out);
-        put(out, ", ");
+        buf_put_text(out, ", ");
     }
-    put(out, "(NULL, NULL, NULL, 0, NULL, NULL, NULL::text[], NULL::text[])), rest(shard) AS (SELECT ");
-    put_sql(out, m->rest.name == NULL ? "0 WHERE false" : "%n", (int)m->rest.shard);
-    put(out, "), servers(k, shard, server) AS (VALUES ");
+    buf_put_text(out, "(NULL, NULL, NULL, 0, NULL, NULL, NULL::text[], NULL::text[])), rest(shard) AS (SELECT ");
+    sql_text_put(out, m->rest.name == NULL ? "0 WHERE false" : "%n", (int)m->rest.shard);
+    buf_put_text(out, "), servers(k, shard, server) AS (VALUES ");
     for (uint32_t k = 0; k < m->shard_count; k++) {
         char *server = coordinator_server(m, k);
-        put_sql(out, "%t(%n, %l, %l)", k == 0 ? "" : ", ", (int)k, m->shard_names[k], server);
+        sql_text_put(out, "%t(%n, %l, %l)", k == 0 ? "" : ", ", (int)k, m->shard_names[k], server);
         free(server);
     }
-    put(out, "), calls(schema, name) AS (VALUES (NULL::text, NULL::text)");
+    buf_put_text(out, "), calls(schema, name) AS (VALUES (NULL::text, NULL::text)");
     for (size_t i = 0; i < m->call_count; i++)
         if (m->calls[i].argument == 0 && m->calls[i].schema == NULL)
-            put_sql(out, ", (NULL, %l)", m->calls[i].name);
+            sql_text_put(out, ", (NULL, %l)", m->calls[i].name);
         else if (m->calls[i].argument == 0)
-            put_sql(out, ", (%l, %l)", m->calls[i].schema, m->calls[i].name);
-    put_sql(out, "), facts(count, super, plain) AS (VALUES (%n, %t, %t)), ", (int)map_modulus(m),
-            superuser ? "true" : "false", m->is_plain ? "true" : "false");
+            sql_text_put(out, ", (%l, %l)", m->calls[i].schema, m->calls[i].name);
+    sql_text_put(out, "), facts(count, super, plain) AS (VALUES (%n, %t, %t)), ", (int)map_modulus(m),
+                 superuser ? "true" : "false", m->is_plain ? "true" : "false");
 }
 
 /* --- the catalog --- */
@@ -329,15 +315,16 @@ char *coordinator_question(const struct map *m, bool superuser)
 {
     struct buf sql = {0};
 
-    put(&sql, "WITH RECURSIVE ");
+    buf_put_text(&sql, "WITH RECURSIVE ");
     put_map(m, superuser, &sql);
-    put(&sql, question_tables);
-    put(&sql, question_views);
+    buf_put_text(&sql, question_tables);
+    buf_put_text(&sql, question_views);
     for (size_t i = 0; i < ARRAY_LEN(question_parts); i++) {
-        put(&sql, i == 0 ? "" : " UNION ALL ");
-        put(&sql, question_parts[i]);
+        buf_put_text(&sql, i == 0 ? "" : " UNION ALL ");
+        buf_put_text(&sql, question_parts[i]);
     }
-    put(&sql,
+    buf_put_text(
+        &sql,
         ") SELECT coalesce(must::text, 'role'), make, gone FROM made WHERE make IS NOT NULL ORDER BY rank, id, make");
     buf_put_u8(&sql, 0);
     return (char *)sql.data;

@@ -36,29 +36,15 @@ const char coordinator_locale_question[] =
     "daticulocale, pg_catalog.pg_database_collation_actual_version(oid)) FROM pg_catalog.pg_database WHERE datname = "
     "pg_catalog.current_database()";
 
-static void put(struct buf *out, const char *text)
-{
-    buf_put(out, text, strlen(text));
-}
-
-static void put_sql(struct buf *out, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    sql_text_put(out, format, args);
-    va_end(args);
-}
-
 /* --- its parts --- */
 
 static void add(struct coordinator_script *s, bool must, const char *make, const char *gone)
 {
-    put(&s->text, must ? "t" : "f");
+    buf_put_text(&s->text, must ? "t" : "f");
     buf_put_u8(&s->text, 0);
-    put(&s->text, make);
+    buf_put_text(&s->text, make);
     buf_put_u8(&s->text, 0);
-    put(&s->text, gone == NULL ? "" : gone);
+    buf_put_text(&s->text, gone == NULL ? "" : gone);
     buf_put_u8(&s->text, 0);
 }
 
@@ -76,13 +62,13 @@ static void add_buf(struct coordinator_script *s, bool must, struct buf *make, c
 static void put_hosts(const struct config_database *d, struct buf *out)
 {
     for (size_t i = 0; i < d->host_count; i++)
-        put_sql(out, i == 0 ? "%t" : ",%t", d->hosts[i].host);
+        sql_text_put(out, i == 0 ? "%t" : ",%t", d->hosts[i].host);
 }
 
 static void put_ports(const struct config_database *d, struct buf *out)
 {
     for (size_t i = 0; i < d->host_count; i++)
-        put_sql(out, i == 0 ? "%n" : ",%n", d->hosts[i].port);
+        sql_text_put(out, i == 0 ? "%n" : ",%n", d->hosts[i].port);
 }
 
 static void put_option(struct buf *out, const char *name, void (*value)(const struct config_database *d, struct buf *b),
@@ -92,7 +78,7 @@ static void put_option(struct buf *out, const char *name, void (*value)(const st
 
     value(d, &text);
     buf_put_u8(&text, 0);
-    put_sql(out, "%t %l, ", name, (const char *)text.data);
+    sql_text_put(out, "%t %l, ", name, (const char *)text.data);
     buf_free(&text);
 }
 
@@ -100,7 +86,8 @@ static void put_option(struct buf *out, const char *name, void (*value)(const st
  * nothing any more is not waited for for hours. */
 static void put_tuning(struct buf *out)
 {
-    put(out, "target_session_attrs 'read-write', options '-c cursor_tuple_fraction=1', keep_connections 'on', "
+    buf_put_text(
+        out, "target_session_attrs 'read-write', options '-c cursor_tuple_fraction=1', keep_connections 'on', "
              "fetch_size '1000', use_remote_estimate 'true', async_capable 'true', updatable 'false', connect_timeout "
              "'10', keepalives_idle '30', keepalives_interval '10', keepalives_count '3', tcp_user_timeout '60000'");
 }
@@ -113,15 +100,15 @@ static void add_server(struct coordinator_script *s, const struct coordinator_of
     struct buf make = {0};
     char *gone = mem_printf("DROP SERVER IF EXISTS \"%s\" CASCADE", server);
 
-    put_sql(&make, "CREATE SERVER %i FOREIGN DATA WRAPPER postgres_fdw OPTIONS (", server);
+    sql_text_put(&make, "CREATE SERVER %i FOREIGN DATA WRAPPER postgres_fdw OPTIONS (", server);
     put_option(&make, "host", put_hosts, d);
     put_option(&make, "port", put_ports, d);
-    put_sql(&make, "dbname %l, ", d->dbname != NULL ? d->dbname : of->database);
-    put_sql(&make, "sslmode %l, ", option_find("server_tls_sslmode")->choices[o->server_tls_sslmode]);
+    sql_text_put(&make, "dbname %l, ", d->dbname != NULL ? d->dbname : of->database);
+    sql_text_put(&make, "sslmode %l, ", option_find("server_tls_sslmode")->choices[o->server_tls_sslmode]);
     if (*o->server_tls_ca_file != '\0')
-        put_sql(&make, "sslrootcert %l, ", o->server_tls_ca_file);
+        sql_text_put(&make, "sslrootcert %l, ", o->server_tls_ca_file);
     put_tuning(&make);
-    put(&make, ")");
+    buf_put_text(&make, ")");
     add_buf(s, true, &make, gone);
     free(server);
 }
@@ -140,12 +127,13 @@ static void put_mapping(const struct coordinator_of *of, const char *role, uint3
     const char *password = d->password != NULL ? d->password : config_secret_find(of->config, user);
     char *server = coordinator_server(of->map, k);
 
-    put_sql(out, "%tCREATE USER MAPPING FOR %i SERVER %i OPTIONS (user %l", k == 0 ? "" : "; ", role, server, user);
+    sql_text_put(out, "%tCREATE USER MAPPING FOR %i SERVER %i OPTIONS (user %l", k == 0 ? "" : "; ", role, server,
+                 user);
     if (is_plain(password))
-        put_sql(out, ", password %l", password);
+        sql_text_put(out, ", password %l", password);
     if (of->superuser)
-        put(out, ", password_required 'false'");
-    put(out, ")");
+        buf_put_text(out, ", password_required 'false'");
+    buf_put_text(out, ")");
     free(server);
 }
 
@@ -176,12 +164,12 @@ static char *hash_for(const struct map *m, const char *bucket)
 {
     struct buf out = {0};
 
-    put_sql(&out, m->is_plain ? "(%t" : "((ARRAY[", bucket);
+    sql_text_put(&out, m->is_plain ? "(%t" : "((ARRAY[", bucket);
     for (uint32_t b = 0; b < m->bucket_count && !m->is_plain; b++)
-        put_sql(&out, b == 0 ? "%n" : ", %n", (int)m->buckets[b]);
+        sql_text_put(&out, b == 0 ? "%n" : ", %n", (int)m->buckets[b]);
     if (!m->is_plain)
-        put_sql(&out, "])[(%t)::int + 1]", bucket);
-    put(&out, "::numeric - 5305509591434766563)::bigint");
+        sql_text_put(&out, "])[(%t)::int + 1]", bucket);
+    buf_put_text(&out, "::numeric - 5305509591434766563)::bigint");
     buf_put_u8(&out, 0);
     return (char *)out.data;
 }
@@ -191,13 +179,14 @@ static void add_modulo(struct coordinator_script *s, const struct map *m, const 
     int n = (int)map_modulus(m);
     struct buf make = {0}, bucket = {0};
 
-    put_sql(&bucket, "((($1 %% %n) + %n) %% %n)", n, n, n);
+    sql_text_put(&bucket, "((($1 %% %n) + %n) %% %n)", n, n, n);
     buf_put_u8(&bucket, 0);
     char *hash = hash_for(m, (const char *)bucket.data);
-    put_sql(&make,
-            "CREATE FUNCTION sluice.modulo(%t, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS "
-            "'SELECT %t'",
-            type, hash);
+    sql_text_put(
+        &make,
+        "CREATE FUNCTION sluice.modulo(%t, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS "
+        "'SELECT %t'",
+        type, hash);
     add_buf(s, true, &make, drop_function("modulo", type));
     buf_free(&bucket);
     free(hash);
@@ -218,20 +207,21 @@ static void add_string_hash(struct coordinator_script *s, const struct map *m, c
     char *bucket = mem_printf("(pg_catalog.abs(h) %% %u)", map_modulus(m));
     char *hash = hash_for(m, bucket);
 
-    put_sql(&body, string_hash_body, hash);
+    sql_text_put(&body, string_hash_body, hash);
     buf_put_u8(&body, 0);
     free(bucket);
     free(hash);
     if (strcmp(type, "text") == 0)
-        put_sql(&make,
-                "CREATE FUNCTION sluice.string_hash(t text, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE "
-                "STRICT PARALLEL SAFE AS %l",
-                (const char *)body.data);
+        sql_text_put(
+            &make,
+            "CREATE FUNCTION sluice.string_hash(t text, seed bigint) RETURNS bigint LANGUAGE plpgsql IMMUTABLE "
+            "STRICT PARALLEL SAFE AS %l",
+            (const char *)body.data);
     else
-        put_sql(&make,
-                "CREATE FUNCTION sluice.string_hash(%t, seed bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT "
-                "PARALLEL SAFE AS 'SELECT sluice.string_hash($1::text, $2)'",
-                type);
+        sql_text_put(&make,
+                     "CREATE FUNCTION sluice.string_hash(%t, seed bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT "
+                     "PARALLEL SAFE AS 'SELECT sluice.string_hash($1::text, $2)'",
+                     type);
     add_buf(s, true, &make, drop_function("string_hash", type));
     buf_free(&body);
 }
@@ -258,16 +248,17 @@ static void add_hash(struct coordinator_script *s, const struct map *m, const ch
         struct buf make = {0}, outer = {0};
         if (strcmp(own[i][0], type) != 0)
             continue;
-        put_sql(
+        sql_text_put(
             &make,
             "CREATE FUNCTION sluice.own_hash(%t, bigint) RETURNS bigint LANGUAGE internal IMMUTABLE STRICT PARALLEL "
             "SAFE AS %l",
             type, own[i][1]);
         add_buf(s, true, &make, drop_function("own_hash", type));
-        put_sql(&outer,
-                "CREATE FUNCTION sluice.hash(%t, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS "
-                "'SELECT %t'",
-                type, hash);
+        sql_text_put(
+            &outer,
+            "CREATE FUNCTION sluice.hash(%t, bigint) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS "
+            "'SELECT %t'",
+            type, hash);
         add_buf(s, true, &outer, drop_function("hash", type));
     }
     free(bucket);
@@ -279,10 +270,10 @@ static void add_class(struct coordinator_script *s, const char *function, const 
     char *name = mem_printf(strchr(type, ' ') == NULL ? "%s_%s" : "\"%s_%s\"", function, type);
     struct buf make = {0};
 
-    put_sql(&make,
-            "CREATE OPERATOR CLASS sluice.%t FOR TYPE %t USING hash FAMILY sluice.%t AS OPERATOR 1 = (%t, %t), "
-            "FUNCTION 2 (%t, %t) sluice.%t(%t, bigint)",
-            name, type, function, type, type, type, type, function, type);
+    sql_text_put(&make,
+                 "CREATE OPERATOR CLASS sluice.%t FOR TYPE %t USING hash FAMILY sluice.%t AS OPERATOR 1 = (%t, %t), "
+                 "FUNCTION 2 (%t, %t) sluice.%t(%t, bigint)",
+                 name, type, function, type, type, type, type, function, type);
     add_buf(s, true, &make, NULL);
     free(name);
 }
@@ -295,8 +286,8 @@ static void add_crosses(struct coordinator_script *s, const char *function)
             struct buf make = {0};
             if (i == k)
                 continue;
-            put_sql(&make, "ALTER OPERATOR FAMILY sluice.%t USING hash ADD OPERATOR 1 = (%t, %t)", function,
-                    integers[i], integers[k]);
+            sql_text_put(&make, "ALTER OPERATOR FAMILY sluice.%t USING hash ADD OPERATOR 1 = (%t, %t)", function,
+                         integers[i], integers[k]);
             add_buf(s, true, &make, NULL);
         }
 }
@@ -328,10 +319,10 @@ static void add_seen(struct coordinator_script *s, const struct map *m)
     for (uint32_t k = 0; k < m->shard_count; k++) {
         struct buf make = {0};
         char *server = coordinator_server(m, k);
-        put_sql(&make,
-                "CREATE FOREIGN TABLE sluice.seen_%n () INHERITS (sluice.seen) SERVER %i OPTIONS (schema_name "
-                "'sluice', table_name 'shard', use_remote_estimate 'false')",
-                (int)k + 1, server);
+        sql_text_put(&make,
+                     "CREATE FOREIGN TABLE sluice.seen_%n () INHERITS (sluice.seen) SERVER %i OPTIONS (schema_name "
+                     "'sluice', table_name 'shard', use_remote_estimate 'false')",
+                     (int)k + 1, server);
         add_buf(s, true, &make, NULL);
         free(server);
     }
@@ -408,28 +399,30 @@ static void put_identity(const struct coordinator_of *of, struct buf *out)
     char map[17];
 
     snprintf(map, sizeof map, "%016" PRIx64, of->map->hash);
-    put_sql(out,
-            "INSERT INTO sluice.shard (database, shard, shards, map, version) VALUES (%l, %l, %n, %l, 1) ON CONFLICT "
-            "(one) DO UPDATE SET shards = EXCLUDED.shards, map = EXCLUDED.map WHERE shard.database = EXCLUDED.database "
-            "AND shard.shard = EXCLUDED.shard",
-            of->database, COORDINATOR_NAME, (int)of->map->shard_count, map);
+    sql_text_put(
+        out,
+        "INSERT INTO sluice.shard (database, shard, shards, map, version) VALUES (%l, %l, %n, %l, 1) ON CONFLICT "
+        "(one) DO UPDATE SET shards = EXCLUDED.shards, map = EXCLUDED.map WHERE shard.database = EXCLUDED.database "
+        "AND shard.shard = EXCLUDED.shard",
+        of->database, COORDINATOR_NAME, (int)of->map->shard_count, map);
 }
 
 /* Fails on a server that is something else. */
 static void put_check(const struct coordinator_of *of, struct buf *out)
 {
-    put_sql(out,
-            "IF NOT EXISTS (SELECT FROM sluice.shard WHERE database = %l AND shard = %l) THEN RAISE EXCEPTION USING "
-            "MESSAGE = 'the database is not the coordinator of ' || %l || ', but ' || (SELECT pg_catalog.format('shard "
-            "%%s of %%s', shard, database) FROM sluice.shard), HINT = 'Give the coordinator a database of its own.'; "
-            "END IF; ",
-            of->database, COORDINATOR_NAME, of->database);
+    sql_text_put(
+        out,
+        "IF NOT EXISTS (SELECT FROM sluice.shard WHERE database = %l AND shard = %l) THEN RAISE EXCEPTION USING "
+        "MESSAGE = 'the database is not the coordinator of ' || %l || ', but ' || (SELECT pg_catalog.format('shard "
+        "%%s of %%s', shard, database) FROM sluice.shard), HINT = 'Give the coordinator a database of its own.'; "
+        "END IF; ",
+        of->database, COORDINATOR_NAME, of->database);
 }
 
 static void put_undo(struct buf *out)
 {
-    put(out, "FOR s IN SELECT gone FROM sluice.made ORDER BY number DESC LOOP EXECUTE s; END LOOP; "
-             "DELETE FROM sluice.made; DELETE FROM sluice.missing; ");
+    buf_put_text(out, "FOR s IN SELECT gone FROM sluice.made ORDER BY number DESC LOOP EXECUTE s; END LOOP; "
+                      "DELETE FROM sluice.made; DELETE FROM sluice.missing; ");
 }
 
 static void put_sum(const struct coordinator_script *s, struct buf *out)
@@ -437,10 +430,10 @@ static void put_sum(const struct coordinator_script *s, struct buf *out)
     char sum[17];
 
     snprintf(sum, sizeof sum, "%016" PRIx64, coordinator_script_sum(s));
-    put_sql(out,
-            "INSERT INTO sluice.generated (sum) VALUES (%l) ON CONFLICT (one) DO UPDATE SET sum = EXCLUDED.sum, "
-            "analyzed_at = NULL",
-            sum);
+    sql_text_put(out,
+                 "INSERT INTO sluice.generated (sum) VALUES (%l) ON CONFLICT (one) DO UPDATE SET sum = EXCLUDED.sum, "
+                 "analyzed_at = NULL",
+                 sum);
 }
 
 /* --- in one --- */
@@ -449,13 +442,13 @@ static void apply_each(void *arg, bool must, const char *make, const char *gone)
 {
     struct buf *out = arg;
 
-    put_sql(out,
-            must ? "EXECUTE %l; "
-                 : "BEGIN EXECUTE %l; EXCEPTION WHEN OTHERS THEN INSERT INTO sluice.missing "
-                   "VALUES (%l, SQLERRM); END; ",
-            make, make);
+    sql_text_put(out,
+                 must ? "EXECUTE %l; "
+                      : "BEGIN EXECUTE %l; EXCEPTION WHEN OTHERS THEN INSERT INTO sluice.missing "
+                        "VALUES (%l, SQLERRM); END; ",
+                 make, make);
     if (*gone != '\0')
-        put_sql(out, "INSERT INTO sluice.made (gone) VALUES (%l); ", gone);
+        sql_text_put(out, "INSERT INTO sluice.made (gone) VALUES (%l); ", gone);
 }
 
 char *coordinator_script_apply(const struct coordinator_script *s, const struct coordinator_of *of)
@@ -464,20 +457,21 @@ char *coordinator_script_apply(const struct coordinator_script *s, const struct 
     char sum[17];
 
     snprintf(sum, sizeof sum, "%016" PRIx64, coordinator_script_sum(s));
-    put(&body, "DECLARE s text; BEGIN SET LOCAL search_path = pg_catalog; SET LOCAL client_min_messages = warning; "
-               "PERFORM pg_advisory_xact_lock(730580886735); ");
+    buf_put_text(&body,
+                 "DECLARE s text; BEGIN SET LOCAL search_path = pg_catalog; SET LOCAL client_min_messages = warning; "
+                 "PERFORM pg_advisory_xact_lock(730580886735); ");
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-        put_sql(&body, "EXECUTE %l; ", tables[i]);
+        sql_text_put(&body, "EXECUTE %l; ", tables[i]);
     put_identity(of, &body);
-    put(&body, "; ");
+    buf_put_text(&body, "; ");
     put_check(of, &body);
-    put_sql(&body, "IF EXISTS (SELECT FROM sluice.generated WHERE sum = %l) THEN RETURN; END IF; ", sum);
+    sql_text_put(&body, "IF EXISTS (SELECT FROM sluice.generated WHERE sum = %l) THEN RETURN; END IF; ", sum);
     put_undo(&body);
     each(s, apply_each, &body);
     put_sum(s, &body);
-    put(&body, "; END");
+    buf_put_text(&body, "; END");
     buf_put_u8(&body, 0);
-    put_sql(&out, "DO %l", (const char *)body.data);
+    sql_text_put(&out, "DO %l", (const char *)body.data);
     buf_put_u8(&out, 0);
     buf_free(&body);
     return (char *)out.data;
@@ -490,27 +484,27 @@ static void print_each(void *arg, bool must, const char *make, const char *gone)
     struct buf *out = arg;
 
     (void)must;
-    put_sql(out, "%t;\n", make);
+    sql_text_put(out, "%t;\n", make);
     if (*gone != '\0')
-        put_sql(out, "INSERT INTO sluice.made (gone) VALUES (%l);\n", gone);
+        sql_text_put(out, "INSERT INTO sluice.made (gone) VALUES (%l);\n", gone);
 }
 
 void coordinator_script_print(const struct coordinator_script *s, const struct coordinator_of *of, struct buf *out)
 {
     struct buf body = {0};
 
-    put(out, "SET search_path = pg_catalog;\n");
+    buf_put_text(out, "SET search_path = pg_catalog;\n");
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-        put_sql(out, "%t;\n", tables[i]);
+        sql_text_put(out, "%t;\n", tables[i]);
     put_identity(of, out);
-    put(&body, "DECLARE s text; BEGIN ");
+    buf_put_text(&body, "DECLARE s text; BEGIN ");
     put_check(of, &body);
     put_undo(&body);
-    put(&body, "END");
+    buf_put_text(&body, "END");
     buf_put_u8(&body, 0);
-    put_sql(out, ";\nDO %l;\n", (const char *)body.data);
+    sql_text_put(out, ";\nDO %l;\n", (const char *)body.data);
     buf_free(&body);
     each(s, print_each, out);
     put_sum(s, out);
-    put(out, ";\n");
+    buf_put_text(out, ";\n");
 }

@@ -74,22 +74,14 @@ struct question {
     uint32_t count;
 };
 
-static void put(struct buf *out, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    sql_text_put(out, format, args);
-    va_end(args);
-}
-
 static char *question_text(const struct stock *s, const char *selects, uint32_t count)
 {
     struct buf name = {0}, sql = {0};
 
-    put(&name, "%i.%i", s->schema, s->table);
+    sql_text_put(&name, "%i.%i", s->schema, s->table);
     buf_put_u8(&name, 0);
-    put(&sql,
+    sql_text_put(
+        &sql,
         "SELECT %t FROM (SELECT pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(%l, %l)::pg_catalog.regclass) "
         "AS key FROM pg_catalog.generate_series(1, %n)) AS drawn",
         selects, (const char *)name.data, s->column, (int)count);

@@ -10,6 +10,7 @@
  */
 #include "proxy/map_command.h"
 
+#include "parser/sql_text.h"
 #include "proxy/probe_wait.h"
 #include "proxy/shards.h"
 #include "proxy/shards_command.h"
@@ -62,7 +63,7 @@ static const char *ask(const struct map_job *j, uint32_t k, const char *format, 
 {
     struct buf sql = {0};
 
-    shards_put_sql(&sql, format, a, b, c);
+    sql_text_put(&sql, format, a, b, c);
     buf_put_u8(&sql, 0);
     bool answered = probe_wait_ask(j->shards[k], (const char *)buf_head(&sql));
     buf_free(&sql);
@@ -135,8 +136,8 @@ static bool check_keys(const struct map_job *j, uint32_t k, const struct map_tab
     struct probe *p = j->shards[k];
     struct buf sql = {0};
 
-    shards_put_sql(&sql, "DECLARE sluice_keys CURSOR WITH HOLD FOR SELECT DISTINCT %i::text FROM %i.%i", t->column,
-                   t->schema, t->name);
+    sql_text_put(&sql, "DECLARE sluice_keys CURSOR WITH HOLD FOR SELECT DISTINCT %i::text FROM %i.%i", t->column,
+                 t->schema, t->name);
     buf_put_u8(&sql, 0);
     bool fine = probe_wait_run(p, (const char *)buf_head(&sql)) || failed(j, k);
     buf_free(&sql);

@@ -9,41 +9,11 @@
 #include "shard/told.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #define VERSION 1 /* of what is written here */
 
 /* --- pieces of SQL --- */
-
-static void put(struct buf *out, const char *text)
-{
-    buf_put(out, text, strlen(text));
-}
-
-static void put_args(struct buf *out, const char *format, va_list args)
-{
-
-    sql_text_put(out, format, args);
-}
-
-static void put_sql(struct buf *out, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    put_args(out, format, args);
-    va_end(args);
-}
-
-void shards_put_sql(struct buf *out, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    put_args(out, format, args);
-    va_end(args);
-}
 
 static void end_statement(struct buf *out)
 {
@@ -76,27 +46,28 @@ static void put_identity(const char *database, const struct map *m, uint32_t k, 
     char *identity = shards_identity(database, m, k);
 
     map_text(m, map);
-    put_sql(out, "CREATE SCHEMA IF NOT EXISTS sluice");
+    sql_text_put(out, "CREATE SCHEMA IF NOT EXISTS sluice");
     end_statement(out);
-    put_sql(out, "GRANT USAGE ON SCHEMA sluice TO PUBLIC");
+    sql_text_put(out, "GRANT USAGE ON SCHEMA sluice TO PUBLIC");
     end_statement(out);
-    put_sql(out, "CREATE TABLE IF NOT EXISTS sluice.shard (one boolean PRIMARY KEY DEFAULT true CHECK (one), "
-                 "database text NOT NULL, shard text NOT NULL, shards int NOT NULL, map text NOT NULL, "
-                 "version int NOT NULL)");
+    sql_text_put(out, "CREATE TABLE IF NOT EXISTS sluice.shard (one boolean PRIMARY KEY DEFAULT true CHECK (one), "
+                      "database text NOT NULL, shard text NOT NULL, shards int NOT NULL, map text NOT NULL, "
+                      "version int NOT NULL)");
     end_statement(out);
-    put_sql(out, "GRANT SELECT ON sluice.shard TO PUBLIC");
+    sql_text_put(out, "GRANT SELECT ON sluice.shard TO PUBLIC");
     end_statement(out);
-    put_sql(out,
-            "INSERT INTO sluice.shard (database, shard, shards, map, version) VALUES (%l, %l, %n, %l, %n) "
-            "ON CONFLICT DO NOTHING",
-            database, m->shard_names[k], (int)m->shard_count, map, VERSION);
+    sql_text_put(out,
+                 "INSERT INTO sluice.shard (database, shard, shards, map, version) VALUES (%l, %l, %n, %l, %n) "
+                 "ON CONFLICT DO NOTHING",
+                 database, m->shard_names[k], (int)m->shard_count, map, VERSION);
     end_statement(out);
-    put_sql(out,
-            "DO $sluice$ DECLARE it text := (SELECT pg_catalog.format('shard %%s of %%s of \"%%s\", map %%s', shard, "
-            "shards, database, map) FROM sluice.shard); BEGIN IF it <> %l THEN RAISE EXCEPTION USING "
-            "MESSAGE = 'the server is ' || it || ', and not ' || %l, HINT = 'Placement changes only by an explicit "
-            "command: sluice map --adopt.'; END IF; END $sluice$",
-            identity, identity);
+    sql_text_put(
+        out,
+        "DO $sluice$ DECLARE it text := (SELECT pg_catalog.format('shard %%s of %%s of \"%%s\", map %%s', shard, "
+        "shards, database, map) FROM sluice.shard); BEGIN IF it <> %l THEN RAISE EXCEPTION USING "
+        "MESSAGE = 'the server is ' || it || ', and not ' || %l, HINT = 'Placement changes only by an explicit "
+        "command: sluice map --adopt.'; END IF; END $sluice$",
+        identity, identity);
     end_statement(out);
     free(identity);
 }
@@ -108,14 +79,14 @@ static void put_identity(const char *database, const struct map *m, uint32_t k, 
  * Who makes names of his own adds rows that decide nothing; they are small, and go as others do that nobody deletes. */
 static void put_decision(struct buf *out)
 {
-    put_sql(out, "CREATE TABLE IF NOT EXISTS sluice.decision (gid text PRIMARY KEY, parts text[] NOT NULL, "
-                 "at timestamptz NOT NULL DEFAULT pg_catalog.now())");
+    sql_text_put(out, "CREATE TABLE IF NOT EXISTS sluice.decision (gid text PRIMARY KEY, parts text[] NOT NULL, "
+                      "at timestamptz NOT NULL DEFAULT pg_catalog.now())");
     end_statement(out);
-    put_sql(out, "REVOKE ALL ON sluice.decision FROM PUBLIC");
+    sql_text_put(out, "REVOKE ALL ON sluice.decision FROM PUBLIC");
     end_statement(out);
-    put_sql(out, "DROP FUNCTION IF EXISTS sluice.claim(text, text[])"); /* which took anybody's word */
+    sql_text_put(out, "DROP FUNCTION IF EXISTS sluice.claim(text, text[])"); /* which took anybody's word */
     end_statement(out);
-    put_sql(
+    sql_text_put(
         out,
         "CREATE OR REPLACE FUNCTION sluice.claim(gid text, parts text[], secret text) RETURNS void LANGUAGE plpgsql "
         "VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $sluice$ DECLARE s sluice.shard; BEGIN "
@@ -128,7 +99,7 @@ static void put_decision(struct buf *out)
         "this database'; END IF; "
         "INSERT INTO sluice.decision (gid, parts) VALUES (claim.gid, claim.parts); END $sluice$");
     end_statement(out);
-    put_sql(out, "GRANT EXECUTE ON FUNCTION sluice.claim(text, text[], text) TO PUBLIC");
+    sql_text_put(out, "GRANT EXECUTE ON FUNCTION sluice.claim(text, text[], text) TO PUBLIC");
     end_statement(out);
 }
 
@@ -137,7 +108,7 @@ static void put_decision(struct buf *out)
 /* Rows without a key live on the first shard. */
 static void put_null(const struct map_table *t, uint32_t k, struct buf *out)
 {
-    put_sql(out, k == SHARD_NULL ? "%i IS NULL OR " : "%i IS NOT NULL AND ", t->column);
+    sql_text_put(out, k == SHARD_NULL ? "%i IS NULL OR " : "%i IS NOT NULL AND ", t->column);
 }
 
 /* A remainder has the sign of what was divided. */
@@ -150,46 +121,46 @@ static void put_modulo(const struct map *m, const struct map_table *t, uint32_t 
         if (map_remainder_shard(m, (uint32_t)r) != k)
             continue;
         if (!any)
-            put_sql(out, "%i %% %n IN (", t->column, n);
-        put_sql(out, any ? ", %n, %n" : "%n, %n", r, r - n);
+            sql_text_put(out, "%i %% %n IN (", t->column, n);
+        sql_text_put(out, any ? ", %n, %n" : "%n, %n", r, r - n);
         any = true;
     }
-    put(out, any ? ")" : "false");
+    buf_put_text(out, any ? ")" : "false");
 }
 
 static void put_ranges(const struct map_table *t, uint32_t k, struct buf *out)
 {
-    put(out, "(false");
+    buf_put_text(out, "(false");
     for (size_t i = 0; i < t->range_count; i++) {
         const struct map_range *r = &t->ranges[i];
         if (r->shard != k)
             continue;
-        put(out, " OR (true");
+        buf_put_text(out, " OR (true");
         if (r->from.text != NULL)
-            put_sql(out, " AND %i >= %l", t->column, r->from.text);
+            sql_text_put(out, " AND %i >= %l", t->column, r->from.text);
         if (r->to.text != NULL)
-            put_sql(out, " AND %i < %l", t->column, r->to.text);
-        put(out, ")");
+            sql_text_put(out, " AND %i < %l", t->column, r->to.text);
+        buf_put_text(out, ")");
     }
-    put(out, ")");
+    buf_put_text(out, ")");
 }
 
 static void put_list(const struct map_table *t, uint32_t k, struct buf *out)
 {
     bool rest = t->others == k;
 
-    put(out, "(");
-    put(out, rest ? "true" : "false");
+    buf_put_text(out, "(");
+    buf_put_text(out, rest ? "true" : "false");
     for (size_t i = 0; i < t->item_count; i++)
         if ((t->items[i].shard == k) != rest)
-            put_sql(out, rest ? " AND %i <> %l" : " OR %i = %l", t->column, t->items[i].is.text);
-    put(out, ")");
+            sql_text_put(out, rest ? " AND %i <> %l" : " OR %i = %l", t->column, t->items[i].is.text);
+    buf_put_text(out, ")");
 }
 
 void shards_script_guard(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
     if (!told_is_guarded(t)) {
-        put(out, "true");
+        buf_put_text(out, "true");
         return;
     }
     put_null(t, k, out);
@@ -208,13 +179,14 @@ static void put_guard(const struct map *m, const struct map_table *t, uint32_t k
 
     shards_script_guard(m, t, k, &check);
     buf_put_u8(&check, 0);
-    put_sql(out,
-            "DO $sluice$ DECLARE it pg_catalog.regclass := (SELECT c.oid FROM pg_catalog.pg_class c JOIN "
-            "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %l AND c.relname = %l "
-            "AND c.relkind IN ('r', 'p')); BEGIN IF it IS NOT NULL AND NOT EXISTS (SELECT FROM "
-            "pg_catalog.pg_constraint WHERE conrelid = it AND conname = 'sluice_shard') THEN ALTER TABLE %i.%i ADD "
-            "CONSTRAINT sluice_shard CHECK (%t); END IF; END $sluice$",
-            t->schema, t->name, t->schema, t->name, (const char *)check.data);
+    sql_text_put(
+        out,
+        "DO $sluice$ DECLARE it pg_catalog.regclass := (SELECT c.oid FROM pg_catalog.pg_class c JOIN "
+        "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %l AND c.relname = %l "
+        "AND c.relkind IN ('r', 'p')); BEGIN IF it IS NOT NULL AND NOT EXISTS (SELECT FROM "
+        "pg_catalog.pg_constraint WHERE conrelid = it AND conname = 'sluice_shard') THEN ALTER TABLE %i.%i ADD "
+        "CONSTRAINT sluice_shard CHECK (%t); END IF; END $sluice$",
+        t->schema, t->name, t->schema, t->name, (const char *)check.data);
     end_statement(out);
     buf_free(&check);
 }
@@ -226,33 +198,35 @@ static void put_guard(const struct map *m, const struct map_table *t, uint32_t k
  * is drawn on the first shard for all of them has no steps. */
 static void put_steps(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
-    put_sql(out,
-            "DO $sluice$ DECLARE s record; n bigint := %n; k bigint := %n; next bigint; BEGIN FOR s IN SELECT "
-            "q.seqrelid::pg_catalog.regclass AS name, q.seqmin AS least FROM pg_catalog.pg_class c "
-            "JOIN pg_catalog.pg_namespace a ON a.oid = c.relnamespace JOIN pg_catalog.pg_depend d ON "
-            "d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.refobjsubid > 0 "
-            "AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i') "
-            "JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid WHERE a.nspname = %l AND c.relname = %l "
-            "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attnum = d.refobjsubid AND "
-            "attname = %l) AND q.seqincrement > 0 AND (q.seqincrement <> n OR (q.seqstart - k) %% n <> 0) LOOP "
-            "EXECUTE pg_catalog.format('SELECT last_value + is_called::int FROM %%s', s.name) INTO next; "
-            "EXECUTE pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY %%s START WITH %%s RESTART WITH %%s', s.name, "
-            "n, s.least + ((k - s.least) %% n + n) %% n, next + ((k - next) %% n + n) %% n); END LOOP; END $sluice$",
-            (int)m->shard_count, (int)k, t->schema, t->name, t->draws_home ? t->column : "");
+    sql_text_put(
+        out,
+        "DO $sluice$ DECLARE s record; n bigint := %n; k bigint := %n; next bigint; BEGIN FOR s IN SELECT "
+        "q.seqrelid::pg_catalog.regclass AS name, q.seqmin AS least FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace a ON a.oid = c.relnamespace JOIN pg_catalog.pg_depend d ON "
+        "d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.refobjsubid > 0 "
+        "AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i') "
+        "JOIN pg_catalog.pg_sequence q ON q.seqrelid = d.objid WHERE a.nspname = %l AND c.relname = %l "
+        "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attnum = d.refobjsubid AND "
+        "attname = %l) AND q.seqincrement > 0 AND (q.seqincrement <> n OR (q.seqstart - k) %% n <> 0) LOOP "
+        "EXECUTE pg_catalog.format('SELECT last_value + is_called::int FROM %%s', s.name) INTO next; "
+        "EXECUTE pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY %%s START WITH %%s RESTART WITH %%s', s.name, "
+        "n, s.least + ((k - s.least) %% n + n) %% n, next + ((k - next) %% n + n) %% n); END LOOP; END $sluice$",
+        (int)m->shard_count, (int)k, t->schema, t->name, t->draws_home ? t->column : "");
     end_statement(out);
 }
 
 /* What had steps before has none now. */
 static void put_home_sequence(const struct map_table *t, struct buf *out)
 {
-    put_sql(out,
-            "DO $sluice$ DECLARE s pg_catalog.regclass := (SELECT q.seqrelid FROM pg_catalog.pg_class c "
-            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON "
-            "a.attrelid = c.oid JOIN pg_catalog.pg_sequence q ON q.seqrelid = pg_catalog.pg_get_serial_sequence("
-            "pg_catalog.format('%%I.%%I', n.nspname, c.relname), a.attname)::pg_catalog.regclass WHERE n.nspname = %l "
-            "AND c.relname = %l AND a.attname = %l AND q.seqincrement > 1); BEGIN IF s IS NOT NULL THEN "
-            "EXECUTE pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY 1', s); END IF; END $sluice$",
-            t->schema, t->name, t->column);
+    sql_text_put(
+        out,
+        "DO $sluice$ DECLARE s pg_catalog.regclass := (SELECT q.seqrelid FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON "
+        "a.attrelid = c.oid JOIN pg_catalog.pg_sequence q ON q.seqrelid = pg_catalog.pg_get_serial_sequence("
+        "pg_catalog.format('%%I.%%I', n.nspname, c.relname), a.attname)::pg_catalog.regclass WHERE n.nspname = %l "
+        "AND c.relname = %l AND a.attname = %l AND q.seqincrement > 1); BEGIN IF s IS NOT NULL THEN "
+        "EXECUTE pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY 1', s); END IF; END $sluice$",
+        t->schema, t->name, t->column);
     end_statement(out);
 }
 

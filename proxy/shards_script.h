@@ -19,9 +19,6 @@ void shards_script(const char *database, const struct map *m, uint32_t k, struct
  * by the caller. */
 char *shards_identity(const char *database, const struct map *m, uint32_t k);
 
-/* Appends SQL in which %i is an identifier, %l a literal, %t SQL as it is (texts), and %n a number (int). */
-void shards_put_sql(struct buf *out, const char *format, ...);
-
 /* The condition that the table's rows on shard k meet; "true" where PostgreSQL cannot say it. */
 void shards_script_guard(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out);
 

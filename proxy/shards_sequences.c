@@ -24,22 +24,10 @@ struct heights {
     int64_t held;  /* as a key */
 };
 
-static char *sql_of(const char *format, ...)
-{
-    struct buf out = {0};
-    va_list args;
-
-    va_start(args, format);
-    sql_text_put(&out, format, args);
-    va_end(args);
-    buf_put_u8(&out, 0);
-    return (char *)out.data;
-}
-
 /* The table's name in SQL. Owned by the caller. */
 static char *name_of(const struct map_table *t)
 {
-    return sql_of("%i.%i", t->schema, t->name);
+    return sql_text_new("%i.%i", t->schema, t->name);
 }
 
 static bool fail(const struct job *j, uint32_t k)
@@ -59,9 +47,10 @@ static int64_t number_of(const struct probe *p, size_t column)
 static bool has_sequence(const struct job *j, const struct map_table *t, uint32_t k, bool *has)
 {
     char *name = name_of(t);
-    char *sql = sql_of("SELECT FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass(%l) AND attname = "
-                       "%l AND pg_catalog.pg_get_serial_sequence(%l, %l) IS NOT NULL",
-                       name, t->column, name, t->column);
+    char *sql =
+        sql_text_new("SELECT FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass(%l) AND attname = "
+                     "%l AND pg_catalog.pg_get_serial_sequence(%l, %l) IS NOT NULL",
+                     name, t->column, name, t->column);
     bool asked = probe_wait_ask(j->shards[k], sql);
 
     *has = asked && probe_rows(j->shards[k]) > 0;
@@ -73,9 +62,9 @@ static bool has_sequence(const struct job *j, const struct map_table *t, uint32_
 static bool measure(const struct job *j, const struct map_table *t, uint32_t k, struct heights *h)
 {
     char *name = name_of(t);
-    char *sql = sql_of("SELECT pg_catalog.pg_sequence_last_value(pg_catalog.pg_get_serial_sequence(%l, %l)"
-                       "::pg_catalog.regclass)::text, (SELECT pg_catalog.max(%i) FROM %t)::text",
-                       name, t->column, t->column, name);
+    char *sql = sql_text_new("SELECT pg_catalog.pg_sequence_last_value(pg_catalog.pg_get_serial_sequence(%l, %l)"
+                             "::pg_catalog.regclass)::text, (SELECT pg_catalog.max(%i) FROM %t)::text",
+                             name, t->column, t->column, name);
     bool asked = probe_wait_ask(j->shards[k], sql);
 
     if (asked) {
@@ -93,14 +82,15 @@ static bool raise(const struct job *j, const struct map_table *t, const struct h
     char *name = name_of(t), drawn[24], held[24];
     snprintf(drawn, sizeof drawn, "%" PRId64, h->drawn);
     snprintf(held, sizeof held, "%" PRId64, h->held);
-    char *sql = sql_of("DO $sluice$ DECLARE s pg_catalog.regclass := pg_catalog.pg_get_serial_sequence(%l, %l); q "
-                       "pg_catalog.pg_sequence; top bigint; at bigint; BEGIN SELECT * INTO q FROM "
-                       "pg_catalog.pg_sequence WHERE seqrelid = s; IF q.seqincrement < 0 THEN RETURN; END IF; EXECUTE "
-                       "pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY %%s', s, q.seqincrement); "
-                       "top := LEAST(GREATEST(%t, CASE WHEN %t < q.seqmax THEN %t ELSE 0 END), q.seqmax); "
-                       "EXECUTE pg_catalog.format('SELECT last_value FROM %%s', s) INTO at; IF top > 0 AND at <= top "
-                       "THEN PERFORM pg_catalog.setval(s, top); END IF; END $sluice$",
-                       name, t->column, drawn, held, held);
+    char *sql =
+        sql_text_new("DO $sluice$ DECLARE s pg_catalog.regclass := pg_catalog.pg_get_serial_sequence(%l, %l); q "
+                     "pg_catalog.pg_sequence; top bigint; at bigint; BEGIN SELECT * INTO q FROM "
+                     "pg_catalog.pg_sequence WHERE seqrelid = s; IF q.seqincrement < 0 THEN RETURN; END IF; EXECUTE "
+                     "pg_catalog.format('ALTER SEQUENCE %%s INCREMENT BY %%s', s, q.seqincrement); "
+                     "top := LEAST(GREATEST(%t, CASE WHEN %t < q.seqmax THEN %t ELSE 0 END), q.seqmax); "
+                     "EXECUTE pg_catalog.format('SELECT last_value FROM %%s', s) INTO at; IF top > 0 AND at <= top "
+                     "THEN PERFORM pg_catalog.setval(s, top); END IF; END $sluice$",
+                     name, t->column, drawn, held, held);
     bool done = probe_wait_run(j->shards[0], sql);
 
     free(sql);
@@ -111,9 +101,10 @@ static bool raise(const struct job *j, const struct map_table *t, const struct h
 static bool begin_anew(const struct job *j, const struct map_table *t, uint32_t k)
 {
     char *name = name_of(t);
-    char *sql = sql_of("DO $sluice$ BEGIN EXECUTE 'ALTER SEQUENCE ' || pg_catalog.pg_get_serial_sequence(%l, %l) || "
-                       "' RESTART'; END $sluice$",
-                       name, t->column);
+    char *sql =
+        sql_text_new("DO $sluice$ BEGIN EXECUTE 'ALTER SEQUENCE ' || pg_catalog.pg_get_serial_sequence(%l, %l) || "
+                     "' RESTART'; END $sluice$",
+                     name, t->column);
     bool done = probe_wait_run(j->shards[k], sql);
 
     free(sql);

@@ -11,19 +11,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static void put(struct buf *out, const char *text)
-{
-    buf_put(out, text, strlen(text));
-}
-
-static const char *keep(struct arena *arena, struct buf *b)
-{
-    const char *text = arena_strndup(arena, b->len == 0 ? "" : (const char *)buf_head(b), buf_used(b));
-
-    buf_free(b);
-    return text;
-}
-
 /* --- what the home shard runs --- */
 
 /* RETURNING is reserved: unquoted it can be a name only behind AS or a point. */
@@ -71,12 +58,12 @@ static bool put_value(struct buf *out, const struct keyset_text *text, const str
     else if ((v->kind != VALUE_NUMBER && v->kind != VALUE_STRING) || slot == NULL || slot->kind != SLOT_LITERAL ||
              slot->token_kind == TOKEN_USTRING)
         return false;
-    put(out, v->negated ? ", -(" : ", (");
+    buf_put_text(out, v->negated ? ", -(" : ", (");
     if (v->kind == VALUE_PARAM)
-        put(out, number);
+        buf_put_text(out, number);
     else
         buf_put(out, text->sql + slot->start, slot->len);
-    put(out, ")");
+    buf_put_text(out, ")");
     return true;
 }
 
@@ -113,10 +100,10 @@ static const char *name_of(struct images *m, const struct stmt_table *t)
 
     if (t->schema != NULL) {
         sql_text_name(&name, t->schema);
-        put(&name, ".");
+        buf_put_text(&name, ".");
     }
     sql_text_name(&name, t->name);
-    return keep(&m->arena, &name);
+    return arena_keep(&m->arena, &name);
 }
 
 struct images *images_new(const struct stmt *s, const struct keyset_text *text)
@@ -136,13 +123,13 @@ struct images *images_new(const struct stmt *s, const struct keyset_text *text)
         m->returns = returns(&c);
         buf_put(&sql, text->sql, clauses_end(&c, all));
     }
-    put(&sql, m->returns ? ", " : " RETURNING ");
-    put(&sql, "NULL AS \"" IMAGES_MARK "\"");
+    buf_put_text(&sql, m->returns ? ", " : " RETURNING ");
+    buf_put_text(&sql, "NULL AS \"" IMAGES_MARK "\"");
     buf_put(&sql, olds.data == NULL ? (const uint8_t *)"" : buf_head(&olds), buf_used(&olds));
-    put(&sql, ", ");
+    buf_put_text(&sql, ", ");
     sql_text_name(&sql, t->alias != NULL ? t->alias : t->name);
-    put(&sql, ".*");
-    m->sql = keep(&m->arena, &sql);
+    buf_put_text(&sql, ".*");
+    m->sql = arena_keep(&m->arena, &sql);
     buf_free(&olds);
     return m;
 }
@@ -183,13 +170,13 @@ static void put_param(struct writing *g, size_t field)
 
     g->w->fields[g->w->field_count++] = (uint16_t)field;
     snprintf(number, sizeof number, "$%zu", g->w->field_count);
-    put(&g->w->sql, number);
+    buf_put_text(&g->w->sql, number);
 }
 
 static void put_table(struct writing *g)
 {
     sql_text_name(&g->w->sql, g->t->schema);
-    put(&g->w->sql, ".");
+    buf_put_text(&g->w->sql, ".");
     sql_text_name(&g->w->sql, g->t->name);
 }
 
@@ -210,9 +197,9 @@ static void put_where(struct writing *g)
         const struct images_set *set = set_of(g->m, column->name);
         if (!column->is_key)
             continue;
-        put(&g->w->sql, before);
+        buf_put_text(&g->w->sql, before);
         sql_text_name(&g->w->sql, column->name);
-        put(&g->w->sql, " = ");
+        buf_put_text(&g->w->sql, " = ");
         put_param(g, set != NULL ? (size_t)set->old : g->m->old_count + i);
         before = " AND ";
     }
@@ -230,9 +217,9 @@ static void put_sets(struct writing *g)
     for (size_t i = 0; i < g->t->column_count; i++) {
         if (!is_set(g, &g->t->columns[i]))
             continue;
-        put(&g->w->sql, before);
+        buf_put_text(&g->w->sql, before);
         sql_text_name(&g->w->sql, g->t->columns[i].name);
-        put(&g->w->sql, " = ");
+        buf_put_text(&g->w->sql, " = ");
         put_param(g, g->m->old_count + i);
         before = ", ";
     }
@@ -246,14 +233,14 @@ static void put_columns(struct writing *g, bool names)
     for (size_t i = 0; i < g->t->column_count; i++) {
         if (g->t->columns[i].generated)
             continue;
-        put(&g->w->sql, before);
+        buf_put_text(&g->w->sql, before);
         if (names)
             sql_text_name(&g->w->sql, g->t->columns[i].name);
         else
             put_param(g, g->m->old_count + i);
         before = ", ";
     }
-    put(&g->w->sql, ")");
+    buf_put_text(&g->w->sql, ")");
 }
 
 static void put_conflict(struct writing *g)
@@ -263,7 +250,7 @@ static void put_conflict(struct writing *g)
     for (size_t i = 0; i < g->t->column_count; i++) {
         if (!g->t->columns[i].is_key)
             continue;
-        put(&g->w->sql, before);
+        buf_put_text(&g->w->sql, before);
         sql_text_name(&g->w->sql, g->t->columns[i].name);
         before = ", ";
     }
@@ -271,9 +258,9 @@ static void put_conflict(struct writing *g)
     for (size_t i = 0; i < g->t->column_count; i++) {
         if (!is_set(g, &g->t->columns[i]))
             continue;
-        put(&g->w->sql, before);
+        buf_put_text(&g->w->sql, before);
         sql_text_name(&g->w->sql, g->t->columns[i].name);
-        put(&g->w->sql, " = EXCLUDED.");
+        buf_put_text(&g->w->sql, " = EXCLUDED.");
         sql_text_name(&g->w->sql, g->t->columns[i].name);
         before = ", ";
     }
@@ -281,11 +268,11 @@ static void put_conflict(struct writing *g)
 
 static void put_insert(struct writing *g)
 {
-    put(&g->w->sql, "INSERT INTO ");
+    buf_put_text(&g->w->sql, "INSERT INTO ");
     put_table(g);
-    put(&g->w->sql, " ");
+    buf_put_text(&g->w->sql, " ");
     put_columns(g, true);
-    put(&g->w->sql, " OVERRIDING SYSTEM VALUE VALUES ");
+    buf_put_text(&g->w->sql, " OVERRIDING SYSTEM VALUE VALUES ");
     put_columns(g, false);
     if (g->m->upserts)
         put_conflict(g);
@@ -362,7 +349,7 @@ bool images_write(const struct images *m, const struct images_table *t, struct i
     if (m->kind == STMT_INSERT) {
         put_insert(&g);
     } else {
-        put(&w->sql, m->kind == STMT_UPDATE ? "UPDATE " : "DELETE FROM ");
+        buf_put_text(&w->sql, m->kind == STMT_UPDATE ? "UPDATE " : "DELETE FROM ");
         put_table(&g);
         if (m->kind == STMT_UPDATE)
             put_sets(&g);

@@ -305,19 +305,6 @@ static bool check_items(struct cutter *k, const struct update *u, const char *co
     return found == u->item_count || refuse(k, "it sets columns that are not known");
 }
 
-static void put(struct buf *out, const char *text)
-{
-    buf_put(out, text, strlen(text));
-}
-
-static const char *keep(struct cutter *k, struct buf *out)
-{
-    const char *text = arena_strndup(&k->f->arena, (const char *)buf_head(out), buf_used(out));
-
-    buf_free(out);
-    return text;
-}
-
 /* What the table is called in the rest of the statement. */
 static const char *alias_of(struct cutter *k, const struct update *u)
 {
@@ -330,46 +317,46 @@ static void write_fetch(struct cutter *k, const struct update *u, const char *co
     bool *untyped = arena_alloc(&k->f->arena, (count + 1) * sizeof *untyped);
     struct buf out = {0};
 
-    put(&out, "DELETE FROM ");
-    put(&out, text_between(k, u->name, u->target_end));
-    put(&out, " ");
-    put(&out, text_between(k, u->where, u->returning));
-    put(&out, " RETURNING ");
+    buf_put_text(&out, "DELETE FROM ");
+    buf_put_text(&out, text_between(k, u->name, u->target_end));
+    buf_put_text(&out, " ");
+    buf_put_text(&out, text_between(k, u->where, u->returning));
+    buf_put_text(&out, " RETURNING ");
     for (size_t i = 0; i < count; i++) {
         const struct piece *item = find_item(k, u, columns[i]);
-        put(&out, i == 0 ? "" : ", ");
+        buf_put_text(&out, i == 0 ? "" : ", ");
         if (item == NULL) {
-            put(&out, alias);
-            put(&out, ".");
+            buf_put_text(&out, alias);
+            buf_put_text(&out, ".");
             sql_text_name(&out, columns[i]);
             continue;
         }
         struct piece value = {.first = item->first + 2, .end = item->end};
         untyped[i] = is_untyped(&k->c, value);
-        put(&out, "(");
-        put(&out, text_between(k, value.first, value.end));
-        put(&out, ")");
+        buf_put_text(&out, "(");
+        buf_put_text(&out, text_between(k, value.first, value.end));
+        buf_put_text(&out, ")");
     }
     k->f->untyped = untyped;
-    k->f->fetch = keep(k, &out);
+    k->f->fetch = arena_keep(&k->f->arena, &out);
 }
 
 static void write_head(struct cutter *k, const struct update *u, const char *const *columns, size_t count)
 {
     struct buf out = {0};
 
-    put(&out, "INSERT INTO ");
-    put(&out, text_between(k, u->name, u->name_end));
+    buf_put_text(&out, "INSERT INTO ");
+    buf_put_text(&out, text_between(k, u->name, u->name_end));
     if (u->target_end > u->name_end) {
-        put(&out, " AS ");
-        put(&out, alias_of(k, u));
+        buf_put_text(&out, " AS ");
+        buf_put_text(&out, alias_of(k, u));
     }
     for (size_t i = 0; i < count; i++) {
-        put(&out, i == 0 ? " (" : ", ");
+        buf_put_text(&out, i == 0 ? " (" : ", ");
         sql_text_name(&out, columns[i]);
     }
-    put(&out, ") OVERRIDING SYSTEM VALUE");
-    k->f->head = keep(k, &out);
+    buf_put_text(&out, ") OVERRIDING SYSTEM VALUE");
+    k->f->head = arena_keep(&k->f->arena, &out);
 }
 
 struct refill *refill_of_update(const struct stmt *s, const struct keyset_text *text, const struct map_table *t,
@@ -412,7 +399,7 @@ static void put_format(struct buf *out, const char *format, size_t n)
     char text[60];
 
     snprintf(text, sizeof text, format, n);
-    put(out, text);
+    buf_put_text(out, text);
 }
 
 /* The drawn key is a column in front. */
@@ -421,13 +408,13 @@ static void put_head(const struct refill *f, const char *key, struct buf *out)
     const char *open = key == NULL ? NULL : strchr(f->head, '(');
 
     if (open == NULL) {
-        put(out, f->head);
+        buf_put_text(out, f->head);
         return;
     }
     buf_put(out, f->head, (size_t)(open + 1 - f->head));
     sql_text_name(out, key);
-    put(out, ", ");
-    put(out, open + 1);
+    buf_put_text(out, ", ");
+    buf_put_text(out, open + 1);
 }
 
 char *refill_sql(const struct refill *f, const char *const *casts, size_t count, const char *key, bool always,
@@ -437,19 +424,19 @@ char *refill_sql(const struct refill *f, const char *const *casts, size_t count,
     size_t arrays = count + (key != NULL);
 
     put_head(f, key, &out);
-    put(&out, key != NULL && always ? " OVERRIDING SYSTEM VALUE SELECT " : " SELECT ");
+    buf_put_text(&out, key != NULL && always ? " OVERRIDING SYSTEM VALUE SELECT " : " SELECT ");
     for (size_t i = 0; i < arrays; i++) {
         put_format(&out, i == 0 ? "v.c%zu::" : ", v.c%zu::", i);
-        put(&out, key == NULL ? casts[i] : i == 0 ? "pg_catalog.int8" : casts[i - 1]);
+        buf_put_text(&out, key == NULL ? casts[i] : i == 0 ? "pg_catalog.int8" : casts[i - 1]);
     }
-    put(&out, " FROM ROWS FROM (");
+    buf_put_text(&out, " FROM ROWS FROM (");
     for (size_t i = 0; i < arrays; i++)
         put_format(&out, i == 0 ? "pg_catalog.unnest($%zu)" : ", pg_catalog.unnest($%zu)", first + i);
-    put(&out, ") WITH ORDINALITY AS v (");
+    buf_put_text(&out, ") WITH ORDINALITY AS v (");
     for (size_t i = 0; i < arrays; i++)
         put_format(&out, "c%zu, ", i);
-    put(&out, "n) ORDER BY v.n ");
-    put(&out, f->tail);
+    buf_put_text(&out, "n) ORDER BY v.n ");
+    buf_put_text(&out, f->tail);
     buf_put_u8(&out, 0);
     return (char *)out.data;
 }

@@ -298,11 +298,6 @@ bool text_limits(struct planner *b)
 
 /* --- the text for the shards --- */
 
-static void put(struct buf *out, const char *text)
-{
-    buf_put(out, text, strlen(text));
-}
-
 static void put_bound(struct buf *out, struct scatter_limit bound)
 {
     char text[80] = "0";
@@ -311,7 +306,7 @@ static void put_bound(struct buf *out, struct scatter_limit bound)
         snprintf(text, sizeof text, "%" PRId64 "::numeric", bound.number);
     else if (bound.kind == BOUND_PARAM)
         snprintf(text, sizeof text, "CAST($%d AS bigint)::numeric", bound.param);
-    put(out, text);
+    buf_put_text(out, text);
 }
 
 /* All rows of which each could be one of the whole's. A sum of two numbers of 18 digits is an int8; NULL, which LEAST
@@ -324,14 +319,14 @@ static void put_limit(struct buf *out, const struct scatter_plan *p)
         return;
     if (p->limit.kind == BOUND_NUMBER && p->offset.kind != BOUND_PARAM) {
         snprintf(text, sizeof text, " LIMIT %" PRId64, p->limit.number + p->offset.number);
-        put(out, text);
+        buf_put_text(out, text);
         return;
     }
-    put(out, " LIMIT LEAST(");
+    buf_put_text(out, " LIMIT LEAST(");
     put_bound(out, p->limit);
-    put(out, " + COALESCE(");
+    buf_put_text(out, " + COALESCE(");
     put_bound(out, p->offset);
-    put(out, ", 0), 9223372036854775807)::bigint");
+    buf_put_text(out, ", 0), 9223372036854775807)::bigint");
 }
 
 static void put_hidden(const struct planner *b, struct buf *out)
@@ -340,9 +335,9 @@ static void put_hidden(const struct planner *b, struct buf *out)
 
     for (size_t i = 0; i < b->hidden_count; i++) {
         snprintf(name, sizeof name, " AS sluice_%zu", i + 1);
-        put(out, ", ");
-        put(out, b->hidden[i].text);
-        put(out, name);
+        buf_put_text(out, ", ");
+        buf_put_text(out, b->hidden[i].text);
+        buf_put_text(out, name);
     }
 }
 
@@ -373,7 +368,7 @@ static void put_clause(const struct planner *b, struct buf *out, enum clause_kin
     }
     if (pushed && kind != CLAUSE_OFFSET)
         put_limit(out, b->p);
-    put(out, " ");
+    buf_put_text(out, " ");
 }
 
 static bool next_clause(const struct planner *b, uint32_t token, enum clause_kind *kind)
