@@ -314,7 +314,7 @@ def test_a_function_runs_where_its_key_is(shop, client):
     assert client.execute("SELECT orders_of(99), current_database()").fetchone() == (0, "ops_4")
     client.execute("CALL rename('it', 6)")
     assert shop.rows(2, "SELECT country FROM users WHERE id = 6") == [("it",)]
-    refused(client, "SELECT orders_of(1 + 1)", "0A000", "argument 1 of orders_of")
+    refused(client, "SELECT orders_of(abs(1))", "0A000", "argument 1 of orders_of")
     refused(client, "SELECT orders_of(1), orders_of(2)", "0A000")
     refused(client, "SELECT orders_of(id) FROM users", "0A000", "argument 1 of orders_of")
     refused(client, "UPDATE users SET born = NULL WHERE orders_of(5) > 1", "0A000", "runs where its key is")
