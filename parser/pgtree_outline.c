@@ -263,6 +263,25 @@ static const char *figure_indirection(const PgQuery__AIndirection *e, int *stren
     return figure(e->arg, strength);
 }
 
+#define SVFOP(name) PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_##name
+
+/* NULL: of nobody's interest here. */
+static const char *figure_time(const PgQuery__SQLValueFunction *f)
+{
+    switch (f->op) {
+    case SVFOP(CURRENT_DATE):
+        return "current_date";
+    case SVFOP(CURRENT_TIMESTAMP):
+    case SVFOP(CURRENT_TIMESTAMP_N):
+        return "current_timestamp";
+    case SVFOP(LOCALTIMESTAMP):
+    case SVFOP(LOCALTIMESTAMP_N):
+        return "localtimestamp";
+    default:
+        return NULL;
+    }
+}
+
 /* NULL: it has none ("?column?"), or one that nobody can mean by accident. */
 static const char *figure(const Node *node, int *strength)
 {
@@ -280,6 +299,8 @@ static const char *figure(const Node *node, int *strength)
         return figure_cast(node->type_cast, strength);
     case NODE(CASE_EXPR):
         return figure_case(node->case_expr, strength);
+    case NODE(SQLVALUE_FUNCTION):
+        return figure_time(node->sqlvalue_function);
     case NODE(COALESCE_EXPR):
         return "coalesce";
     case NODE(MIN_MAX_EXPR):

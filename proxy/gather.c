@@ -4,8 +4,9 @@
  * since the hidden ones are wanted in binary format. Where transactions over several shards are about, all snapshots
  * are taken while none of these is being committed (gate.h): PostgreSQL takes that of a query at its Bind.
  *
- *   [PREPARING: Parse, Describe, Sync] ──> RUNNING: Parse, Bind, Describe, Execute, Sync ──> OVER
- *                                     └──> PARSING: Parse ──(all, gate)──> BINDING: Bind ──(all)──> RUNNING ...
+ *   [TIMING: the time] ──> [PREPARING: Parse, Describe, Sync]
+ *                     ──> RUNNING: Parse, Bind, Describe, Execute, Sync ──> OVER
+ *                     └─> PARSING: Parse ──(all, gate)──> BINDING: Bind ──(all)──> RUNNING ...
  *
  * Rows are taken from an arm as merge.h wants them; what is not taken stays in its out-queue, and stops its server.
  * Thread: worker.
@@ -17,6 +18,7 @@
 #include "proxy/coordinated.h"
 #include "proxy/gate.h"
 #include "proxy/joint.h"
+#include "proxy/moment.h"
 #include "proxy/sending.h"
 
 #include <inttypes.h>
@@ -46,6 +48,9 @@ void gather_feed(struct part *part)
 
     part->asked = true;
     switch (part->phase) {
+    case PART_TIMING:
+        msg_query(in, moment_question);
+        break;
     case PART_PREPARING:
         buf_put(in, buf_head(&g->text), buf_used(&g->text));
         msg_named(in, 'D', 'S', "");
@@ -147,7 +152,7 @@ static void part_attached(struct arm *arm)
 {
     struct part *p = arm->owner;
 
-    if (p->phase != PART_PREPARING && p->number + 1 == p->gather->next)
+    if (p->phase > PART_PREPARING && p->number + 1 == p->gather->next)
         run_next(p->gather);
 }
 
@@ -197,6 +202,7 @@ void gather_free(struct gather *g)
     scatter_plan_free(g->plan);
     buf_free(&g->text);
     buf_free(&g->bind);
+    buf_free(&g->params);
     free(g->formats);
     free(g->parses);
     free(g->portal);
@@ -366,10 +372,15 @@ static void on_description(struct gather *g, struct part *part, struct span body
         put_titles(g, part);
 }
 
+static void begin_parts(struct gather *g);
+
 /* ReadyForQuery. */
 static void on_ready(struct gather *g, struct part *part)
 {
-    if (part->phase == PART_PREPARING && !g->failed) {
+    if (part->phase == PART_TIMING && !g->failed) {
+        part->phase = g->together ? PART_PARSING : PART_RUNNING;
+        begin_parts(g);
+    } else if (part->phase == PART_PREPARING && !g->failed) {
         part->phase = g->together ? PART_PARSING : PART_RUNNING;
         run_all(g);
     } else {
@@ -405,6 +416,11 @@ static bool on_message(struct gather *g, struct part *part, uint8_t type, struct
     struct span body = span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER);
     bool counts = !g->failed && !g->done;
 
+    if (part->phase == PART_TIMING && strchr("TDC", type) != NULL) {
+        if (type == 'D' && counts && !gather_take_time(g, body))
+            fail_as(g, "XX000", "the time could not be asked for", NULL);
+        return true;
+    }
     part->ended = part->ended || type == 'C';
     if (type == 'D' && counts && !merge_wants(g->merge, part->number))
         return g->stops && fail_wide(g);
@@ -557,17 +573,25 @@ static void take_bind(struct gather *g, const struct request *q)
     struct reader r = reader_of(formats.ptr, formats.len);
     buf_put_cstr(&g->bind, g->portal == NULL ? "" : g->portal);
     buf_put_u8(&g->bind, 0); /* unnamed statement */
-    buf_put(&g->bind, params.ptr, params.len);
+    buf_put(g->plan->now_param > 0 ? &g->params : &g->bind, params.ptr, params.len);
     g->format_count = reader_u16(&r);
     g->formats = mem_zalloc((g->format_count + 1) * sizeof *g->formats);
     for (size_t i = 0; i < g->format_count; i++)
         g->formats[i] = reader_u16(&r);
 }
 
+static void begin_parts(struct gather *g)
+{
+    if (g->plan->hidden_count > 0 && g->visible_count < 0) {
+        g->parts[0].phase = PART_PREPARING;
+        gather_feed(&g->parts[0]);
+    } else {
+        run_all(g);
+    }
+}
+
 static void open_parts(struct gather *g, shardset shards, struct arm *const *arms)
 {
-    bool prepares = g->plan->hidden_count > 0 && g->visible_count < 0;
-
     for (uint32_t k = 0, i = 0; i < g->count; k++) {
         if (!(shards >> k & 1))
             continue;
@@ -577,11 +601,11 @@ static void open_parts(struct gather *g, shardset shards, struct arm *const *arm
         part->arm->user = &part_user;
         part->arm->owner = part;
     }
-    if (prepares) {
-        g->parts[0].phase = PART_PREPARING;
+    if (gather_wants_time(g)) {
+        g->parts[0].phase = PART_TIMING;
         gather_feed(&g->parts[0]);
     } else {
-        run_all(g);
+        begin_parts(g);
     }
 }
 
@@ -642,7 +666,7 @@ static bool plan(struct client *c, const struct request *q, struct answerable *a
     a->plan = sharding_plan(c, &q->run, &a->shards);
     if (a->plan == NULL)
         return false;
-    if (sharding_bound(&q->run, &a->plan->limit, -1, &a->limit) &&
+    if (gather_may_give_time(q, a->plan) && sharding_bound(&q->run, &a->plan->limit, -1, &a->limit) &&
         sharding_bound(&q->run, &a->plan->offset, 0, &a->offset))
         return true;
     scatter_plan_free(a->plan);

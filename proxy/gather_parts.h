@@ -1,6 +1,6 @@
 /*
- * gather_parts.h: what gather.c (an answer of several shards) and gather_portal.c (one of which the client wants so
- * many rows at a time) share, and nobody else includes.
+ * gather_parts.h: what gather.c (an answer of several shards), gather_portal.c (one of which the client wants so many
+ * rows at a time) and gather_time.c (one that asks for the time) share, and nobody else includes.
  * Thread: worker.
  */
 #ifndef SLUICE_GATHER_PARTS_H
@@ -10,6 +10,7 @@
 #include "shard/merge.h"
 
 enum part_phase {
+    PART_TIMING, /* it is asked for the time */
     PART_PREPARING,
     PART_PARSING,
     PART_BINDING,
@@ -42,6 +43,7 @@ struct gather {
     struct merge *merge;
     struct buf text;   /* what each arm runs: Parse */
     struct buf bind;   /* ... Bind's body up to the formats of the result */
+    struct buf params; /* ... where the time is asked for, without that: the parameters, which belong there */
     uint16_t *formats; /* of the result, as the client wants them */
     size_t format_count;
     int visible_count; /* columns that the client sees; -1: not known yet */
@@ -69,6 +71,15 @@ struct gather {
 void gather_feed(struct part *part);
 /* Its arms tell it what they are sent. */
 void gather_listen(struct gather *g);
+
+/* --- gather_time.c --- */
+
+/* False: another parameter has the place of the time's. */
+bool gather_may_give_time(const struct request *q, const struct scatter_plan *p);
+/* True: the time is to be asked for before anything is bound. */
+bool gather_wants_time(struct gather *g);
+/* The answer. False: it is none. */
+bool gather_take_time(struct gather *g, struct span row);
 
 /* --- gather_portal.c --- */
 

@@ -19,6 +19,8 @@
 #include "proxy/arm.h"
 #include "proxy/twophase.h"
 
+struct moment;
+
 enum joint_step {
     JOINT_NOT,  /* it goes on with the server that it holds */
     JOINT_WAIT, /* it comes back when others have joined: nothing of the batch was consumed */
@@ -59,6 +61,10 @@ void joint_chain(struct client *c);
 void joint_abandon(struct client *c);
 /* It is REPEATABLE READ, and reads on the coordinator and nowhere else. */
 bool joint_is_whole(const struct client *c);
+/* The time of its transaction, for statements over several shards: what the first of them was told by its first shard.
+ * NULL: none has asked yet. */
+const struct moment *joint_moment(const struct client *c);
+void joint_keep_moment(struct client *c, const struct moment *m);
 /* What it sets by the statement that is sent now, all others have set. */
 bool joint_has_told(const struct client *c);
 /* It is one statement's that came without a transaction. */

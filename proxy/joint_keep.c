@@ -136,6 +136,21 @@ bool joint_is_committing(const struct client *c)
     return c->joint != NULL && c->joint->phase == JOINT_ENDING;
 }
 
+/* --- its time --- */
+
+const struct moment *joint_moment(const struct client *c)
+{
+    return c->joint != NULL && c->joint->timed ? &c->joint->moment : NULL;
+}
+
+void joint_keep_moment(struct client *c, const struct moment *m)
+{
+    if (c->joint == NULL)
+        return;
+    c->joint->timed = true;
+    c->joint->moment = *m;
+}
+
 /* --- AND CHAIN --- */
 
 static enum stmt_isolation isolation_of(const char *text)

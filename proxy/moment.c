@@ -37,7 +37,7 @@ bool moment_read(struct span row, struct moment *m)
     return true;
 }
 
-static void put_time(const struct moment *m, struct buf *out)
+void moment_put(const struct moment *m, struct buf *out)
 {
     time_t seconds = m->epoch_us / USEC_PER_SEC;
     char text[60];
@@ -117,7 +117,7 @@ static size_t put_word(const struct ahead *a, const struct word *w, const struct
     if (w->local)
         buf_put(out, m->local + w->from, w->len > 0 ? w->len : strlen(m->local + w->from));
     else
-        put_time(m, out);
+        moment_put(m, out);
     if (w->cast != NULL)
         buf_put(out, "'::pg_catalog.timestamptz", 25);
     else

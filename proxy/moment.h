@@ -21,6 +21,9 @@ extern const char moment_question[];
 /* The body of that DataRow. False: it is none. */
 bool moment_read(struct span row, struct moment *m);
 
+/* Its text, as a timestamptz is written: "2024-03-05 06:07:08.900000+00". */
+void moment_put(const struct moment *m, struct buf *out);
+
 /* The text may ask for it. lex_flags: LEX_STANDARD_STRINGS. */
 bool moment_is_asked(const char *sql, unsigned lex_flags);
 /* The text with the time in it, for free(). */

@@ -57,6 +57,7 @@ struct scatter_facts scatter_map_facts(struct scatter_map *m, bool deterministic
                                   .function = function_of,
                                   .is_impure_operator = is_impure_operator,
                                   .arg = m,
+                                  .gives_now = true,
                                   .deterministic = deterministic};
 }
 

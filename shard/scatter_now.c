@@ -3,6 +3,7 @@
  * more, which the caller gives to all of them.
  *
  *   WHERE placed > now() - $1::interval        WHERE placed > CAST($2 AS timestamptz) - $1::interval
+ *   SELECT now()                               SELECT CAST($1 AS timestamptz) AS "now"
  * Thread: any (no state).
  */
 #include "shard/scatter_parts.h"
@@ -70,15 +71,17 @@ static bool is_other_word(const struct planner *b, uint32_t token)
     return false;
 }
 
-/* Its name would be another. */
-static bool names_column(const struct planner *b, uint32_t token)
+/* The output column in which it stands has no name but the time's; -1: it is none. */
+static int names_column(const struct planner *b, const struct time_word *w, uint32_t token)
 {
     const struct clause *targets = &b->c.clauses[CLAUSE_TARGETS];
 
-    for (size_t i = 0; i < targets->item_count; i++)
+    for (size_t i = 0; i < targets->item_count; i++) {
+        const struct outline_expr *e = &b->o->targets[i];
         if (token >= targets->items[i].first && token < targets->items[i].end)
-            return !b->o->targets[i].named;
-    return false;
+            return !e->named && e->name != NULL && strcmp(e->name, w->word) == 0 ? (int)i : -1;
+    }
+    return -1;
 }
 
 static bool check_word(struct planner *b, const struct time_word *w, uint32_t token)
@@ -88,8 +91,6 @@ static bool check_word(struct planner *b, const struct time_word *w, uint32_t to
                               "it asks for the time, which may differ from shard to shard");
     if (!w->call && is_self(b, token + 1, '('))
         return planner_refuse(b, "Leave the precision out.", "it asks for the time in a certain precision");
-    if (names_column(b, token))
-        return planner_refuse(b, "Name the output column with AS.", "an output column would be named by the time");
     return true;
 }
 
@@ -109,30 +110,69 @@ static bool has_value_functions(const struct outline *o)
     return (o->flags & OUTLINE_VALUE_FUNCTION) || (o->from != NULL && has_value_functions(o->from));
 }
 
-/* Writes the text anew; *found: there was something to write. */
+/* A text that is written anew. */
+struct rewrite {
+    struct planner *b;
+    struct buf *out;
+    uint32_t from;    /* what of the text is not in it yet */
+    const char *name; /* that an output column is given, ... */
+    uint32_t name_at; /* ... ahead of this token; 0: none */
+};
+
+static void copy_to(struct rewrite *w, uint32_t end)
+{
+    buf_put(w->out, w->b->c.sql + w->from, end - w->from);
+    w->from = end;
+}
+
+static void put_name(struct rewrite *w, uint32_t token)
+{
+    char text[80];
+
+    if (w->name_at == 0 || w->name_at != token)
+        return;
+    w->name_at = 0;
+    copy_to(w, w->b->c.tokens[token - 1].start + w->b->c.tokens[token - 1].len);
+    snprintf(text, sizeof text, " AS \"%s\"", w->name);
+    buf_put(w->out, text, strlen(text));
+}
+
+static void put_word(struct rewrite *w, const struct time_word *word, uint32_t token, uint16_t param)
+{
+    const struct planner *b = w->b;
+    const struct token *last = &b->c.tokens[token + (word->call ? 2 : 0)];
+    int target = names_column(b, word, token);
+
+    copy_to(w, b->c.tokens[token].start);
+    put_time(word, param, w->out);
+    w->from = last->start + last->len;
+    if (target < 0)
+        return;
+    w->name = word->word;
+    w->name_at = b->c.clauses[CLAUSE_TARGETS].items[target].end;
+}
+
+/* *found: there was something to write. */
 static bool write_times(struct planner *b, uint16_t param, struct buf *out, bool *found)
 {
-    uint32_t from = b->c.tokens[0].start;
+    struct rewrite w = {.b = b, .out = out, .from = b->c.tokens[0].start};
+    uint32_t count = (uint32_t)b->c.token_count;
     bool values = has_value_functions(b->o);
 
-    for (uint32_t i = 0; i < b->c.token_count; i++) {
-        const struct time_word *w = time_word_at(b, i);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct time_word *word = time_word_at(b, i);
+        put_name(&w, i);
         if (values && is_other_word(b, i))
             return planner_refuse(b, NULL, "it asks for the user or the time of day, which may differ");
-        if (w == NULL)
+        if (word == NULL)
             continue;
-        if (!check_word(b, w, i))
+        if (!check_word(b, word, i))
             return false;
-        uint32_t last = i + (w->call ? 2 : 0);
-        buf_put(out, b->c.sql + from, b->c.tokens[i].start - from);
-        put_time(w, param, out);
-        from = b->c.tokens[last].start + b->c.tokens[last].len;
+        put_word(&w, word, i, param);
         *found = true;
     }
-
-    const struct token *end = &b->c.tokens[b->c.token_count - 1];
-
-    buf_put(out, b->c.sql + from, end->start + end->len - from);
+    put_name(&w, count);
+    copy_to(&w, b->c.tokens[count - 1].start + b->c.tokens[count - 1].len);
     return true;
 }
 

@@ -39,11 +39,17 @@ static bool is_name(const struct planner *b, uint32_t token)
     return b->c.tokens[token].kind == TOKEN_WORD || b->c.tokens[token].kind == TOKEN_QUOTED;
 }
 
+/* By who wrote it, or as the time that stands for it (scatter_now.c). */
+static bool is_named(const struct planner *b, size_t target, struct piece p)
+{
+    return b->o->targets[target].named || (p.end - p.first > 2 && clauses_word(&b->c, p.end - 2, "as"));
+}
+
 bool text_target(struct planner *b, size_t target, struct piece *piece)
 {
     struct piece p = clause_of(b, CLAUSE_TARGETS)->items[target];
 
-    if (b->o->targets[target].named) {
+    if (is_named(b, target, p)) {
         if (p.end - p.first < 2 || !is_name(b, p.end - 1))
             return planner_refuse(b, help_simpler, "an output column's name is written in an unusual way");
         p.end--;

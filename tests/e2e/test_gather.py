@@ -144,6 +144,52 @@ def test_random_statements_give_what_one_database_gives(shop, seed):
     assert counts["same"] > 120
 
 
+TIMES = ["SELECT now(), current_date, id FROM users ORDER BY id LIMIT 3", "SELECT *, now() AS t FROM users ORDER BY id",
+         "SELECT count(*), max(now()), min(current_timestamp) FROM users WHERE born < now() - %s::interval",
+         "SELECT current_timestamp > born, count(*) FROM users WHERE id > %s AND born <= current_date GROUP BY 1",
+         "SELECT date_trunc('day', localtimestamp) AS d, count(id) FROM users GROUP BY 1",
+         "SELECT DISTINCT transaction_timestamp(), now()::date FROM users ORDER BY now",
+         "SELECT localtimestamp::text, CASE WHEN id = 1 THEN now() ELSE current_timestamp END FROM users",
+         "SELECT id, %s::text FROM users WHERE born > now()"]
+
+
+@pytest.mark.parametrize("way", ["simple", "text", "binary", "prepared"])
+def test_the_time_is_one_for_all_shards(shop, way):
+    """The same columns as of one server, and in a transaction the same time in all that is asked of them."""
+    with shop.connect() as client, shop.server(shop.whole) as whole:
+        for connection in (client, whole):
+            connection.execute("SET TimeZone = 'Pacific/Kiritimati'")
+        for sql in TIMES * 2:
+            params = {"interval": ("1 day",), "id >": (-3,), "text": ("x",)}
+            params = next((p for word, p in params.items() if "%s" in sql and word in sql), ())
+            text = sql.replace("%s", f"'{params[0]}'" if params else "")
+            found = [connection.execute(text) if way == "simple" else
+                     connection.execute(sql, params, binary=way == "binary", prepare=way == "prepared" or None)
+                     for connection in (client, whole)]
+            assert [(c.name, c.type_code) for c in found[0].description] == \
+                [(c.name, c.type_code) for c in found[1].description]
+            rows = [cursor.fetchall() for cursor in found]
+            assert len(rows[0]) == len(rows[1]) and (rows[0] == rows[1] or "now()" in sql or "timestamp()" in sql), sql
+        assert len(client.execute("SELECT DISTINCT now() AS t, current_timestamp AS u FROM users").fetchall()) == 1
+        with client.transaction():
+            client.execute("SELECT count(*) FROM users")
+            first = client.execute("SELECT min(now()), max(transaction_timestamp()) FROM users").fetchone()
+            client.execute("SELECT count(*) FROM users WHERE id IN (1, 2)")
+            again = client.execute("SELECT DISTINCT now(), now() AS same FROM users WHERE id IN (2, 3)").fetchall()
+            assert again == [first]
+        assert client.execute("SELECT min(now()) FROM users").fetchone()[0] > first[0]
+
+
+def test_the_time_of_a_statement_with_more_types_than_parameters(shop):
+    """Then the time's would be one of these."""
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        sql = "SELECT count(*) FROM users WHERE id > $1 AND born < now()"
+        got = line.ask(parse("", sql, (23, 20)) + bind(values=(0, 5)) + execute() + sync())
+        assert [m.sqlstate for m in got if m.type == "E"] == ["0A000"]
+        got = line.ask(parse("", sql, (23,)) + bind(values=(b"\0\0\0\0",), formats=(1,)) + execute() + sync())
+        assert types_of(got) == "12DCZ"
+
+
 def test_a_limit_without_an_order_gives_so_many_rows(shop):
     with shop.connect() as client:
         assert len(client.execute("SELECT id FROM users LIMIT 13").fetchall()) == 13
