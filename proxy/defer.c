@@ -304,14 +304,14 @@ const char *defer_text_at_head(const struct client *c, const uint8_t *batch, siz
 
 /* --- sending it --- */
 
-static void put_modes(char *out, size_t size, const struct stmt_modes *m)
+static void put_modes(char *out, size_t size, const char *verb, const struct stmt_modes *m)
 {
     static const char *const levels[] = {"", " ISOLATION LEVEL READ UNCOMMITTED", " ISOLATION LEVEL READ COMMITTED",
                                          " ISOLATION LEVEL REPEATABLE READ", " ISOLATION LEVEL SERIALIZABLE"};
     static const char *const accesses[] = {"", " READ ONLY", " READ WRITE"};
     static const char *const deferrables[] = {"", " DEFERRABLE", " NOT DEFERRABLE"};
 
-    snprintf(out, size, "BEGIN%s%s%s", levels[m->isolation], accesses[m->access], deferrables[m->deferrable]);
+    snprintf(out, size, "%s%s%s%s", verb, levels[m->isolation], accesses[m->access], deferrables[m->deferrable]);
 }
 
 static void expect_begin(const struct client *c, struct server *s, enum expect_type type)
@@ -339,7 +339,7 @@ void defer_send(struct client *c, struct server *s)
     c->deferred.on_trial = routing_is_guest(c, s);
     if (c->deferred.on_trial)
         c->deferred.modes.access = ACCESS_READ_ONLY; /* if only the session said so: it may say something else later */
-    put_modes(text, sizeof text, &c->deferred.modes);
+    put_modes(text, sizeof text, "BEGIN", &c->deferred.modes);
     list_del(&c->deferred.node);
     send_command(c, s, text);
     if (c->deferred.asked) /* its isolation cannot be changed any more */
@@ -372,8 +372,17 @@ void defer_put_begin(const struct client *c, struct buf *sql)
 {
     char text[100];
 
-    put_modes(text, sizeof text, &c->deferred.modes);
+    put_modes(text, sizeof text, "BEGIN", &c->deferred.modes);
     buf_put(sql, text, strlen(text));
+}
+
+char *defer_take_modes(struct client *c, const struct stmt_modes *m)
+{
+    char text[120];
+
+    put_modes(text, sizeof text, "SET TRANSACTION", m);
+    merge_modes(&c->deferred.modes, m);
+    return mem_strdup(text);
 }
 
 void defer_close(struct client *c)

@@ -60,6 +60,8 @@ void defer_restore(struct client *c);
 void defer_put_begin(const struct client *c, struct buf *sql);
 /* It was begun on servers in another way. */
 void defer_close(struct client *c);
+/* The transaction that it is in has these modes, too. What its servers are told of it; owned by the caller. */
+char *defer_take_modes(struct client *c, const struct stmt_modes *m);
 /* Another one begins with the same modes. */
 void defer_chain(struct client *c);
 /* The server knows of the transaction, or will when it reads what was sent. */

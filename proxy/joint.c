@@ -325,24 +325,6 @@ static void begin_command(struct joint *j, const struct request *q)
         msg_empty(&j->c->conn.out, 'n');
 }
 
-void joint_tell(struct joint *j, const struct request *q, const char *tag)
-{
-    begin_command(j, q);
-    joint_take_back(j);
-    j->phase = JOINT_TELLING;
-    j->sql = mem_strdup(q->run.sql);
-    j->tag = mem_strdup(tag);
-    if (request_stmt(q)->kind == STMT_ROLLBACK_TO)
-        portals_doubt(j);
-    ask_note(j->c, q->run.shape, j->sql);
-    j->c->journal.sets = j->c->journal.sets || (request_stmt(q)->effects & EFFECT_SETTING) != 0;
-    round_begin(&j->round);
-    j->round.speaks = j->current;
-    for (uint32_t k = 0; k < j->count; k++)
-        if (j->arms[k] != NULL)
-            round_ask(&j->round, j->arms[k], j->sql);
-}
-
 void joint_tell_others(struct joint *j, uint32_t shard, char *sql)
 {
     joint_take_back(j);
@@ -352,6 +334,19 @@ void joint_tell_others(struct joint *j, uint32_t shard, char *sql)
     for (uint32_t k = 0; k < j->count; k++)
         if (j->arms[k] != NULL && k != shard)
             round_ask(&j->round, j->arms[k], j->sql);
+}
+
+void joint_tell(struct joint *j, const struct request *q, char *sql, const char *tag, bool begins)
+{
+    begin_command(j, q);
+    j->begins = begins;
+    j->tag = mem_strdup(tag);
+    if (request_stmt(q)->kind == STMT_ROLLBACK_TO)
+        portals_doubt(j);
+    ask_note(j->c, q->run.shape, sql);
+    j->c->journal.sets = j->c->journal.sets || (request_stmt(q)->effects & EFFECT_SETTING) != 0;
+    joint_tell_others(j, SHARD_NONE, sql);
+    j->round.speaks = j->current;
 }
 
 static void after_telling_others(struct joint *j)
@@ -381,6 +376,7 @@ static void after_telling(struct joint *j)
     }
     if (failed == NULL) {
         journal_add(c, j->sql);
+        j->batchs = j->batchs && !j->begins;
         msg_command_complete(&c->conn.out, j->tag);
     } else {
         joint_send_error(c, failed);

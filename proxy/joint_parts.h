@@ -35,6 +35,7 @@ struct joint {
     bool once;        /* it is one statement's that came without a transaction */
     bool alone;       /* ... and needs none, for it runs on one shard */
     bool batchs;      /* it is a batch's that came without one, and ends by its Sync */
+    bool begins;      /* TELLING: the batch begins a transaction that outlives it */
     bool drops;       /* FAILING: the batch at the client's head is dropped after it */
     bool reads;       /* it is in the gate */
     bool chains;      /* CHAINING, ENDING: AND CHAIN */
@@ -73,8 +74,8 @@ void joint_look(struct joint *j);
 void joint_draw(struct joint *j, char *sql);
 /* The coordinator answers, in its own transaction or, where it takes part, in that. */
 enum joint_step joint_whole(struct joint *j, const struct request *q);
-/* One text for all. */
-void joint_tell(struct joint *j, const struct request *q, const char *tag);
+/* One text for all. Takes sql. begins: its batch has begun a transaction by it, which goes on after it. */
+void joint_tell(struct joint *j, const struct request *q, char *sql, const char *tag, bool begins);
 /* The others than that shard are told what the batch at the head sets, which is looked at once more then. Takes sql. */
 void joint_tell_others(struct joint *j, uint32_t shard, char *sql);
 /* What several shards answer together; NOT: it is none for that, after all. */

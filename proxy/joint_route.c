@@ -26,15 +26,20 @@ static bool says_modes(const struct stmt *s)
            s->modes.deferrable != DEFERRABLE_UNSAID;
 }
 
-/* BEGIN behind other statements of a batch: what these have done is its transaction's, too. */
+/* BEGIN behind other statements of a batch: what these have done is its transaction's, too. Its modes are set as by SET
+ * TRANSACTION, which is what PostgreSQL does. */
 static enum joint_step begin_block(struct joint *j, const struct request *q, const struct stmt *s)
 {
-    if (says_modes(s))
+    const char *tag = s->kind == STMT_BEGIN ? "BEGIN" : "START TRANSACTION";
+
+    if (s->modes.isolation == ISOLATION_SERIALIZABLE)
         joint_refuse(j, q, "0A000",
-                     "a transaction over several shards that begins within a batch has no modes of its own",
+                     "a transaction over several shards that begins within a batch cannot be SERIALIZABLE",
                      "Send BEGIN as the first of the batch.");
+    else if (says_modes(s))
+        joint_tell(j, q, defer_take_modes(j->c, &s->modes), tag, true);
     else
-        joint_begin_block(j, q, s->kind == STMT_BEGIN ? "BEGIN" : "START TRANSACTION");
+        joint_begin_block(j, q, tag);
     return JOINT_TAKEN;
 }
 
@@ -67,7 +72,7 @@ static enum joint_step run_control(struct joint *j, const struct request *q, con
         if (j->batchs && (s->effects & EFFECT_TRANSACTION) && s->kind != STMT_SET_TRANSACTION &&
             s->kind != STMT_SET_CONSTRAINTS)
             return refuse_savepoint(j, q, s);
-        joint_tell(j, q, joint_tag_of(s));
+        joint_tell(j, q, mem_strdup(q->run.sql), joint_tag_of(s), false);
         return JOINT_TAKEN;
     case CONTROL_NONE:
         if (j->batchs && !has_failed(j) && (s->kind == STMT_BEGIN || s->kind == STMT_START))

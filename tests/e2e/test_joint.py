@@ -722,3 +722,50 @@ def test_a_batch_after_an_error_is_answered_once(shop):
         got = line.ask(query("BEGIN") + runs[0] + runs[2] + sync(), readies=2)
         assert types_of(got) == "CZ12DC12DCZ" and got[-1].body == b"T"
         line.query("COMMIT")
+
+
+MODED = [
+    ["UPDATE users SET name = 'm' WHERE id = 21", "UPDATE users SET name = 'm' WHERE id = 22", "BEGIN READ ONLY",
+     "SELECT current_setting('transaction_read_only') FROM users WHERE id = 22",
+     "SELECT current_setting('transaction_read_only') FROM users WHERE id = 23", "ROLLBACK"],
+    ["UPDATE users SET name = 'm' WHERE id = 21", "UPDATE users SET name = 'm' WHERE id = 22",
+     "START TRANSACTION READ ONLY, DEFERRABLE", "UPDATE users SET name = 'm' WHERE id = 23", "COMMIT"],
+    ["SELECT name FROM users WHERE id = 21", "SELECT name FROM users WHERE id = 22",
+     "BEGIN ISOLATION LEVEL REPEATABLE READ", "SELECT 1", "COMMIT"],
+    ["SELECT id FROM users WHERE id = 21", "SELECT id FROM users WHERE id = 22",
+     "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", "UPDATE users SET name = 'c' WHERE id = 22",
+     "UPDATE users SET name = 'c' WHERE id = 23", "COMMIT", "BEGIN READ ONLY", "SELECT name FROM users WHERE id = 22",
+     "SELECT name FROM users WHERE id = 23", "COMMIT"],
+]
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["text", "pipeline"])
+@pytest.mark.parametrize("statements", MODED, ids=[texts[2] for texts in MODED])
+def test_begin_with_modes_in_a_batch(shop, statements, extended):
+    """What one server says to it."""
+    with shop.server(shop.whole) as whole:
+        whole.execute("INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 54) i ON CONFLICT DO NOTHING")
+        whole.execute("UPDATE users SET name = 'user ' || id")
+    with shop.connect() as client:
+        client.execute("UPDATE users SET name = 'user ' || id WHERE id > 0")
+    said = []
+    for port, database in ((shop.sluice.port, "store"), (shop.pg.port, shop.whole)):
+        with Client(port).login("postgres", database) as line:
+            if extended:
+                batch = b"".join(parse("", sql) + bind() + execute() for sql in statements) + sync()
+                got = line.ask(batch)
+            else:
+                got = line.query("; ".join(statements))
+            after = line.query("SHOW transaction_read_only") + line.query("SELECT name FROM users WHERE id = 22")
+            said.append([(m.type, m.sqlstate if m.type == "E" else "" if m.type == "T" else m.body)
+                         for m in got + after if m.type not in "SN"])
+            if got[-1].body != b"I":
+                line.query("ROLLBACK")
+    assert said[0] == said[1]
+
+
+def test_serializable_in_a_batch_over_shards_is_refused(shop, client):
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot be SERIALIZABLE"):
+        client.execute("UPDATE users SET name = 'm' WHERE id = 21; UPDATE users SET name = 'm' WHERE id = 22; "
+                       "BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT")
+    assert "m" not in names(shop, 21, 22)
