@@ -1,5 +1,5 @@
 /*
- * gather_time.c: the time that a statement over several shards asks for: it is one parameter more (shard/scatter_now.c),
+ * gather_time.c: the time that a statement over several shards asks for: it is one parameter more (scatter_now.c),
  * behind those that the client binds, and what the first of the shards says; in a transaction it stays so.
  * Thread: worker.
  */
