@@ -56,6 +56,7 @@ struct coordinated {
     unsigned lex_flags;
     bool asks_time;
     struct moment moment;
+    struct opening opening;
     struct buf columns; /* the home shard's RowDescription, body */
     struct buf told;    /* RowDescription for the client, which goes with the first that comes behind it */
     bool describes;     /* the client wants to know them */
@@ -172,8 +173,9 @@ static void enter(struct coordinated *k, enum phase phase, uint32_t shard, struc
     k->arm->owner = k;
 }
 
-void coordinated_start(struct coordinated *k, const char *parses)
+void coordinated_start(struct coordinated *k, const char *parses, struct opening opening)
 {
+    k->opening = opening;
     k->c->coordinated = k;
     k->c->deferred.asked = true;
     k->since = k->c->worker->loop.now;
@@ -187,8 +189,7 @@ void coordinated_begin_in_joint(struct client *c, const struct request *q, struc
 
     k->home = home;
     k->whole = whole;
-    request_begin(c, q);
-    coordinated_start(k, q->parse.len > 0 ? (const char *)q->parse.ptr : NULL);
+    coordinated_start(k, q->parse.len > 0 ? (const char *)q->parse.ptr : NULL, request_open(c, q));
 }
 
 static void describe(struct coordinated *k)
@@ -301,8 +302,10 @@ static void end_batch(struct coordinated *k)
 
 static void fail(struct coordinated *k, const struct buf *error)
 {
-    if (!k->failed)
+    if (!k->failed) {
+        opening_tell(&k->opening, k->c, k->phase > PHASE_DESCRIBING, k->phase == PHASE_RUNNING);
         conn_send(&k->c->conn, buf_head(error), buf_used(error));
+    }
     k->failed = true;
 }
 
@@ -393,6 +396,7 @@ static void on_description(struct coordinated *k, struct span body)
 
 static void pass_on(struct coordinated *k, uint8_t type, struct span message)
 {
+    opening_tell(&k->opening, k->c, true, true);
     conn_send(&k->c->conn, buf_head(&k->told), buf_used(&k->told));
     buf_free(&k->told);
     conn_send(&k->c->conn, message.ptr, message.len);

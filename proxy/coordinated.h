@@ -25,8 +25,8 @@ struct coordinated *coordinated_new(struct client *c, const struct request *q);
 /* The next statement of its shape goes there at once. */
 void coordinated_prefer(struct coordinated *k);
 void coordinated_free(struct coordinated *k); /* of one that was not started, or is suspended; NULL is nothing */
-/* The client is GATHERING, and was told what request_begin tells. parses: the name that its Parse gave; or NULL. */
-void coordinated_start(struct coordinated *k, const char *parses);
+/* The client is GATHERING. parses: the name that its Parse gave; or NULL. */
+void coordinated_start(struct coordinated *k, const char *parses, struct opening opening);
 
 /* The same in a transaction on several servers: joint_gathered is called at its end. home, whole: arms of it; whole is
  * the coordinator's, which has its snapshots, or NULL. */

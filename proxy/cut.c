@@ -65,6 +65,19 @@ static void look_at_bind(struct client *c, const struct msg_parse *parse, struct
     s->apart = s->apart || s->look.refused || finding_is_many(&found) || stands_apart(run.shape);
 }
 
+/* What stands before it (Close, Describe, the Parse of another name) is a step of its own, so that a command of the
+ * transaction comes alone. parse: of the message before, if that is one. */
+static bool begins_run(const struct frame *f, const uint8_t *p, const struct msg_parse *parse)
+{
+    struct msg_bind bind;
+
+    if (f->type != 'B' || parse == NULL)
+        return f->type == 'P' || f->type == 'B';
+    return parse->name == NULL ||
+           msgin_bind_head(span_of(p + FRAME_HEADER, f->total - FRAME_HEADER), true, &bind) != PARSE_OK ||
+           strcmp(bind.name, parse->name) != 0;
+}
+
 static struct step read_step(struct client *c, struct msg_parse *parse, const uint8_t *p, size_t len)
 {
     struct step s = {.len = 0};
@@ -72,8 +85,10 @@ static struct step read_step(struct client *c, struct msg_parse *parse, const ui
     const char *why;
 
     while (f.type != 'E' && f.type != 'H') {
+        uint8_t last = f.type;
         if (s.len == len || frame_next(FROM_CLIENT, p + s.len, len - s.len, &f, &why) != PARSE_OK ||
-            f.total > len - s.len || strchr("PBDCEH", f.type) == NULL || (f.type == 'P' && s.len > 0))
+            f.total > len - s.len || strchr("PBDCEH", f.type) == NULL ||
+            (s.len > 0 && begins_run(&f, p + s.len, last == 'P' ? parse : NULL)))
             break;
         struct span body = span_of(p + s.len + FRAME_HEADER, f.total - FRAME_HEADER);
         if (f.type == 'P' && msgin_parse(body, parse) != PARSE_OK)

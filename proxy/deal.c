@@ -22,7 +22,7 @@ struct part {
     struct deal *deal;
     const struct insert_part *rows; /* NULL: the statement as it is */
     uint32_t returned;              /* of its rows, so far */
-    bool asked, parsed, over;
+    bool asked, parsed, bound, over;
 };
 
 struct deal {
@@ -35,8 +35,9 @@ struct deal {
     struct buf types;          /* of its parameters */
     struct buf bind;           /* Bind's body behind the names, up to the formats of the result */
     struct buf formats;        /* ... and these */
-    char *parses;              /* owned: the name that the client's Parse gives; NULL: there was none */
-    uint32_t row;              /* in turn: whose row is next */
+    struct opening opening;
+    char *parses; /* owned: the name that the client's Parse gives; NULL: there was none */
+    uint32_t row; /* in turn: whose row is next */
     bool describes, simple;
     bool described; /* the client has been told, or does not want to be */
     bool failed;    /* it was told an error */
@@ -159,6 +160,7 @@ static void fail(struct deal *d, const struct part *p, const void *message, size
     d->failed = true;
     if (d->parses != NULL && p != NULL && !p->parsed)
         prepare_untake(d->c, d->parses); /* PostgreSQL would not have it, either */
+    opening_tell(&d->opening, d->c, p == NULL || p->parsed, p == NULL || p->bound);
     conn_send(&d->c->conn, message, len);
     cancel_others(d, p);
 }
@@ -190,7 +192,7 @@ static bool is_ordered(const struct deal *d)
 /* Its next row may go on now. */
 static bool is_wanted(const struct deal *d, const struct part *p)
 {
-    if (!d->described || conn_is_high(&d->c->conn))
+    if (d->opening.bind || !d->described || conn_is_high(&d->c->conn))
         return false;
     return !is_ordered(d) || d->row >= d->way.split->row_count || d->way.split->shards[d->row] == p->arm->shard;
 }
@@ -250,6 +252,13 @@ static void on_parsed(struct deal *d, struct part *p)
         ask_note_sequence(d->c, p->arm->client->server);
 }
 
+static void on_bound(struct deal *d, struct part *p)
+{
+    p->bound = true;
+    if (p == &d->parts[0] && !d->failed)
+        opening_tell(&d->opening, d->c, true, true);
+}
+
 static void on_ready(struct deal *d, struct part *p)
 {
     p->over = true;
@@ -276,6 +285,8 @@ static bool on_message(struct deal *d, struct part *p, uint8_t type, struct span
         on_tag(d, p, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
     else if (type == '1')
         on_parsed(d, p);
+    else if (type == '2')
+        on_bound(d, p);
     else if (type == 'N' && p == &d->parts[0] && counts)
         conn_send(&d->c->conn, message.ptr, message.len);
     else if (type == 'E')
@@ -437,7 +448,7 @@ struct deal *deal_new(struct client *c, const struct request *q, struct arm *con
     take_bind(d, q);
     if (q->parse.len > 0)
         d->parses = mem_strdup((const char *)q->parse.ptr);
-    request_begin(c, q);
+    d->opening = request_open(c, q);
     take_parts(d, arms);
     note_sequences(c, q);
     run_next(d);

@@ -30,8 +30,9 @@ struct everywhere {
     struct buf types;   /* of the statement's parameters */
     struct buf bind;    /* Bind's body behind the names, up to the formats of the result */
     struct buf formats; /* ... and these, as the client gives them */
-    char *parses;       /* owned: the name that the client's Parse gives; NULL: there was none */
-    bool described;     /* the client has been told, or does not want to be */
+    struct opening opening;
+    char *parses;   /* owned: the name that the client's Parse gives; NULL: there was none */
+    bool described; /* the client has been told, or does not want to be */
     bool simple;
     bool parsed;  /* the home shard has taken the statement */
     bool failed;  /* the client was told an error */
@@ -95,6 +96,7 @@ static void fail(struct everywhere *e, const struct buf *error)
         e->copies[i].failed = true;
     if (e->parses != NULL && !e->parsed)
         prepare_untake(e->c, e->parses); /* PostgreSQL would not have it, either */
+    opening_tell(&e->opening, e->c, e->parsed, e->parsed);
     conn_send(&e->c->conn, buf_head(error), buf_used(error));
     cancel_all(e);
 }
@@ -333,6 +335,13 @@ static void on_row(struct everywhere *e, struct span body)
 
 /* --- what the home shard answers --- */
 
+static void on_parsed(struct everywhere *e)
+{
+    e->parsed = e->counted; /* the second one */
+    if (e->parsed && !e->failed)
+        opening_tell(&e->opening, e->c, true, true);
+}
+
 static void on_asked(struct everywhere *e, uint8_t type, struct span body)
 {
     if (type == 'D')
@@ -340,7 +349,7 @@ static void on_asked(struct everywhere *e, uint8_t type, struct span body)
     else if (type == 'C')
         e->counted = true;
     else if (type == '1')
-        e->parsed = e->counted; /* the second one */
+        on_parsed(e);
     else if (type == 'T')
         facts_description(&e->facts, body);
 }
@@ -496,7 +505,7 @@ struct everywhere *everywhere_new(struct client *c, const struct request *q, str
         e->copies[e->count++] = (struct copy){.arm = arms[k]};
         take_arm(e, arms[k]);
     }
-    request_begin(c, q);
+    e->opening = request_open(c, q);
     ask(e);
     return e;
 }

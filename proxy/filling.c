@@ -40,8 +40,9 @@ struct filling {
     struct buf types;            /* ... as the first shard has understood them */
     struct buf params;           /* Bind's body behind the names, up to the formats of the result */
     struct buf formats;          /* ... and these */
-    char *parses;                /* owned: the name that the client's Parse gives; NULL: there was none */
-    const char *const *keys;     /* drawn: the client's own until it runs; NULL: there are none */
+    struct opening opening;
+    char *parses;            /* owned: the name that the client's Parse gives; NULL: there was none */
+    const char *const *keys; /* drawn: the client's own until it runs; NULL: there are none */
     usec_t drawing_at;
     uint32_t row; /* in turn: whose row is given back next */
     bool describes, simple;
@@ -95,6 +96,7 @@ static void fail(struct filling *f, const struct buf *error)
     f->failed = true;
     if (f->parses != NULL && !f->learnt)
         prepare_untake(f->c, f->parses); /* PostgreSQL would not have it, either */
+    opening_tell(&f->opening, f->c, f->learnt, f->learnt);
     conn_send(&f->c->conn, buf_head(error), buf_used(error));
     cancel_all(f);
 }
@@ -373,8 +375,11 @@ static void on_learning(struct filling *f, uint8_t type, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
 
-    if (type == '1')
+    if (type == '1') {
         f->learnt = true;
+        if (!f->failed)
+            opening_tell(&f->opening, f->c, true, true);
+    }
     if (type != 't')
         return;
     for (uint16_t n = reader_u16(&r); n > 0; n--)
@@ -580,7 +585,7 @@ struct filling *filling_new(struct client *c, const struct request *q, struct ar
     buf_put(&f->formats, formats.ptr, formats.len);
     if (q->parse.len > 0)
         f->parses = mem_strdup((const char *)q->parse.ptr);
-    request_begin(c, q);
+    f->opening = request_open(c, q);
     learn(f);
     return f;
 }

@@ -213,12 +213,13 @@ void gather_free(struct gather *g)
 static void turn(struct gather *g)
 {
     struct coordinated *instead = g->instead;
+    struct opening opening = g->opening;
     char *parses = g->parses;
 
     g->instead = NULL;
     g->parses = NULL;
     gather_free(g);
-    coordinated_start(instead, parses);
+    coordinated_start(instead, parses, opening);
     free(parses);
 }
 
@@ -256,6 +257,7 @@ static void fail(struct gather *g, const struct part *part, const void *message,
     g->failed = true;
     if (g->parses != NULL && part != NULL && !part->parsed)
         prepare_untake(g->c, g->parses); /* PostgreSQL would not have it, either */
+    opening_tell(&g->opening, g->c, part == NULL || part->parsed, part == NULL || part->takes);
     conn_send(&g->c->conn, message, len);
     cancel_others(g, part);
 }
@@ -395,6 +397,15 @@ static void on_parsed(struct gather *g, struct part *part)
         arrive(g);
 }
 
+static void on_bound(struct gather *g, struct part *part)
+{
+    part->takes = true;
+    if (part->number == 0 && !g->failed)
+        opening_tell(&g->opening, g->c, true, true);
+    if (part->phase == PART_BINDING)
+        arrive(g);
+}
+
 static void on_error(struct gather *g, struct part *part, struct span message)
 {
     if (!arm_is_gone(part->arm))
@@ -432,8 +443,8 @@ static bool on_message(struct gather *g, struct part *part, uint8_t type, struct
         fail_merge(g);
     else if (type == '1')
         on_parsed(g, part);
-    else if (type == '2' && part->phase == PART_BINDING)
-        arrive(g);
+    else if (type == '2')
+        on_bound(g, part);
     else if (type == 'N' && part->number == 0 && counts)
         conn_send(&g->c->conn, message.ptr, message.len);
     else if (type == 'E')
@@ -463,7 +474,8 @@ static bool rows_go_on(struct gather *g)
     struct conn *conn = &g->c->conn;
     size_t before = buf_used(&conn->out);
 
-    if (g->failed || g->done || g->stops || g->doubted || g->closes || !g->described || conn_is_high(conn))
+    if (g->opening.bind || g->failed || g->done || g->stops || g->doubted || g->closes || !g->described ||
+        conn_is_high(conn))
         return false;
     uint64_t most = g->rows_max == 0 ? 0 : g->rows_max - merge_untold(g->merge);
     enum merge_status status = merge_take(g->merge, conn_out(conn), most, before + conn->loop->high_watermark);
@@ -657,7 +669,7 @@ static void start(struct client *c, const struct request *q, const struct answer
     c->gather = g;
     if (q->parse.len > 0)
         g->parses = mem_strdup((const char *)q->parse.ptr);
-    request_begin(c, q);
+    g->opening = request_open(c, q);
     open_parts(g, a->shards, arms);
 }
 
@@ -680,8 +692,7 @@ bool gather_whole(struct client *c, const struct request *q)
     if (k == NULL)
         return false;
     client_move(c, CLIENT_GATHERING);
-    request_begin(c, q);
-    coordinated_start(k, q->parse.len > 0 ? (const char *)q->parse.ptr : NULL);
+    coordinated_start(k, q->parse.len > 0 ? (const char *)q->parse.ptr : NULL, request_open(c, q));
     return true;
 }
 

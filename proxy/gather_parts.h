@@ -26,6 +26,7 @@ struct part {
     uint32_t number; /* among the parts */
     bool asked;      /* it has been given something to run */
     bool parsed;     /* the server has taken the text */
+    bool takes;      /* ... and the parameters */
     bool bound;      /* it has its portal, and has been asked for that one's rows */
     bool ended;      /* ... and has given all of them */
     enum part_phase phase;
@@ -48,8 +49,9 @@ struct gather {
     size_t format_count;
     int visible_count; /* columns that the client sees; -1: not known yet */
     bool describes;
-    bool typed;                  /* the types of values are known, and can be merged */
-    bool described;              /* the client has been told, or does not want to be */
+    bool typed;     /* the types of values are known, and can be merged */
+    bool described; /* the client has been told, or does not want to be */
+    struct opening opening;
     char *parses;                /* owned: the name that the client's Parse gives; NULL: there was none */
     struct coordinated *instead; /* owned: asked where values turn out to be of types that cannot be merged; or NULL */
     bool turned;                 /* that is so, and nothing of it was told */

@@ -73,6 +73,7 @@ static bool read_run(struct client *c, struct reading_batch *b, struct request *
             return false;
     }
     if (type != 'B' || msgin_bind_head(body, true, &q->bind) != PARSE_OK ||
+        (parse.name != NULL && strcmp(parse.name, q->bind.name) != 0) ||
         !sharding_run_of_bind(c, &parse, &q->bind, &q->run))
         return false;
     if (!next_message(b, &type, &body))
@@ -138,13 +139,29 @@ void request_split_bind(const struct request *q, struct span *params, struct spa
     *formats = span_of(r.at, reader_left(&r));
 }
 
+struct opening request_open(struct client *c, const struct request *q)
+{
+    if (q->simple)
+        prepare_untake(c, ""); /* as any Query does */
+    if (q->parse.len > 0)
+        prepare_take(c, q->parse);
+    return (struct opening){.parse = q->parse.len > 0, .bind = !q->simple};
+}
+
+void opening_tell(struct opening *o, struct client *c, bool parsed, bool bound)
+{
+    if (o->parse && parsed)
+        msg_empty(&c->conn.out, '1');
+    if (o->bind && parsed && bound)
+        msg_empty(&c->conn.out, '2');
+    o->parse = o->parse && !parsed;
+    o->bind = o->bind && !(parsed && bound);
+    conn_touch(&c->conn);
+}
+
 void request_begin(struct client *c, const struct request *q)
 {
-    if (q->parse.len > 0) {
-        prepare_take(c, q->parse);
-        msg_empty(&c->conn.out, '1');
-    }
-    if (!q->simple)
-        msg_empty(&c->conn.out, '2');
-    conn_touch(&c->conn);
+    struct opening o = request_open(c, q);
+
+    opening_tell(&o, c, true, true);
 }

@@ -30,7 +30,15 @@ const struct stmt *request_stmt(const struct request *r);
 /* Of what it binds: what stands between the statement's name and the formats of the result, and these (with their
  * number). A Query has none of either. */
 void request_split_bind(const struct request *r, struct span *params, struct span *formats);
-/* What PostgreSQL answers to Parse and Bind; what Parse names is the client's from now on. */
+/* What PostgreSQL answers to Parse and Bind, and was not said yet. */
+struct opening {
+    bool parse, bind;
+};
+/* What Parse names is the client's from now on; where a server does not take it after all, for prepare_untake. */
+struct opening request_open(struct client *c, const struct request *r);
+/* Says what is still to be said of a text that a server has parsed, and of parameters that it has taken. */
+void opening_tell(struct opening *o, struct client *c, bool parsed, bool bound);
+/* Both at once. */
 void request_begin(struct client *c, const struct request *r);
 
 #endif

@@ -2,12 +2,15 @@
 savepoints, BEGIN and COMMIT among them, flushed in the middle; texts of several statements; drivers' ways to send many.
 """
 
+import os
+import random
+
 import psycopg
 import pytest
 
 from lib.shards import Shop
-from lib.wire import (Client, bind, copy_data, copy_done, copy_fail, describe, errors_of, execute, flush, parse,
-                      rows_of, sync, tags_of, types_of)
+from lib.wire import (Client, bind, close, copy_data, copy_done, copy_fail, describe, errors_of, execute, flush, parse,
+                      query, rows_of, sync, tags_of, types_of)
 
 SQLSTATE = psycopg.errors.lookup
 
@@ -251,3 +254,96 @@ def test_copy_by_the_extended_protocol(shop, line, begin):
     assert errors_of(line.ask(run("COPY users (id, nothing) FROM STDIN") + sync())) == ["42703"]
     got = line.ask(run("SELECT 1") + sync())
     assert rows_of(got) == [["1"]]
+
+
+@pytest.mark.parametrize("sql", ["SELECT nonsense FROM users", "UPDATE users SET nonsense = 1",
+                                 "INSERT INTO users (id, nonsense) VALUES (1, 'x'), (2, 'y')",
+                                 "UPDATE countries SET nonsense = 1",
+                                 "INSERT INTO users (id, nonsense) SELECT id + 100, name FROM users"])
+@pytest.mark.parametrize("begin", [None, "BEGIN"])
+def test_what_no_shard_has_parsed_is_not_told_to_be(line, sql, begin):
+    if begin is not None:
+        line.query(begin)
+    got = line.ask(run(sql, "s", True) + run("SELECT 1", "t") + sync())
+    assert types_of(got) == "EZ" and got[0].sqlstate == "42703"
+    line.query("ROLLBACK")
+    assert line.ask(bind("", "s") + execute() + sync())[0].sqlstate == "26000"
+    assert types_of(line.ask(run("SELECT 1", "s") + sync())) == "12DCZ"
+
+
+@pytest.mark.parametrize("head", [close("S", "other"), close("P", "other"), describe("S", "other"),
+                                  parse("fourth", "SELECT 1")])
+def test_a_transaction_that_begins_behind_other_messages(line, head):
+    line.ask(parse("begin", "BEGIN") + parse("other", "SELECT 1") + sync())
+    got = line.ask(head + bind("", "begin") + execute() + run(rename(9, "behind")) + run(rename(10, "behind")) + sync())
+    assert tags_of(got) == ["BEGIN", "UPDATE 1", "UPDATE 1"] and got[-1].body == b"T"
+    assert line.query("ROLLBACK")[-1].body == b"I"
+
+
+@pytest.mark.parametrize("sql", ["SELECT count(*) FROM users", "UPDATE users SET country = 'x'", "VACUUM users"])
+def test_a_query_takes_the_unnamed_statement_away(line, sql):
+    line.ask(parse("", "SELECT 1") + sync())
+    line.query(sql)
+    assert line.ask(bind() + execute() + sync())[0].sqlstate == "26000"
+
+
+# --- batches of random messages, said to one database, too ---
+
+ROUNDS = int(os.environ.get("BATCH_ROUNDS", "6"))
+SEED = int(os.environ.get("BATCH_SEED", "1"))
+NAMES = ["", "s1", "s2", "s3"]
+SIMPLE = ["BEGIN", "ROLLBACK", "COMMIT", "SELECT 1/0", "SELECT 1", "SAVEPOINT a", "ROLLBACK TO a",
+          "UPDATE visits SET page = 'q' WHERE user_id = 5"]
+TEXTS = ["SELECT user_id FROM visits WHERE user_id = 1", "SELECT user_id FROM visits ORDER BY user_id",
+         "SELECT count(*) FROM visits", "UPDATE visits SET page = 'a' WHERE user_id = 3",
+         "UPDATE visits SET page = 'b'",
+         "INSERT INTO visits VALUES (1, 'x'), (2, 'y'), (3, 'z')", "SELECT 1", "SELECT 1/0", "SELEC 1",
+         "SELECT nonsense FROM visits WHERE user_id = 1", "SELECT nonsense FROM visits", "SELECT FROM nowhere",
+         "UPDATE visits SET nonsense = 1", "UPDATE visits SET page = 'a' WHERE user_id = 4 AND nonsense",
+         "SELECT user_id FROM visits WHERE user_id = 'x'", "SELECT user_id / 0 FROM visits WHERE user_id = 1",
+         "INSERT INTO visits (user_id, nonsense) VALUES (1, 'x'), (2, 'y')", "DELETE FROM visits WHERE user_id = 7",
+         "SAVEPOINT a", "ROLLBACK TO a", "BEGIN", "COMMIT", "ROLLBACK", "SET application_name = 'x'"]
+
+
+def some_message(chance):
+    name, kind = chance.choice(NAMES), chance.random()
+    if kind < 0.55:
+        runs = bind("", name) + execute() if chance.random() < 0.8 else b""
+        return parse(name, chance.choice(TEXTS)) + runs
+    if kind < 0.9:
+        return bind("", name) + (describe("P", "") if chance.random() < 0.3 else b"") + execute()
+    return close("S", name) if kind < 0.97 else flush()
+
+
+def some_batch(chance):
+    if chance.random() < 0.35:
+        return query(chance.choice(SIMPLE))
+    return b"".join(some_message(chance) for _ in range(chance.choice([1, 1, 2, 3, 5]))) + sync()
+
+
+def what_was_said(messages):
+    told = {"E": lambda m: m.sqlstate, "C": lambda m: m.body, "Z": lambda m: m.body}
+    return [(m.type, told[m.type](m) if m.type in told else None) for m in messages if m.type in "123CEIZ"]
+
+
+def test_random_batches(shop, pg):
+    """What was refused is forgotten on both sides; all else is the same, to the names of statements."""
+    same = refused = 0
+    for seed in range(SEED, SEED + ROUNDS):
+        chance, said = random.Random(seed), []
+        with Client(shop.sluice.port).login("demo", "store") as mine, \
+                Client(pg.port).login("postgres", shop.whole) as whole:
+            for _ in range(60):
+                said.append(some_batch(chance))
+                got, due = what_was_said(mine.ask(said[-1])), what_was_said(whole.ask(said[-1]))
+                if ("E", "0A000") not in got:
+                    assert got == due, (seed, said[-8:])
+                    same += 1
+                    continue
+                refused += 1
+                for client in (mine, whole):
+                    client.query("ROLLBACK")
+                    client.ask(b"".join(close("S", name) for name in NAMES if name) + sync())
+                    client.query("ROLLBACK")
+    print(same, refused)
+    assert same > refused
