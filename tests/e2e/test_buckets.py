@@ -181,3 +181,34 @@ def test_a_layout_is_taken_up_by_map_adopt_alone(shop):
     finally:
         shop.sluice.ini.write_text(text)
     assert shop.command(command="map") == before
+
+
+def test_a_bucket_moves(shop):
+    """As README.md says: its rows, then the line, then all that knows of it."""
+    for database in shop.databases:
+        with shop.server(database) as server:
+            server.execute("TRUNCATE tickets, visits, days, marks, bills")
+    with shop.server(shop.databases[2]) as to, shop.server(shop.databases[3]) as old:
+        for table, key in (("users", "id"), ("orders", "user_id")):
+            to.execute(f"ALTER TABLE {table} DROP CONSTRAINT sluice_shard")
+            for row in old.execute(f"SELECT * FROM {table} WHERE {key} % 16 IN (15, -1)").fetchall():
+                to.execute(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(row))})", row)
+        for table, key in (("orders", "user_id"), ("users", "id")):
+            old.execute(f"DELETE FROM {table} WHERE {key} % 16 IN (15, -1)")
+    shop.sluice.stop()
+    shop.sluice.databases = shop.sluice.databases.replace(LINE, "16 s2:0-6 s1:7-9 s4:10-14 s3:15")
+    shop.sluice.write()
+    shop.command("--adopt", command="map")
+    shop.command("--apply", command="coordinator")
+    shop.sluice.start()
+    with shop.connect() as client:
+        assert client.execute("SELECT count(*) FROM users").fetchone() == (80,)
+        for i in (15, 31, -1, -17, 14, 16):
+            assert client.execute("SELECT name FROM users WHERE id = %s", (i,)).fetchall() == [(f"user {i % 7}",)]
+        client.execute("INSERT INTO users VALUES (79, 'new')")
+        client.execute("INSERT INTO orders (id, user_id) VALUES (500, 79)")
+        joined = "SELECT u.name, count(*) FROM users u JOIN orders o ON o.id = u.id + 421 GROUP BY u.name"
+        assert wait_for(lambda: answer(client, joined), 60, "the coordinator to be known") == [("new", 1)]
+    assert shop.rows(2, "SELECT name FROM users WHERE id = 79") == [("new",)]
+    with shop.server(shop.databases[3]) as server, pytest.raises(errors.CheckViolation):
+        server.execute("INSERT INTO users VALUES (95, 'lies on s3 now')")

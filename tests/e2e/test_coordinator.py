@@ -328,6 +328,16 @@ def test_the_time_is_one_servers(filled):
         assert client.execute("SELECT statement_timestamp() >= %s" + rows, (now,)).fetchone() == (True,)
 
 
+def test_numbers_of_types_in_binary_format_are_not_the_coordinators(filled):
+    rows = " FROM notes n JOIN users u ON u.id = n.user_id WHERE n.mood IS NOT NULL"
+    with filled.connect() as client:
+        for what in ("array_agg(n.mood)", "max(ROW(n.mood, 1)::text), array_agg(ROW(n.mood))"):
+            with pytest.raises(errors.FeatureNotSupported, match="binary format"):
+                client.execute(f"SELECT {what}{rows}", binary=True)
+            assert client.execute(f"SELECT {what}{rows}").fetchone()[0]
+        assert client.execute(f"SELECT max(n.mood){rows}", binary=True).fetchone() == (b"happy",)
+
+
 DOES = ["UPDATE users SET name = name WHERE id = 1", "SELECT id FROM users WHERE id = 2 FOR UPDATE", "LOCK TABLE users",
         "SET LOCAL search_path = pg_catalog, public"]
 
