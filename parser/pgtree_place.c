@@ -10,6 +10,7 @@
 #include "parser/pgtree_parts.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <strings.h>
 
 /* --- values --- */
@@ -160,6 +161,39 @@ static struct stmt_value sum_value(struct walk *w, const PgQuery__AExpr *e)
     return is_whole(&v.of[0]) && is_whole(&v.of[1]) ? v : other();
 }
 
+static bool is_star(const Node *target)
+{
+    const Node *val = target->node_case == NODE(RES_TARGET) ? target->res_target->val : NULL;
+
+    return val != NULL && val->node_case == NODE(COLUMN_REF) && val->column_ref->n_fields > 0 &&
+           val->column_ref->fields[val->column_ref->n_fields - 1]->node_case == NODE(A_STAR);
+}
+
+/* The one row of a VALUES, or what a SELECT selects; a star is nobody knows how many columns. */
+static Node *const *merged_row(const PgQuery__SelectStmt *select, size_t *count)
+{
+    if (select->n_values_lists > 0) {
+        *count = select->n_values_lists == 1 ? select->values_lists[0]->list->n_items : 0;
+        return select->values_lists[0]->list->items;
+    }
+    for (*count = 0; *count < select->n_target_list && !is_star(select->target_list[*count]);)
+        ++*count;
+    return select->target_list;
+}
+
+/* Its column of that name, from 0. */
+static bool is_merged_column(const PgQuery__Alias *alias, const Node *target, size_t i, const char *name)
+{
+    char unnamed[32];
+
+    if (i < alias->n_colnames)
+        return strcmp(node_string(alias->colnames[i]), name) == 0;
+    if (target->node_case == NODE(RES_TARGET))
+        return strcmp(target->res_target->name, name) == 0;
+    snprintf(unnamed, sizeof unnamed, "column%zu", i + 1);
+    return strcmp(unnamed, name) == 0;
+}
+
 /* A column of what a MERGE merges, if it is the same value in all rows of it. */
 static struct stmt_value merged_value(struct walk *w, const Node *node)
 {
@@ -169,14 +203,17 @@ static struct stmt_value merged_value(struct walk *w, const Node *node)
     const char *parts[3];
 
     if (select == NULL || w->scope == NULL || w->scope->query != w->merging ||
-        merged->subquery->node_case != NODE(SELECT_STMT) || merged->alias == NULL || merged->alias->n_colnames > 0 ||
-        select->larg != NULL || name_parts(node, parts) != 2 || strcmp(parts[1], merged->alias->aliasname) != 0)
+        merged->subquery->node_case != NODE(SELECT_STMT) || merged->alias == NULL || select->larg != NULL ||
+        name_parts(node, parts) != 2 || strcmp(parts[1], merged->alias->aliasname) != 0)
         return v;
     w->merged = NULL; /* its own columns are others */
-    for (size_t i = 0; i < select->n_target_list; i++) {
-        const PgQuery__ResTarget *target = select->target_list[i]->res_target;
-        if (select->target_list[i]->node_case == NODE(RES_TARGET) && strcmp(target->name, parts[0]) == 0)
-            v = value_of(w, target->val);
+    size_t count, found = 0;
+    Node *const *row = merged_row(select, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_merged_column(merged->alias, row[i], i, parts[0]))
+            continue;
+        v = found++ > 0 ? other()
+                        : value_of(w, row[i]->node_case == NODE(RES_TARGET) ? row[i]->res_target->val : row[i]);
     }
     w->merged = merged;
     return v;

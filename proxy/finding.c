@@ -344,7 +344,7 @@ static void find_rows(struct finding *f, const struct stmt *s)
 
     f->shards |= k->shards;
     if (k->why != NULL)
-        finding_refuse(f, NULL, "%s", k->why);
+        finding_refuse(f, s->kind == STMT_MERGE ? FINDING_MERGE_HINT : NULL, "%s", k->why);
 }
 
 /* --- functions --- */

@@ -39,6 +39,10 @@ struct finding {
     char told_hint[200]; /* where hint is NULL; "": none */
 };
 
+#define FINDING_MERGE_HINT                                                                                             \
+    "Hold each table in it to one shard by a key that is a value, as by USING (SELECT 5 AS id) s ON t.id = s.id; or "  \
+    "use INSERT ... ON CONFLICT, UPDATE and DELETE."
+
 struct finding finding_of(struct client *c, const struct sharding_run *run);
 /* The same for who only wants to know. */
 struct finding finding_to_tell(struct client *c, const struct sharding_run *run);

@@ -256,6 +256,10 @@ static bool deal_of(struct finding *f, struct sharding_deal *d, struct scatter_r
         return true;
     if (s->kind == STMT_COPY_FROM)
         return deal_copy(f, d, r);
+    if (s->kind == STMT_MERGE) {
+        snprintf(r->why, sizeof r->why, "a MERGE runs where all keys in it are held to one shard");
+        r->help = FINDING_MERGE_HINT;
+    }
     if (s->kind != STMT_INSERT && s->kind != STMT_UPDATE && s->kind != STMT_DELETE)
         return false;
     if (f->refills)

@@ -536,6 +536,43 @@ def test_merge_on_one_shard(shop, client, prepare):
             client.execute(sql)
 
 
+UPSERT = ("MERGE INTO users u USING {source} ON {on} WHEN MATCHED {when} THEN UPDATE SET name = {name} "
+          "WHEN NOT MATCHED THEN INSERT (id, name) VALUES ({key}, {name})")
+
+
+def upsert(source, on="u.id = s.id", when="", name="s.name", key="s.id"):
+    return UPSERT.format(source=source, on=on, when=when, name=name, key=key)
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_sources_of_a_merge_on_one_shard(shop, client, prepare):
+    fill(shop, client, 6)
+    for sql in ("INSERT INTO countries VALUES ('a', 'A'), ('b', 'B')",
+                "INSERT INTO orders (id, user_id, total) OVERRIDING SYSTEM VALUE VALUES (1, 5, 7)"):
+        same(shop, client, sql)
+    for sql, values in (
+            (upsert("(VALUES (5, 'five')) AS s (id, name)"), ()),
+            (upsert("(VALUES (%s::int, %s::text)) AS s (id, name)"), (10, "ten")),
+            (upsert("(VALUES (5, 'V')) AS s", "u.id = s.column1", "", "s.column2", "s.column1"), ()),
+            (upsert("(SELECT 5, 'again') AS s (id)", name="s.id::text || 'x'"), ()),
+            (upsert("(SELECT * FROM countries WHERE code = 'a') s", "u.id = 9", key="9"), ()),
+            (upsert("(SELECT 5 AS id) s", when="AND EXISTS (SELECT FROM orders WHERE user_id = 5)", name="'order'"),
+             ())):
+        expected = whole(shop, sql, *([values] if values else []))
+        assert client.execute(sql, values or None, prepare=prepare).statusmessage == expected[1]
+        same_tables(shop, "SELECT id, name FROM users")
+    for sql in (upsert("(VALUES (5, 'x'), (6, 'y')) AS s (id, name)"), upsert("orders s", "u.id = 5", key="5", name="'x'"),
+                upsert("(SELECT * FROM users WHERE id = 6) s", "u.id = 5", key="5"),
+                upsert("(SELECT 5 AS id) s", when="AND EXISTS (SELECT FROM orders WHERE user_id = 6)", name="'x'"),
+                upsert("(SELECT 5 AS id) s", name="(SELECT max(name) FROM users)"),
+                upsert("countries s", "u.id = 5", key="6"), upsert("countries s", "u.country = s.code", key="5"),
+                "WITH s AS (SELECT id, name FROM users WHERE id = 6) " + upsert("s", "u.id = 5", key="5")):
+        with pytest.raises(errors.FeatureNotSupported) as refused:
+            client.execute(sql, prepare=prepare)
+        assert "key" in refused.value.diag.message_hint
+    same_tables(shop, "SELECT id, name FROM users")
+
+
 # --- commands ---
 
 
