@@ -186,3 +186,12 @@ enum parse_result msgin_param(struct span body, struct msg_pair *m)
     m->value = reader_cstr(&r);
     return result_of(&r);
 }
+
+uint64_t msgin_tag_rows(struct span tag)
+{
+    uint64_t rows = 0, digit = 1;
+
+    for (size_t i = tag.len > 0 ? tag.len - 1 : 0; i-- > 0 && tag.ptr[i] >= '0' && tag.ptr[i] <= '9'; digit *= 10)
+        rows += (uint64_t)(tag.ptr[i] - '0') * digit;
+    return rows;
+}

@@ -85,4 +85,7 @@ struct msg_pair {
 /* ParameterStatus. */
 enum parse_result msgin_param(struct span body, struct msg_pair *m);
 
+/* A command's tag with its NUL, "SELECT 5", "INSERT 0 5": the number at the end, 0 if there is none. */
+uint64_t msgin_tag_rows(struct span tag);
+
 #endif

@@ -5,6 +5,7 @@
 #include "proxy/apart.h"
 
 #include "proxy/round.h"
+#include "proxy/whole.h"
 
 #include <stdio.h>
 
@@ -64,6 +65,7 @@ static void end(struct apart *a, const struct round_part *failed)
         tell_failure(a, failed);
     else
         msg_command_complete(&c->conn.out, a->tag);
+    whole_end(c, failed != NULL);
     apart_free(a);
     msg_ready(&c->conn.out, 'I');
     conn_touch(&c->conn);

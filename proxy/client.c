@@ -19,6 +19,7 @@
 #include "proxy/place.h"
 #include "proxy/sending.h"
 #include "proxy/visit.h"
+#include "proxy/whole.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -220,6 +221,7 @@ void client_free(struct client *c)
     if (c->arm != NULL)
         c->arm->client = NULL;
     journal_close(c);
+    whole_forget(c);
     worker_remove_client(c->worker, c);
     list_del(&c->node);
     c->worker->client_count[CLIENT_DEAD]--;

@@ -105,6 +105,7 @@ struct client {
     struct apart *apart;             /* owned: how all shards run its command, one after the other; or NULL */
     struct joint *joint;             /* owned: its transaction on several shards; or NULL */
     struct arm *arm;                 /* what it is of such another client; or NULL */
+    struct whole *whole;             /* owned: its statement that one of these answers, as it is counted; or NULL */
     bool inside;                     /* it has no socket, and nobody counts it */
 
     struct journal journal;   /* what its transaction is, for servers that join it */

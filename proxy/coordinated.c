@@ -24,6 +24,7 @@
 #include "proxy/joint.h"
 #include "proxy/moment.h"
 #include "proxy/sending.h"
+#include "proxy/whole.h"
 
 #define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the coordinator to be in step */
 
@@ -400,6 +401,8 @@ static void pass_on(struct coordinated *k, uint8_t type, struct span message)
     conn_send(&k->c->conn, buf_head(&k->told), buf_used(&k->told));
     buf_free(&k->told);
     conn_send(&k->c->conn, message.ptr, message.len);
+    if (type == 'C')
+        whole_rows(k->c, msgin_tag_rows(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER)));
     k->answers = true;
     k->answered = type == 'C' || type == 's';
 }
@@ -526,6 +529,7 @@ static void end(struct coordinated *k)
     }
     if (failed)
         defer_fail(c);
+    whole_end(c, failed);
     coordinated_free(k);
     msg_ready(&c->conn.out, session_block_status(c));
     conn_touch(&c->conn);

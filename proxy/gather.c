@@ -20,6 +20,7 @@
 #include "proxy/joint.h"
 #include "proxy/moment.h"
 #include "proxy/sending.h"
+#include "proxy/whole.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -244,6 +245,7 @@ static void end_if_over(struct gather *g)
         joint_gathered(c, failed);
         return;
     }
+    whole_end(c, failed);
     msg_ready(&c->conn.out, 'I');
     conn_touch(&c->conn);
     client_move(c, CLIENT_IDLE);
@@ -494,7 +496,7 @@ static bool rows_go_on(struct gather *g)
         if (g->plan->explains)
             msg_command_complete(&conn->out, "EXPLAIN");
         else
-            merge_tag(g->merge, &conn->out);
+            whole_rows(g->c, merge_tag(g->merge, &conn->out));
         g->done = true;
         if (!g->in_joint) /* there, it would fail the transaction: what else comes is dropped */
             cancel_others(g, NULL);

@@ -24,6 +24,7 @@
 #include "proxy/gate.h"
 #include "proxy/gather.h"
 #include "proxy/sending.h"
+#include "proxy/whole.h"
 
 #include <strings.h>
 
@@ -385,6 +386,7 @@ static void after_telling(struct joint *j)
     free(j->sql);
     free(j->tag);
     j->sql = j->tag = NULL;
+    whole_end(c, failed != NULL);
     if (failed != NULL && j->whole) {
         fail_home(j, false);
         return;
@@ -437,6 +439,7 @@ void joint_gathered(struct client *c, bool failed)
     struct joint *j = c->joint;
     bool told = false;
 
+    whole_end(c, failed);
     rest(j);
     if (gone_arm(j) != NULL) {
         lost(j);
@@ -483,6 +486,7 @@ static void end_alone(struct joint *j, bool failed, const char *tag)
     struct client *c = j->c;
 
     joint_free(j);
+    whole_end(c, failed);
     if (!failed)
         msg_command_complete(&c->conn.out, tag);
     msg_ready(&c->conn.out, 'I');
@@ -495,6 +499,8 @@ void joint_dealt(struct client *c, bool failed, const char *tag)
 {
     struct joint *j = c->joint;
 
+    if (!failed)
+        whole_rows(c, msgin_tag_rows(span_of(tag, strlen(tag) + 1)));
     deal_free(j->deal);
     j->deal = NULL;
     if (j->alone) {
@@ -581,6 +587,7 @@ void joint_begin_block(struct joint *j, const struct request *q, const char *tag
     begin_command(j, q);
     j->batchs = false;
     msg_command_complete(&c->conn.out, tag);
+    whole_end(c, false);
     conn_touch(&c->conn);
     client_wake(c);
 }
@@ -589,6 +596,7 @@ void joint_refuse(struct joint *j, const struct request *q, const char *sqlstate
 {
     begin_command(j, q);
     msg_error(&j->c->conn.out, "ERROR", sqlstate, message, NULL, hint);
+    whole_end(j->c, true);
     conn_touch(&j->c->conn);
     joint_take_back(j);
     make_fail(j, false);
@@ -653,6 +661,9 @@ void joint_ended(struct client *c, struct arm **arms, bool failed, const char *s
 {
     struct joint *j = c->joint;
     bool chains = j->chains && !failed;
+
+    whole_end(c, failed);
+    whole_transaction(c, c->xact_at);
     bool kept = fatal[0] != '\0' || joint_keep(j, arms);
     struct server *s = c->server;
 

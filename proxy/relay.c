@@ -211,16 +211,6 @@ static bool tag_is_heeded(struct span tag)
     return tag.len > 1 && tag.ptr[tag.len - 1] == '\0' && !(tag.ptr[tag.len - 2] >= '0' && tag.ptr[tag.len - 2] <= '9');
 }
 
-/* "SELECT 5", "INSERT 0 5": the number at the end, if there is one. */
-static uint64_t rows_of_tag(struct span tag)
-{
-    uint64_t rows = 0, digit = 1;
-
-    for (size_t i = tag.len > 0 ? tag.len - 1 : 0; i-- > 0 && tag.ptr[i] >= '0' && tag.ptr[i] <= '9'; digit *= 10)
-        rows += (uint64_t)(tag.ptr[i] - '0') * digit;
-    return rows;
-}
-
 static enum verdict on_complete(struct relay *r, struct span body)
 {
     struct server *s = r->s;
@@ -236,7 +226,7 @@ static enum verdict on_complete(struct relay *r, struct span body)
     if (heeded && tag_is_heeded(body))
         heed_tag(s, forward ? r->c : NULL, (const char *)body.ptr);
     if (forward)
-        s->run_rows += rows_of_tag(body);
+        s->run_rows += msgin_tag_rows(body);
     if (head->type == EXPECT_EXECUTE) {
         struct expect e = expect_pop(&s->expects);
         if (forward)
@@ -486,17 +476,19 @@ static void count_query(struct client *c, const struct server *s)
     struct stats *st = worker_stats(c->worker, c->db);
     usec_t now = c->worker->loop.now;
 
-    stat_add(&st->query_count, 1);
-    if (c->query_at != 0)
-        stat_add(&st->query_time, (uint64_t)(now - c->query_at));
+    if (LIKELY(!c->inside)) {
+        stat_add(&st->query_count, 1);
+        stat_add(&st->query_time, c->query_at == 0 ? 0 : (uint64_t)(now - c->query_at));
+    }
     c->query_at = expect_empty(&s->expects) ? 0 : now;
     c->idle_at = now;
     c->query_id = 0;
     memset(&c->cancelling, 0, sizeof c->cancelling);
     if (s->tx == 'I') {
-        stat_add(&st->xact_count, 1);
-        if (c->xact_at != 0)
-            stat_add(&st->xact_time, (uint64_t)(now - c->xact_at));
+        if (LIKELY(!c->inside)) {
+            stat_add(&st->xact_count, 1);
+            stat_add(&st->xact_time, c->xact_at == 0 ? 0 : (uint64_t)(now - c->xact_at));
+        }
         c->xact_at = expect_empty(&s->expects) ? 0 : now;
     }
 }

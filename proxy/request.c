@@ -5,6 +5,7 @@
 #include "proxy/request.h"
 
 #include "proxy/sending.h"
+#include "proxy/whole.h"
 
 struct reading_batch {
     const uint8_t *at;
@@ -141,6 +142,7 @@ void request_split_bind(const struct request *q, struct span *params, struct spa
 
 struct opening request_open(struct client *c, const struct request *q)
 {
+    whole_begin(c, q->run.shape, q->run.sql);
     if (q->simple)
         prepare_untake(c, ""); /* as any Query does */
     if (q->parse.len > 0)

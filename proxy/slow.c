@@ -30,10 +30,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slow_query ring[SLOW_MAX];
 static size_t noted; /* ever; the next one goes to ring[noted % SLOW_MAX] */
 
-static char *text_of(const struct expect *e)
+static char *text_of(const struct statement_run *run)
 {
-    const char *from = e->literal != NULL ? e->literal : e->shape->text;
-    size_t len = e->literal != NULL ? strlen(e->literal) : e->shape->text_len;
+    const char *from = run->literal != NULL ? run->literal : run->shape->text;
+    size_t len = run->literal != NULL ? strlen(run->literal) : run->shape->text_len;
 
     return mem_strndup(from, MIN(len, SLOW_TEXT_MAX));
 }
@@ -73,7 +73,19 @@ static void member_ms(struct buf *b, const char *name, uint64_t us)
             (size_t)snprintf(text, sizeof text, ",\"%s\":%" PRIu64 ".%03u", name, us / 1000, (unsigned)(us % 1000)));
 }
 
-static void put_members(struct buf *b, const struct client *c, const struct server *s, const struct expect *e)
+/* Of several servers, none is named. */
+static void put_place(struct buf *b, const struct server *s)
+{
+    char text[320] = "";
+
+    if (s != NULL)
+        server_print_place(s, text, sizeof text);
+    member_text(b, "node", text);
+    member_text(b, "role", s != NULL && routing_on_replica(s) ? "replica" : "primary");
+    member_number(b, "server_pid", s == NULL ? 0 : s->backend_pid);
+}
+
+static void put_members(struct buf *b, const struct client *c, const struct statement_run *run)
 {
     const char *application = c->vars == NULL ? NULL : vars_get(c->vars, "application_name");
     char text[320];
@@ -83,19 +95,15 @@ static void put_members(struct buf *b, const struct client *c, const struct serv
     snprintf(text, sizeof text, "%s:%d", c->address, c->port);
     member_text(b, "client", text);
     member_text(b, "application_name", application == NULL ? "" : application);
-    server_print_place(s, text, sizeof text);
-    member_text(b, "node", text);
-    member_text(b, "role", routing_on_replica(s) ? "replica" : "primary");
-    member_number(b, "server_pid", s->backend_pid);
-    member_text(b, "kind", statement_kind(e->shape));
+    put_place(b, run->s);
+    member_text(b, "kind", statement_kind(run->shape));
     member_ms(b, "wait_ms", (uint64_t)c->waited_us);
-    member_number(b, "rows", s->run_rows);
-    member_number(b, "bytes", s->run_bytes);
-    member_text(b, "outcome", s->run_failed ? "error" : "ok");
+    member_number(b, "rows", run->rows);
+    member_number(b, "bytes", run->bytes);
+    member_text(b, "outcome", run->failed ? "error" : "ok");
 }
 
-static void log_line(struct client *c, const struct server *s, const struct expect *e, uint64_t run_us,
-                     const char *text)
+static void log_line(struct client *c, const struct statement_run *run, const char *text)
 {
     bool json = c->worker->config->opt.log_format == LOG_FORMAT_JSON;
     struct buf members = {0};
@@ -103,27 +111,27 @@ static void log_line(struct client *c, const struct server *s, const struct expe
 
     client_name(c, name, sizeof name);
     if (!json) {
-        log_info("%s slow query: %" PRIu64 ".%03u ms: %s", name, run_us / 1000, (unsigned)(run_us % 1000), text);
+        log_info("%s slow query: %" PRIu64 ".%03u ms: %s", name, run->us / 1000, (unsigned)(run->us % 1000), text);
         return;
     }
-    put_members(&members, c, s, e);
-    member_ms(&members, "run_ms", run_us);
+    put_members(&members, c, run);
+    member_ms(&members, "run_ms", run->us);
     member_text(&members, "statement", text);
     buf_put_u8(&members, '\0');
     log_write_members(LOG_INFO_, (const char *)buf_head(&members), "slow query");
     buf_free(&members);
 }
 
-void slow_query_note(struct client *c, const struct server *s, const struct expect *e, uint64_t run_us)
+void slow_query_note(struct client *c, const struct statement_run *run)
 {
-    char *text = text_of(e);
+    char *text = text_of(run);
 
-    log_line(c, s, e, run_us, text);
+    log_line(c, run, text);
     flatten(text);
     pthread_mutex_lock(&lock);
     struct slow_query *q = &ring[noted++ % SLOW_MAX];
     free(q->text);
-    *q = (struct slow_query){.at = c->worker->loop.now, .run_us = run_us, .db = c->db, .user = c->user, .text = text};
+    *q = (struct slow_query){.at = c->worker->loop.now, .run_us = run->us, .db = c->db, .user = c->user, .text = text};
     snprintf(q->address, sizeof q->address, "%s:%d", c->address, c->port);
     pthread_mutex_unlock(&lock);
 }

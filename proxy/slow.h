@@ -9,8 +9,8 @@
 #include "parser/cache.h"
 #include "proxy/client.h"
 
-/* A run by c on s took so long: that of this entry, which has a shape. Thread: worker. */
-void slow_query_note(struct client *c, const struct server *s, const struct expect *e, uint64_t run_us);
+/* Thread: worker. */
+void slow_query_note(struct client *c, const struct statement_run *run);
 void slow_queries_reset(void);
 
 #endif

@@ -18,7 +18,6 @@
 
 #include <strings.h>
 
-#define LITERAL_MAX (8 * KIB) /* of a text as it was sent, what is kept */
 #define SHAPE_BYTES (8 * KIB) /* what a shape may take on the average: tree, text and figures */
 
 /* --- reading --- */
@@ -320,7 +319,7 @@ void statement_sent(struct client *c, struct server *s, struct shape *shape, con
     struct expect *last = expect_at(&s->expects, s->expects.count - 1);
 
     if (UNLIKELY(c->worker->config->opt.log_statement_text) && sql != NULL)
-        last->literal = mem_strndup(sql, LITERAL_MAX);
+        last->literal = mem_strndup(sql, STATEMENT_LITERAL_MAX);
     c->writes = c->writes || routing_of_shape(c, shape).writes;
     if (shape == NULL)
         return;
@@ -403,34 +402,39 @@ static void count_node(struct reading *r, const struct node *node)
     r->nodes[i].calls++;
 }
 
-static void count_run(struct client *c, struct server *s, struct reading *r, uint64_t us)
+void statement_run(struct client *c, const struct statement_run *run)
 {
+    usec_t limit = (usec_t)c->worker->config->opt.slow_query_ms * USEC_PER_MSEC;
+    struct reading *r = reading_of(run->shape);
     struct statement_figures *f = &r->f;
 
-    spread_add(&f->run, us);
+    spread_add(&f->run, run->us);
     if (c->waited_us > 0)
         spread_add(&f->wait, (uint64_t)c->waited_us);
-    if (s->at_node != NULL)
-        count_node(r, s->at_node);
+    if (run->s != NULL && run->s->at_node != NULL)
+        count_node(r, run->s->at_node);
     f->calls++;
-    f->rows += s->run_rows;
-    f->bytes += s->run_bytes;
-    f->errors += s->run_failed;
-    f->on_replica += routing_on_replica(s);
+    f->rows += run->rows;
+    f->bytes += run->bytes;
+    f->errors += run->failed;
+    f->on_replica += run->s != NULL && routing_on_replica(run->s);
     f->last_at = c->worker->loop.now;
+    if (UNLIKELY(limit > 0 && (usec_t)run->us >= limit))
+        slow_query_note(c, run);
 }
 
 void statement_done(struct client *c, struct server *s, const struct expect *e)
 {
     usec_t now = c->worker->loop.now;
 
-    if (e->shape != NULL) {
-        uint64_t us = s->run_at == 0 ? 0 : (uint64_t)(now - s->run_at);
-        usec_t limit = (usec_t)c->worker->config->opt.slow_query_ms * USEC_PER_MSEC;
-        count_run(c, s, reading_of(e->shape), us);
-        if (UNLIKELY(limit > 0 && (usec_t)us >= limit))
-            slow_query_note(c, s, e, us);
-    }
+    if (e->shape != NULL && !c->inside)
+        statement_run(c, &(struct statement_run){.shape = e->shape,
+                                                 .literal = e->literal,
+                                                 .s = s,
+                                                 .us = s->run_at == 0 ? 0 : (uint64_t)(now - s->run_at),
+                                                 .rows = s->run_rows,
+                                                 .bytes = s->run_bytes,
+                                                 .failed = s->run_failed});
     if (UNLIKELY(e->limited))
         active_run_over(c);
     c->waited_us = 0;

@@ -137,6 +137,19 @@ static inline bool shape_may(const struct shape *s, uint32_t effects)
     return s == NULL || (reading_of(s)->effects & effects) != 0;
 }
 
+#define STATEMENT_LITERAL_MAX (8 * KIB) /* of a text as it was sent, what is kept */
+
+/* One run of a statement, over. */
+struct statement_run {
+    const struct shape *shape;
+    const char *literal;    /* as it was sent; NULL: not kept */
+    const struct server *s; /* NULL: several (whole.h) */
+    uint64_t us, rows, bytes;
+    bool failed;
+};
+
+/* Counts it for the console, and notes it where it was slow. */
+void statement_run(struct client *c, const struct statement_run *run);
 /* The entry that was pushed last on s is a run of this shape (NULL: of one that is not known), with this text (NULL:
  * not known). */
 void statement_sent(struct client *c, struct server *s, struct shape *shape, const char *sql);

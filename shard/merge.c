@@ -490,11 +490,13 @@ void merge_are_told(struct merge *m)
     m->told = m->given;
 }
 
-void merge_tag(struct merge *m, struct buf *out)
+uint64_t merge_tag(struct merge *m, struct buf *out)
 {
+    uint64_t rows = m->given - m->told;
     char tag[40];
 
-    snprintf(tag, sizeof tag, "SELECT %" PRIu64, m->given - m->told);
+    snprintf(tag, sizeof tag, "SELECT %" PRIu64, rows);
     m->told = m->given;
     msg_command_complete(out, tag);
+    return rows;
 }

@@ -73,8 +73,8 @@ bool merge_lacks(const struct merge *m, uint32_t shard);
 uint64_t merge_untold(const struct merge *m);
 void merge_are_told(struct merge *m);
 
-/* Appends CommandComplete, with the number of rows that were given (since the last tag was). */
-void merge_tag(struct merge *m, struct buf *out);
+/* Appends CommandComplete, with the number of rows that were given (since the last tag was), which it returns. */
+uint64_t merge_tag(struct merge *m, struct buf *out);
 
 /* Set where something failed. */
 const struct merge_error *merge_error_of(const struct merge *m);

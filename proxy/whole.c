@@ -1,0 +1,72 @@
+/*
+ * whole.c: see whole.h.
+ * Thread: worker.
+ */
+#include "proxy/whole.h"
+
+#include "proxy/client.h"
+#include "proxy/defer.h"
+#include "proxy/slow.h"
+#include "proxy/worker.h"
+
+struct whole {
+    struct shape *shape; /* held */
+    char *literal;       /* owned; NULL: not kept */
+    usec_t since;
+    uint64_t rows;
+};
+
+void whole_begin(struct client *c, const struct shape *shape, const char *sql)
+{
+    whole_end(c, false);
+    if (shape == NULL)
+        return;
+    c->whole = mem_alloc(sizeof *c->whole);
+    *c->whole = (struct whole){.shape = (struct shape *)(uintptr_t)shape, .since = c->worker->loop.now};
+    cache_hold(c->whole->shape);
+    if (c->worker->config->opt.log_statement_text && sql != NULL)
+        c->whole->literal = mem_strndup(sql, STATEMENT_LITERAL_MAX);
+}
+
+void whole_transaction(const struct client *c, usec_t since)
+{
+    struct stats *st = worker_stats(c->worker, c->db);
+
+    stat_add(&st->xact_count, 1);
+    stat_add(&st->xact_time, since == 0 ? 0 : (uint64_t)(c->worker->loop.now - since));
+}
+
+void whole_rows(struct client *c, uint64_t rows)
+{
+    if (c->whole != NULL)
+        c->whole->rows = rows;
+}
+
+void whole_end(struct client *c, bool failed)
+{
+    struct whole *w = c->whole;
+
+    if (w == NULL)
+        return;
+    stat_add(&worker_stats(c->worker, c->db)->query_count, 1);
+    stat_add(&worker_stats(c->worker, c->db)->query_time, (uint64_t)(c->worker->loop.now - w->since));
+    if (c->joint == NULL && !defer_is_open(c))
+        whole_transaction(c, w->since);
+    struct statement_run run = {.shape = w->shape,
+                                .literal = w->literal,
+                                .us = (uint64_t)(c->worker->loop.now - w->since),
+                                .rows = w->rows,
+                                .failed = failed};
+    statement_run(c, &run);
+    whole_forget(c);
+}
+
+void whole_forget(struct client *c)
+{
+    if (c->whole == NULL)
+        return;
+    cache_release(&c->worker->statements.cache, c->whole->shape);
+    free(c->whole->literal);
+    free(c->whole);
+    c->whole = NULL;
+}
