@@ -11,7 +11,7 @@
 #define RANGE_EMPTY 0x01
 #define RANGE_NO_LOWER 0x08
 #define RANGE_NO_UPPER 0x10
-#define DEPTH_MAX 16
+#define DEPTH_MAX 64
 
 /* --- values --- */
 
@@ -81,8 +81,9 @@ static void walk_value(struct walk *w, uint32_t type, struct span value)
     struct reader r = reader_of(value.ptr, value.len);
     uint32_t inner = 0;
 
-    if (++w->depth > DEPTH_MAX)
+    if (w->depth == DEPTH_MAX)
         return;
+    w->depth++;
     switch (oids_holds(w->types, type, &inner)) {
     case OIDS_NOTHING:
         break;
