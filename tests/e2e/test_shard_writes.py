@@ -561,7 +561,8 @@ def test_sources_of_a_merge_on_one_shard(shop, client, prepare):
         expected = whole(shop, sql, *([values] if values else []))
         assert client.execute(sql, values or None, prepare=prepare).statusmessage == expected[1]
         same_tables(shop, "SELECT id, name FROM users")
-    for sql in (upsert("(VALUES (5, 'x'), (6, 'y')) AS s (id, name)"), upsert("orders s", "u.id = 5", key="5", name="'x'"),
+    for sql in (upsert("(VALUES (5, 'x'), (6, 'y')) AS s (id, name)"),
+                upsert("orders s", "u.id = 5", key="5", name="'x'"),
                 upsert("(SELECT * FROM users WHERE id = 6) s", "u.id = 5", key="5"),
                 upsert("(SELECT 5 AS id) s", when="AND EXISTS (SELECT FROM orders WHERE user_id = 6)", name="'x'"),
                 upsert("(SELECT 5 AS id) s", name="(SELECT max(name) FROM users)"),
