@@ -201,7 +201,8 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
         return ask_whole(c, q, looked);
     if (many && !deals && (q == NULL || !gather_would(c, q, &shards)))
         return JOINT_NOT;
-    if (c->joint == NULL && (defer_is_serializable(c) || !journal_is_whole(c)))
+    bool stays = deals && shards == (shardset)1 << here; /* its rows' keys are drawn, and lie where it is */
+    if ((defer_is_serializable(c) && !stays) || (c->joint == NULL && !journal_is_whole(c)))
         return JOINT_NOT;
     struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
     shardset joining = missing(j, shards);
@@ -399,13 +400,33 @@ static enum joint_step begin_on(struct client *c, struct joint *j, shardset shar
     return JOINT_WAIT;
 }
 
+/* A SERIALIZABLE transaction is one shard's; it may begin by a row whose key is drawn, and on that one's shard. What is
+ * drawn is no part of it. */
+static enum joint_step begin_serializable(struct client *c, const uint8_t *batch, size_t extent)
+{
+    shardset shards = 0;
+    struct cut k;
+
+    if (c->only_prepares || !c->spread)
+        return JOINT_NOT;
+    cut_read(c, batch, extent, &k);
+    if (!k.single || !k.whole)
+        return JOINT_NOT;
+    cut_look(c, batch, extent, &k);
+    if (k.look.refused || !k.look.given || !deal_would(c, &k.q, &shards) || shardset_is_many(shards))
+        return JOINT_NOT;
+    begin_on(c, joint_new(c), shards, false);
+    defer_close(c);
+    return JOINT_WAIT;
+}
+
 enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t *extent)
 {
     shardset shards = 0;
     struct cut k;
 
     if (defer_is_serializable(c))
-        return JOINT_NOT;
+        return begin_serializable(c, batch, *extent);
     if (c->only_prepares) {
         if (batch[*extent - FRAME_HEADER] == 'H')
             cut_begin(c, *extent);

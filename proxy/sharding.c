@@ -301,9 +301,12 @@ static void refuse_many(struct finding *f)
 
     insert_split_free(deal.split);
     if (dealt)
-        finding_refuse(f, "Send it by itself, and not in a SERIALIZABLE transaction.", "%s",
-                       f->given ? "its rows' keys are drawn on the first shard"
-                                : "its rows lie on more than one shard");
+        finding_refuse(
+            f,
+            f->given && defer_is_serializable(f->c)
+                ? "A SERIALIZABLE transaction is one shard's: begin it by this statement, or give the key."
+                : "Send it by itself, and not in a SERIALIZABLE transaction.",
+            "%s", f->given ? "its rows' keys are drawn on the first shard" : "its rows lie on more than one shard");
     else if (why == NULL && joint_is_on(f->c))
         finding_refuse(f, "Run it before the transaction writes, locks or sets anything, or outside of it.",
                        "its rows lie on more than one shard, and the coordinator would not see what the transaction "

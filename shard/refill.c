@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 static const char help_simpler[] = "Write it in a simpler way, or for one key after the other.";
+static const char help_with[] = "Write WITH behind INTO and the table: INSERT INTO t WITH ... SELECT ...";
 
 struct cutter {
     const struct stmt *s;
@@ -80,9 +81,12 @@ static bool read_tokens(struct cutter *k, const char *first, const char *second)
     for (uint32_t i = 0; i < token_end(k); i++)
         if (is_byte(k, i, ';'))
             return refuse(k, "it stands among other statements");
-    if (!is_word(k, 0, first) || (second != NULL && !is_word(k, 1, second)))
-        return refuse(k, "it has WITH");
-    return true;
+    if (is_word(k, 0, first) && (second == NULL || is_word(k, 1, second)))
+        return true;
+    refuse(k, "it has WITH in front");
+    if (second != NULL)
+        k->r->help = help_with;
+    return false;
 }
 
 /* A literal, or NULL, that takes the type of what it is assigned to; perhaps with a name behind it. */

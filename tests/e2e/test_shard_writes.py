@@ -155,11 +155,32 @@ def test_drawn_keys_in_transactions(shop, client):
     with client.transaction(force_rollback=True):
         client.execute("INSERT INTO notes (note) VALUES ('a'), ('b')")
     client.execute("INSERT INTO notes (id, note) VALUES (%s, 'old') ON CONFLICT (id) DO NOTHING", (ids[0],))
-    client.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
-    with pytest.raises(errors.FeatureNotSupported, match="drawn on the first shard"):
-        client.execute("INSERT INTO notes (note) VALUES ('x')")
-    client.execute("ROLLBACK")
     assert len(all_rows(shop, "SELECT id FROM notes")) == 6
+
+
+@pytest.mark.parametrize("prepare", [False, True])
+def test_a_serializable_transaction_may_begin_by_a_drawn_key(shop, client, prepare):
+    """It is that row's shard's; what is drawn for another one is refused there."""
+    told, refused = 0, 0
+    for i in range(12):
+        client.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        drawn, = client.execute("INSERT INTO notes (note) VALUES (%s) RETURNING id", (f"first {i}",),
+                                prepare=prepare).fetchone()
+        assert client.execute("SELECT note, current_setting('transaction_isolation') FROM notes WHERE id = %s",
+                              (drawn,)).fetchone() == (f"first {i}", "serializable")
+        try:
+            client.execute("INSERT INTO notes (note) VALUES ('second')", prepare=prepare)
+            told += 1
+        except errors.FeatureNotSupported as error:
+            assert "drawn on the first shard" in str(error) and "one shard's" in error.diag.message_hint
+            refused += 1
+        client.execute("COMMIT")
+        with pytest.raises(errors.FeatureNotSupported), client.transaction():
+            client.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            client.execute("SELECT count(*) FROM users WHERE id = 1")
+            client.execute("UPDATE users SET name = 'x' WHERE id = 2")
+    assert len(all_rows(shop, "SELECT id FROM notes")) == 2 * told
+    assert refused > 0
 
 
 def test_what_is_done_to_sequences_of_the_first_shard(shop, client):
@@ -502,6 +523,12 @@ def test_moves_in_transactions_and_what_cannot_move(shop, client, moving):
     with pytest.raises(errors.ForeignKeyViolation):
         client.execute("UPDATE children SET parent_id = 4")
     client.execute("TRUNCATE parents, children")
+
+
+def test_with_in_front_of_an_insert_is_told_where_it_may_stand(client):
+    with pytest.raises(errors.FeatureNotSupported, match="WITH in front") as refused:
+        client.execute("WITH s AS (SELECT id + 1 AS id, name FROM users) INSERT INTO users SELECT id, name FROM s")
+    assert "INSERT INTO t WITH" in refused.value.diag.message_hint
 
 
 # --- MERGE ---

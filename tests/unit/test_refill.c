@@ -84,7 +84,7 @@ static void rows_that_are_selected(void **state)
     expect("insert into log values (1), (2) union select 3",
            "values (1), (2) union select 3 | insert into log |  | key -1");
     expect("insert into users select *, 'x' from log", "it selects a star beside a literal without a type");
-    expect("with x as (select 1) insert into users select * from x", "it has WITH");
+    expect("with x as (select 1) insert into users select * from x", "it has WITH in front");
     expect("insert into users overriding user value select 1",
            "its rows' keys may be others than those that are written");
 }
