@@ -13,6 +13,7 @@
 #include "proxy/gather_parts.h"
 
 #include "proxy/joint.h"
+#include "proxy/whole.h"
 
 #define CHUNK_ROWS 1000
 
@@ -88,6 +89,8 @@ bool gather_keep(struct gather *g)
     conn_touch(&c->conn);
     if (g->portal == NULL || g->closes)
         return false;
+    if (g->stops)
+        whole_rows(c, merge_untold(g->merge));
     merge_are_told(g->merge);
     g->stops = false;
     c->gather = NULL;
