@@ -41,14 +41,13 @@ enum phase { PHASE_WAITING, PHASE_DESCRIBING, PHASE_PARSING, PHASE_BINDING, PHAS
 struct coordinated {
     struct client *c;
     enum phase phase;
-    usec_t since;      /* it was started */
-    usec_t missing_at; /* a server was seen to be away; 0: none was */
-    usec_t again_at;   /* WAITING: not before */
-    unsigned late;     /* so often its snapshots came too late */
-    struct arm *arm;   /* that of the phase, owned unless it is its transaction's; NULL: WAITING */
-    struct arm *home;  /* its transaction's; NULL: it is in none that servers know */
-    struct arm *whole; /* likewise: the coordinator takes part in it */
-    bool reads;        /* it is in the gate */
+    struct coordinated_wait wait; /* for the coordinator, or another turn */
+    usec_t again_at;              /* WAITING: not before */
+    unsigned late;                /* so often its snapshots came too late */
+    struct arm *arm;              /* that of the phase, owned unless it is its transaction's; NULL: WAITING */
+    struct arm *home;             /* its transaction's; NULL: it is in none that servers know */
+    struct arm *whole;            /* likewise: the coordinator takes part in it */
+    bool reads;                   /* it is in the gate */
     usec_t reads_since;
     struct buf parse; /* message */
     struct buf bind;  /* message */
@@ -179,7 +178,7 @@ void coordinated_start(struct coordinated *k, const char *parses, struct opening
     k->opening = opening;
     k->c->coordinated = k;
     k->c->deferred.asked = true;
-    k->since = k->c->worker->loop.now;
+    k->wait.since = k->c->worker->loop.now;
     k->parses = parses == NULL ? NULL : mem_strdup(parses);
     coordinated_pump(k->c);
 }
@@ -334,7 +333,7 @@ static bool is_loss(const char *sqlstate)
 static bool is_passing(const struct coordinated *k, const char *sqlstate)
 {
     const struct config_sharding *s = coordinator_sharding(k->c);
-    usec_t tried = k->c->worker->loop.now - MAX(k->since, k->missing_at);
+    usec_t tried = k->c->worker->loop.now - MAX(k->wait.since, k->wait.missing_at);
 
     if (!is_loss(sqlstate) || s == NULL)
         return false;
@@ -372,6 +371,7 @@ static void fail_late(struct coordinated *k)
 {
     k->again = may_run_again(k) && k->late < LATE_TIMES;
     k->late++;
+    k->wait.missing_at = k->c->worker->loop.now; /* what kept it waiting may be DDL */
     if (!k->again)
         fail_as(k, "40001", "could not take the snapshots of all shards in time");
     end_batch(k);
@@ -453,24 +453,35 @@ static bool on_message(struct coordinated *k, uint8_t type, struct span message)
     return true;
 }
 
+bool coordinated_is_due(struct client *c, struct coordinated_wait *w, const char **why)
+{
+    const struct config_sharding *s = coordinator_sharding(c);
+    const usec_t now = c->worker->loop.now, patience = standby_patience(c);
+
+    *why = NULL;
+    if (s != NULL && coordinator_in_step(c->db, s))
+        return true;
+    if (s != NULL && !coordinator_places_known(s, NULL)) {
+        w->missing_at = now;
+        *why = "the coordinator, or a shard that it asks, has no primary now";
+        return patience > 0 && now - w->since > patience;
+    }
+    *why = "the coordinator does not have what the shards have now";
+    return now - MAX(w->since, w->missing_at) > PATIENCE_USEC;
+}
+
 static void wait(struct coordinated *k)
 {
-    const struct config_sharding *s = coordinator_sharding(k->c);
-    const usec_t now = k->c->worker->loop.now, patience = standby_patience(k->c);
+    const char *why;
 
-    if (now < k->again_at)
+    if (k->c->worker->loop.now < k->again_at || !coordinated_is_due(k->c, &k->wait, &why))
         return;
-    if (s != NULL && coordinator_in_step(k->c->db, s)) {
+    if (why == NULL) {
         describe(k);
-    } else if (s != NULL && !coordinator_places_known(s, NULL)) {
-        k->missing_at = now;
-        k->over = patience > 0 && now - k->since > patience;
-        if (k->over)
-            fail_as(k, "57P03", "the coordinator, or a shard that it asks, has no primary now");
-    } else if (now - MAX(k->since, MAX(k->missing_at, k->again_at)) > PATIENCE_USEC) {
-        fail_as(k, "57P03", "the coordinator does not have what the shards have now");
-        k->over = true;
+        return;
     }
+    fail_as(k, "57P03", why);
+    k->over = true;
 }
 
 static void on_gone(struct coordinated *k)
@@ -479,7 +490,8 @@ static void on_gone(struct coordinated *k)
         run_again(k);
         return;
     }
-    fail_as(k, "08006", "a shard's connection was lost");
+    if (!k->answered)
+        fail_as(k, "08006", "a shard's connection was lost");
     k->over = true;
 }
 

@@ -28,6 +28,14 @@ void coordinated_free(struct coordinated *k); /* of one that was not started, or
 /* The client is GATHERING. parses: the name that its Parse gave; or NULL. */
 void coordinated_start(struct coordinated *k, const char *parses, struct opening opening);
 
+/* Whoever waits for the coordinator to be in step, and for the shards' primaries. */
+struct coordinated_wait {
+    usec_t since;
+    usec_t missing_at; /* a server was seen to be away; 0: none was */
+};
+/* False: to be asked again. True: it is in step; or *why (static) says what has not come in time. */
+bool coordinated_is_due(struct client *c, struct coordinated_wait *w, const char **why);
+
 /* The same in a transaction on several servers: joint_gathered is called at its end. home, whole: arms of it; whole is
  * the coordinator's, which has its snapshots, or NULL. */
 void coordinated_begin_in_joint(struct client *c, const struct request *q, struct arm *home, struct arm *whole);

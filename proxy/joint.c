@@ -246,13 +246,34 @@ void joint_send_error(struct client *c, const struct round_part *p)
     conn_touch(&c->conn);
 }
 
-void joint_see(struct joint *j)
+static void fail_waiting(struct joint *j, const char *sqlstate, const char *why)
+{
+    msg_error(&j->c->conn.out, "ERROR", sqlstate, why, NULL, NULL);
+    conn_touch(&j->c->conn);
+    rest(j);
+    fail_home(j, true);
+}
+
+static void see_when_due(struct joint *j)
 {
     struct client *c = j->c;
+    const char *why = NULL;
 
-    j->phase = JOINT_GATED;
-    if (gate_read(c->db, c->worker, c->id))
+    if (j->behind && !coordinated_is_due(c, &j->wait, &why))
+        return;
+    j->behind = false;
+    if (why != NULL)
+        fail_waiting(j, "57P03", why);
+    else if (gate_read(c->db, c->worker, c->id))
         joint_admitted(c);
+}
+
+void joint_see(struct joint *j)
+{
+    j->phase = JOINT_GATED;
+    j->behind = j->whole;
+    j->wait = (struct coordinated_wait){.since = j->c->worker->loop.now};
+    see_when_due(j);
 }
 
 static void after_joining(struct joint *j)
@@ -722,6 +743,8 @@ void joint_cancel(struct client *c)
 
     if (j->phase == JOINT_ENDING)
         commit_cancel(j->commit);
+    else if (j->phase == JOINT_GATED && j->behind)
+        fail_waiting(j, "57014", "canceling statement due to user request");
     else if (j->phase == JOINT_DEALING)
         deal_cancel(j->deal);
     else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_LOOKING ||
@@ -743,6 +766,8 @@ void joint_pump(struct client *c)
     case JOINT_GATED:
         if (gone_arm(j) != NULL)
             lost(j);
+        else if (j->phase == JOINT_GATED && j->behind)
+            see_when_due(j);
         break;
     case JOINT_GATHERING:
     case JOINT_WHOLE:

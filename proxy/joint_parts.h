@@ -6,6 +6,7 @@
 #ifndef SLUICE_JOINT_PARTS_H
 #define SLUICE_JOINT_PARTS_H
 
+#include "proxy/coordinated.h"
 #include "proxy/joint.h"
 #include "proxy/moment.h"
 #include "proxy/request.h"
@@ -30,24 +31,26 @@ enum joint_phase {
 struct joint {
     struct client *c;
     enum joint_phase phase;
-    uint32_t count;   /* of arms there may be: of the shards, and the coordinator's */
-    uint32_t current; /* the one whose server the client holds, or gets back */
-    bool once;        /* it is one statement's that came without a transaction */
-    bool alone;       /* ... and needs none, for it runs on one shard */
-    bool batchs;      /* it is a batch's that came without one, and ends by its Sync */
-    bool begins;      /* TELLING: the batch begins a transaction that outlives it */
-    bool drops;       /* FAILING: the batch at the client's head is dropped after it */
-    bool reads;       /* it is in the gate */
-    bool chains;      /* CHAINING, ENDING: AND CHAIN */
-    bool commits;     /* CHAINING: it is COMMIT */
-    uint32_t pinned;  /* whose server the client has kept from before; SHARD_NONE: none */
-    uint32_t *left;   /* owned, by shard: TRACE_ bits of what it may keep there */
-    bool whole;       /* it reads on the coordinator, which takes part, and nowhere else */
-    bool looked;      /* for the batch at the client's head it was asked whether it has written or locked anything */
-    bool clean;       /* ... and it has not */
-    bool told;        /* what the batch at the client's head sets, the others have been told */
-    bool tells;       /* ... and it is sent now */
-    bool timed;       /* `moment` is its time */
+    uint32_t count;               /* of arms there may be: of the shards, and the coordinator's */
+    uint32_t current;             /* the one whose server the client holds, or gets back */
+    bool once;                    /* it is one statement's that came without a transaction */
+    bool alone;                   /* ... and needs none, for it runs on one shard */
+    bool batchs;                  /* it is a batch's that came without one, and ends by its Sync */
+    bool begins;                  /* TELLING: the batch begins a transaction that outlives it */
+    bool drops;                   /* FAILING: the batch at the client's head is dropped after it */
+    bool reads;                   /* it is in the gate */
+    bool chains;                  /* CHAINING, ENDING: AND CHAIN */
+    bool commits;                 /* CHAINING: it is COMMIT */
+    uint32_t pinned;              /* whose server the client has kept from before; SHARD_NONE: none */
+    uint32_t *left;               /* owned, by shard: TRACE_ bits of what it may keep there */
+    bool whole;                   /* it reads on the coordinator, which takes part, and nowhere else */
+    bool behind;                  /* GATED: ... which does not have yet what the shards have */
+    struct coordinated_wait wait; /* ... for that */
+    bool looked; /* for the batch at the client's head it was asked whether it has written or locked anything */
+    bool clean;  /* ... and it has not */
+    bool told;   /* what the batch at the client's head sets, the others have been told */
+    bool tells;  /* ... and it is sent now */
+    bool timed;  /* `moment` is its time */
     struct moment moment;
     char *sql;           /* owned: what is told; NULL: nothing */
     char *tag;           /* owned: what the client is told then; NULL: nothing, it is not told itself */

@@ -3,7 +3,6 @@
  * Thread: worker.
  */
 #include "proxy/coordinator.h"
-#include "proxy/coordinator_keeper.h"
 #include "proxy/cut.h"
 #include "proxy/deal.h"
 #include "proxy/draw.h"
@@ -172,8 +171,7 @@ static bool reads_whole(struct client *c, const struct request *q)
     shardset shards;
 
     return map->shard_count < SHARDS_MAX && sharding_is_coordinators(c, &q->run) && sharding_is_whole(c, &q->run) &&
-           !deal_would(c, q, &shards) && (gather_prefers_whole(c, q) || !gather_would(c, q, &shards)) &&
-           coordinator_in_step(c->db, coordinator_sharding(c));
+           !deal_would(c, q, &shards) && (gather_prefers_whole(c, q) || !gather_would(c, q, &shards));
 }
 
 static void join_whole(struct joint *j, shardset home)

@@ -91,6 +91,9 @@ def test_nobody_is_told_of_a_failover(pg, cluster, sluice):
             client.execute("INSERT INTO orders VALUES (%s, %s)", (i, 7 - i))
     with Askers(shop) as askers:
         fail_over(shop, shop.coordinator)
+        with shop.connect() as client, client.transaction():
+            client.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            assert client.execute(JOIN).fetchone() == askers.wanted
         askers.go_on()
         with shop.connect() as client, shop.connect(user="postgres", password="postgres") as owner:
             owner.execute("ALTER TABLE users ADD COLUMN mail text DEFAULT 'm@x'")
@@ -110,8 +113,11 @@ def test_nobody_is_told_of_a_failover(pg, cluster, sluice):
         assert client.execute(written).fetchall() == [("written later",)]
         four.kill9()
         await_role(shop, four, "down")
-        canceller = threading.Timer(0.5, client.cancel)
-        canceller.start()
-        with pytest.raises(psycopg.errors.QueryCanceled):
-            client.execute(written)
-        canceller.join()
+        for begin in ("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"):
+            client.execute(begin)
+            canceller = threading.Timer(0.5, client.cancel)
+            canceller.start()
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                client.execute(written)
+            canceller.join()
+            client.execute("ROLLBACK")
