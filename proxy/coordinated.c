@@ -30,6 +30,7 @@
 
 #define GATE_USEC USEC_PER_SEC /* how long snapshots may keep commits waiting: twice as long each time */
 #define LATE_TIMES 3
+#define CANCEL_USEC USEC_PER_SEC /* before a cancel is sent once more */
 
 #define AGAIN_USEC (USEC_PER_SEC / 5) /* before it is run again */
 #define LOST_USEC (3 * USEC_PER_SEC)  /* for how long that is done, where all servers seem to be there */
@@ -57,14 +58,14 @@ struct coordinated {
     bool asks_time;
     struct moment moment;
     struct opening opening;
-    struct buf columns; /* the home shard's RowDescription, body */
-    struct buf told;    /* RowDescription for the client, which goes with the first that comes behind it */
-    bool describes;     /* the client wants to know them */
-    bool answers;       /* the client has heard of its answer */
-    bool answered;      /* ... all of it */
-    bool again;         /* it is to be run again: what else comes is dropped */
-    bool cancelled;
-    bool failed; /* it was told an error */
+    struct buf columns;  /* the home shard's RowDescription, body */
+    struct buf told;     /* RowDescription for the client, which goes with the first that comes behind it */
+    bool describes;      /* the client wants to know them */
+    bool answers;        /* the client has heard of its answer */
+    bool answered;       /* ... all of it */
+    bool again;          /* it is to be run again: what else comes is dropped */
+    usec_t cancelled_at; /* last; 0: it was not */
+    bool failed;         /* it was told an error */
     bool over;
     bool pumping;
     uint32_t rows_max;   /* of this Execute; 0: all */
@@ -321,7 +322,8 @@ static void fail_as(struct coordinated *k, const char *sqlstate, const char *mes
 /* That of its transaction goes with it. */
 static bool may_run_again(const struct coordinated *k)
 {
-    return !k->failed && !k->answers && !k->cancelled && (k->phase == PHASE_DESCRIBING ? k->home : k->whole) == NULL;
+    return !k->failed && !k->answers && k->cancelled_at == 0 &&
+           (k->phase == PHASE_DESCRIBING ? k->home : k->whole) == NULL;
 }
 
 static bool is_loss(const char *sqlstate)
@@ -421,9 +423,15 @@ static void run_again(struct coordinated *k)
 
 static void on_ready(struct coordinated *k)
 {
-    if (k->again)
+    bool described = k->phase == PHASE_DESCRIBING;
+
+    if (k->again) {
         run_again(k);
-    else if (k->phase == PHASE_DESCRIBING && !k->failed)
+        return;
+    }
+    if (described && k->cancelled_at != 0)
+        fail_as(k, "57014", "canceling statement due to user request");
+    if (described && !k->failed)
         run(k);
     else
         k->over = true;
@@ -549,6 +557,17 @@ static void end(struct coordinated *k)
     client_wake(c);
 }
 
+/* The first may have come before there was anything to end, or between two messages, where PostgreSQL drops it. */
+static void cancel_again(struct coordinated *k)
+{
+    const struct server *s = k->arm == NULL || arm_is_gone(k->arm) ? NULL : k->arm->client->server;
+
+    if (s == NULL || s->cancels_open > 0 || k->c->worker->loop.now - k->cancelled_at < CANCEL_USEC)
+        return;
+    k->cancelled_at = k->c->worker->loop.now;
+    arm_cancel(k->arm);
+}
+
 void coordinated_pump(struct client *c)
 {
     struct coordinated *k = c->coordinated;
@@ -563,6 +582,8 @@ void coordinated_pump(struct client *c)
         fail_late(k);
     if (k->over)
         end(k);
+    else if (k->cancelled_at != 0)
+        cancel_again(k);
 }
 
 /* --- suspended --- */
@@ -572,6 +593,7 @@ static bool take_up(struct coordinated *k)
 {
     k->c->coordinated = k;
     k->over = k->answered = false;
+    k->cancelled_at = 0;
     k->arm = k->arm == NULL ? k->whole : k->arm;
     k->arm->user = &arm_user;
     k->arm->owner = k;
@@ -608,7 +630,7 @@ void coordinated_cancel(struct client *c)
         k->over = true;
         coordinated_pump(c);
     } else if (!arm_is_gone(k->arm)) {
-        k->cancelled = true;
+        k->cancelled_at = c->worker->loop.now;
         if (k->again || k->phase == PHASE_PARSING || k->phase == PHASE_BINDING)
             fail_as(k, "57014", "canceling statement due to user request");
         k->again = false;
