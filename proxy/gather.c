@@ -27,6 +27,7 @@
 #include <stdio.h>
 
 #define GATE_USEC (5 * USEC_PER_SEC) /* how long snapshots may keep commits waiting */
+#define CANCEL_USEC USEC_PER_SEC     /* before a cancel is sent once more */
 
 /* --- arms --- */
 
@@ -509,6 +510,21 @@ static bool rows_go_on(struct gather *g)
     return buf_used(&conn->out) > before;
 }
 
+/* The first may have come before there was anything to end, or between two messages, where PostgreSQL drops it. */
+static void cancel_again(struct gather *g)
+{
+    usec_t now = g->c->worker->loop.now;
+
+    if (g->cancelled_at == 0 || now - g->cancelled_at < CANCEL_USEC)
+        return;
+    g->cancelled_at = now;
+    for (uint32_t i = 0; i < g->count; i++) {
+        const struct arm *a = g->parts[i].arm;
+        if (a != NULL && !arm_is_gone(a) && a->client->server != NULL && a->client->server->cancels_open == 0)
+            part_cancel(&g->parts[i]);
+    }
+}
+
 void gather_pump(struct client *c)
 {
     struct gather *g = c->gather;
@@ -531,6 +547,7 @@ void gather_pump(struct client *c)
     g->pumping = false;
     if (g->reads && gate_is_waited_for(c->db) && c->worker->loop.now - g->reads_since > GATE_USEC)
         fail_late(g);
+    cancel_again(g);
     end_if_over(g);
 }
 
@@ -549,15 +566,18 @@ void gather_listen(struct gather *g)
     }
 }
 
+/* Some of its arms may have been asked nothing yet, or not have heard of it: no answer can become whole any more. */
 void gather_cancel(struct client *c)
 {
     struct gather *g = c->gather;
 
-    cancel_others(g, NULL);
-    if (!g->turned)
-        return;
-    g->turned = g->failed = false; /* what was cancelled already will not say so */
-    fail_as(g, "57014", "canceling statement due to user request", NULL);
+    g->cancelled_at = c->worker->loop.now;
+    if (g->turned)
+        g->turned = g->failed = false; /* what was cancelled already will not say so */
+    if (g->failed || g->done || g->stops || g->closes)
+        cancel_others(g, NULL);
+    else
+        fail_as(g, "57014", "canceling statement due to user request", NULL);
 }
 
 void gather_cancel_any(struct client *c)

@@ -58,12 +58,13 @@ struct gather {
     bool failed;                 /* it was told an error, or turned */
     bool done;                   /* it has all rows */
     bool pumping;
-    char *portal;      /* owned: as it is called on each shard, and outlives its Execute; NULL: it does not */
-    uint32_t rows_max; /* of this Execute; 0: all */
-    bool stops;        /* that many were given: it is suspended as soon as nothing is under way */
-    bool doubted;      /* a savepoint was returned to since: the portals may be gone */
-    bool closes;       /* they are being closed */
-    uint32_t next;     /* the arm that runs next, when the one before it has its server */
+    usec_t cancelled_at; /* last; 0: it was not */
+    char *portal;        /* owned: as it is called on each shard, and outlives its Execute; NULL: it does not */
+    uint32_t rows_max;   /* of this Execute; 0: all */
+    bool stops;          /* that many were given: it is suspended as soon as nothing is under way */
+    bool doubted;        /* a savepoint was returned to since: the portals may be gone */
+    bool closes;         /* they are being closed */
+    uint32_t next;       /* the arm that runs next, when the one before it has its server */
     uint32_t count;
     struct part parts[];
 };
