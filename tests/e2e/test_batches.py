@@ -345,5 +345,6 @@ def test_random_batches(shop, pg):
                     client.query("ROLLBACK")
                     client.ask(b"".join(close("S", name) for name in NAMES if name) + sync())
                     client.query("ROLLBACK")
+                    client.query("DELETE FROM visits")  # the one may have committed a part of it
     print(same, refused)
     assert same > refused
