@@ -189,7 +189,7 @@ static struct shape *read_whole(struct client *c, const char *sql, size_t len)
     return cache_get(&s->cache, &key, &make);
 }
 
-/* The commands of two-phase commit have a name of their own each (commit.c): they are one shape, whatever it is. */
+/* The commands of two-phase commit have a name each that never comes again (commit.c): they are one shape. */
 static struct span words_of(const char *sql, size_t len)
 {
     static const char *const commands[] = {"PREPARE TRANSACTION '", "COMMIT PREPARED '", "ROLLBACK PREPARED '"};
