@@ -101,7 +101,7 @@ static const char *portal_of(const struct frame *f, const uint8_t *p, uint32_t *
 {
     struct reader r = reader_of(p + FRAME_HEADER, f->total - FRAME_HEADER);
 
-    if (strchr("ECD", f->type) == NULL || ((f->type == 'C' || f->type == 'D') && *reader_bytes(&r, 1).ptr != 'P'))
+    if (strchr("ECD", f->type) == NULL || ((f->type == 'C' || f->type == 'D') && reader_u8(&r) != 'P'))
         return NULL;
     const char *name = reader_cstr(&r);
     *rows_max = f->type == 'E' ? reader_u32(&r) : 0;

@@ -263,7 +263,8 @@ def test_full_pools_and_vanishing_clients_leave_nothing_behind(pg, sluice):
     in_threads(20, work)
     s.wait_idle()
     wait_for(lambda: s.pool()["cl_active"] == 0, 10, "all clients to be gone")
-    assert len(pg.backends(usename="demo")) == s.pool()["sv_idle"] + s.pool()["sv_used"] <= 2
+    wait_for(lambda: len(pg.backends(usename="demo")) == s.pool()["sv_idle"] + s.pool()["sv_used"] <= 2, 20,
+             "what others have left behind to be gone")
     assert not pg.backends(usename="demo", state="idle in transaction")
 
 

@@ -496,14 +496,15 @@ def test_a_statement_that_was_parsed_under_other_settings_is_shared_with_nobody(
 @pytest.mark.parametrize("strict", [0, 1])
 def test_who_sets_no_placeholder_meets_none(sluice, strict):
     """PostgreSQL cannot forget that app.x was set: such servers are for those who do."""
-    s = sluice(options={"default_pool_size": 1 if strict else 2, "placeholder_strict": strict}, workers=1)
-    one, two = s.connect(), s.connect()
-    for client in (one, two):
+    s = sluice(options={"default_pool_size": 1 if strict else 4, "placeholder_strict": strict}, workers=1)
+    clients = [s.connect() for _ in range(2 if strict else 4)]
+    for client in clients:
         client.execute("BEGIN; SELECT 1")
         if strict:
             client.execute("COMMIT")
-    for client in (one, two):
+    for client in clients:
         client.execute("SELECT 1" if strict else "COMMIT")
+    one, two = clients[:2]
     unknown = []
     for _ in range(10):
         one.execute("SET app.x = 'mine'")

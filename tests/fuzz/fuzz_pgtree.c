@@ -20,7 +20,11 @@ static void require(bool holds)
 
 static void check_value(const struct stmt *s, const struct stmt_value *v, const char *sql, size_t len)
 {
-    require(v->kind <= VALUE_COLUMN);
+    require(v->kind <= VALUE_SUM && (v->of != NULL) == (v->kind == VALUE_SUM));
+    for (size_t i = 0; v->of != NULL && i < 2; i++) {
+        require((v->of[i].kind == VALUE_NUMBER || v->of[i].kind == VALUE_SUM) && v->of[i].name == NULL);
+        check_value(s, &v->of[i], sql, len);
+    }
     if (v->kind == VALUE_NUMBER)
         require(v->at < len && (isdigit((unsigned char)sql[v->at]) || sql[v->at] == '.'));
     if (v->kind == VALUE_STRING)
