@@ -16,7 +16,7 @@ import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SHARDS = 4
-STATEMENTS = 6000
+STATEMENTS = 4000
 CONFIGURATION = """[databases]
 shop = shards=store
 [shards store]
