@@ -105,22 +105,19 @@ class Bench:
             places = [os.path.join(logs, str(i)) for i in range(len(peers))]
             for place in places:
                 os.mkdir(place)
-            before = [cpu_us(peer.pid) if peer.pid else 0.0 for peer in peers]
-            racers = race.race([self._argv(case, peer, os.path.join(place, "log"))
-                                for peer, place in zip(peers, places)], self.seconds)
-            return [self._outcome(case, peer, racer, cpu_before, place)
-                    for peer, racer, cpu_before, place in zip(peers, racers, before, places)]
+            commands = [self._argv(case, peer, os.path.join(place, "log")) for peer, place in zip(peers, places)]
+            racers = race.race(commands, [meter_of(peer) for peer in peers], self.seconds)
+            return [self._outcome(case, *each) for each in zip(peers, racers, places)]
 
-    def _outcome(self, case, peer, racer, cpu_before, logs):
+    def _outcome(self, case, peer, racer, logs):
         try:
             figures = {**racer.figures(case.clients), "p99_ms": read_p99_ms(logs, racer)}
             done = figures.pop("transactions")
             if not peer.pid:
                 return figures
-            used = cpu_us(peer.pid) - cpu_before
-            figures |= {"cpu_us": used / done, "rss_mb": rss_kb(peer.pid) / 1024}
+            figures |= {"cpu_us": racer.used / done, "rss_mb": rss_kb(peer.pid) / 1024}
             if case.script == "bulk":
-                figures["cpu_us_mb"] = used / (done * self._bulk_mb(peer))
+                figures["cpu_us_mb"] = racer.used / (done * self._bulk_mb(peer))
             return figures
         except BenchError as error:
             return error
@@ -153,7 +150,7 @@ class Bench:
 
     def _calls(self, case, peer):
         with tempfile.TemporaryDirectory(dir=self.folder) as logs, counted_calls(peer.pid, self.folder) as count:
-            racer, = race.race([self._argv(case, peer, os.path.join(logs, "log"))], self.seconds)
+            racer, = race.race([self._argv(case, peer, os.path.join(logs, "log"))], [meter_of(peer)], self.seconds)
         return {"calls": count["calls"] / racer.figures(case.clients)["transactions"]}
 
     def _idle(self, peer):
@@ -172,6 +169,10 @@ class Bench:
         finally:
             for client in clients:
                 client.close()
+
+
+def meter_of(peer):
+    return (lambda: cpu_us(peer.pid)) if peer.pid else lambda: 0.0
 
 
 def add_clients(clients, count, peer):

@@ -38,15 +38,18 @@ def transactions(text):
 class Racer:
     """One pgbench, and when it ran."""
 
-    def __init__(self, argv):
+    def __init__(self, argv, meter):
         env = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                       text=True, env=env)
         self.slices = []  # (from, to), seconds of the epoch
         self.output = None  # and errors; None: it has not ended
+        self.meter = meter
+        self.used = 0.0  # by the meter, while it ran: what the peer does when nobody asks is its own affair
 
     def run(self, seconds):
         """From its start, or from where it was stopped; returns whether it has ended."""
+        before = self.meter()
         self.popen.send_signal(signal.SIGCONT)
         began = time.time()
         try:
@@ -54,6 +57,7 @@ class Racer:
         except subprocess.TimeoutExpired:
             self.popen.send_signal(signal.SIGSTOP)
         self.slices.append((began, time.time()))
+        self.used += self.meter() - before
         return self.output is not None
 
     def ran_s(self):
@@ -88,13 +92,14 @@ def finish(racers, seconds):
             raise BenchError(f"pgbench hung: no end {GRACE_S} s after it was due")
 
 
-def race(commands, seconds):
-    """Runs commands (argv with a place for the seconds of -T), each for about `seconds` of its own. Returns racers."""
+def race(commands, meters, seconds):
+    """Runs commands (argv with a place for the seconds of -T), each for about `seconds` of its own; each has a meter, a
+    function that tells what its peer has used so far. Returns racers."""
     racers = []
     length = str(round((seconds + ALONE_S) * len(commands)))
     try:
-        for argv in commands:
-            racers.append(Racer([length if word == "SECONDS" else word for word in argv]))
+        for argv, meter in zip(commands, meters):
+            racers.append(Racer([length if word == "SECONDS" else word for word in argv], meter))
             racers[-1].run(ALONE_S)
         finish(racers, seconds)
     except BaseException:
