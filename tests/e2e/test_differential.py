@@ -12,6 +12,7 @@ import os
 import random
 import struct
 from collections import Counter
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -27,6 +28,7 @@ STATEMENTS = int(os.environ.get("DIFF_STATEMENTS", "150"))
 SESSIONS = int(os.environ.get("DIFF_SESSIONS", "6"))
 STEPS = 30
 NAMES = [os.environ["DIFF_LAYOUT"]] if "DIFF_LAYOUT" in os.environ else list(LAYOUTS)
+NUMERIC = 1700
 FLOATS = {700: ">f", 701: ">d"}
 FIRST_USER_OID = 16384
 REFUSED = "0A000"
@@ -113,7 +115,8 @@ class Answer:
         if self.tag != other.tag:
             return f"{self.tag} instead of {other.tag}"
         if isinstance(order, list):
-            mine, theirs = ([tuple(row[k] for k in order) for row in answer.rows] for answer in (self, other))
+            mine, theirs = ([tuple(ranked(row[k], self.columns[k]) for k in order) for row in answer.rows]
+                            for answer in (self, other))
             if not same(mine, theirs):
                 return f"the order {mine} instead of {theirs}"
         if order == ONLY_COUNT:
@@ -128,6 +131,14 @@ def reader(type_oid, binary):
     if binary:
         return lambda value: value and struct.unpack(FLOATS[type_oid], value)[0]
     return lambda value: value and float(value)
+
+
+def ranked(value, column):
+    """What decides its place: 0 and 0.00 may come in either order."""
+    _, type_oid, _, _, _, _, binary = column
+    if value is None or type_oid != NUMERIC:
+        return value
+    return value[:6] + value[8:] if binary else Decimal(value.decode())
 
 
 def place(row):
