@@ -29,11 +29,9 @@ static const struct {
 
 static const char buckets[] =
     "\n`buckets = N`: how many parts the functions that compute one (`modulo`, `hash`, `string_hash`) divide rows "
-    "into; "
-    "as many as shards unless\n"
+    "into; as many as shards unless\n"
     "written. Bucket b, from 0, lies on shard b % shards. `buckets = 16 s1:0-3,8 s2:4-7,9 s3:10-15`: which lie on "
-    "which "
-    "shard, each on\n"
+    "which shard, each on\n"
     "one. A shard without any holds no rows by these functions (but those without a key, on the first).\n";
 
 static const char placements[] =

@@ -117,6 +117,14 @@ static size_t first_from(const struct catalog *facts, const char *key)
     return low;
 }
 
+/* What stands behind the key in the i-th name; NULL: that is no name of it. */
+static const char *behind(const struct catalog *facts, size_t i, const char *key)
+{
+    size_t len = strlen(key);
+
+    return i < facts->count && strncmp(facts->names[i], key, len) == 0 ? facts->names[i] + len : NULL;
+}
+
 /* The next part of *at, up to the separator. */
 static struct span part_take(const char **at)
 {
@@ -143,7 +151,7 @@ enum catalog_found catalog_table(struct database_state *db, const char *schema, 
     if (facts == NULL || is_outdated(facts, db))
         return CATALOG_UNREAD;
     key_write(key, sizeof key, 'r', span_of(name, strlen(name)), span_of(schema, schema == NULL ? 0 : strlen(schema)));
-    for (size_t i = first_from(facts, key); i < facts->count && strncmp(facts->names[i], key, strlen(key)) == 0; i++) {
+    for (size_t i = first_from(facts, key); behind(facts, i, key) != NULL; i++) {
         const char *at = facts->names[i] + 2;
         if (result == CATALOG_ONE)
             return CATALOG_SEVERAL;
@@ -183,9 +191,7 @@ static const char *find_column(struct database_state *db, const struct catalog_t
     key_write(key, sizeof key, 'c', table->name, table->schema);
     size_t len = strlen(key);
     snprintf(key + len, sizeof key - len, "%s%c", column, SEPARATOR);
-    len = strlen(key);
-    size_t i = first_from(facts, key);
-    return i == facts->count || strncmp(facts->names[i], key, len) != 0 ? NULL : facts->names[i] + len;
+    return behind(facts, first_from(facts, key), key);
 }
 
 bool catalog_column(struct database_state *db, const struct catalog_table *table, const char *column, int *position,
@@ -205,12 +211,11 @@ bool catalog_column_at(struct database_state *db, const struct catalog_table *ta
                        struct span *type)
 {
     const struct catalog *facts = facts_of(db);
+    const char *at;
     char key[160];
 
     key_write(key, sizeof key, 'c', table->name, table->schema);
-    size_t len = strlen(key);
-    for (size_t i = first_from(facts, key); i < facts->count && strncmp(facts->names[i], key, len) == 0; i++) {
-        const char *at = facts->names[i] + len;
+    for (size_t i = first_from(facts, key); (at = behind(facts, i, key)) != NULL; i++) {
         *name = part_take(&at);
         if (atoi((const char *)part_take(&at).ptr) != position)
             continue;
@@ -257,7 +262,7 @@ enum catalog_found catalog_sequence(struct database_state *db, const char *schem
     if (facts == NULL || is_outdated(facts, db))
         return CATALOG_UNREAD;
     key_write(key, sizeof key, 'q', span_of(name, strlen(name)), span_of(schema, schema == NULL ? 0 : strlen(schema)));
-    for (size_t i = first_from(facts, key); i < facts->count && strncmp(facts->names[i], key, strlen(key)) == 0; i++) {
+    for (size_t i = first_from(facts, key); behind(facts, i, key) != NULL; i++) {
         const char *at = facts->names[i] + 2;
         if (result == CATALOG_ONE)
             return CATALOG_SEVERAL;
@@ -283,14 +288,12 @@ static void give_column(struct span name, catalog_column_fn *each, void *arg)
 void catalog_columns(struct database_state *db, const struct catalog_table *table, catalog_column_fn *each, void *arg)
 {
     const struct catalog *facts = facts_of(db);
+    const char *at;
     char key[240];
 
     key_write(key, sizeof key, 'c', table->name, table->schema);
-    size_t len = strlen(key);
-    for (size_t i = first_from(facts, key); i < facts->count && strncmp(facts->names[i], key, len) == 0; i++) {
-        const char *at = facts->names[i] + len;
+    for (size_t i = first_from(facts, key); (at = behind(facts, i, key)) != NULL; i++)
         give_column(part_take(&at), each, arg);
-    }
 }
 
 bool catalog_primary_key(struct database_state *db, const struct catalog_table *table, catalog_column_fn *each,
@@ -300,10 +303,10 @@ bool catalog_primary_key(struct database_state *db, const struct catalog_table *
     char key[240];
 
     key_write(key, sizeof key, 'k', table->name, table->schema);
-    size_t len = strlen(key), i = first_from(facts, key);
-    if (i == facts->count || strncmp(facts->names[i], key, len) != 0)
+    const char *at = behind(facts, first_from(facts, key), key);
+    if (at == NULL)
         return false;
-    for (const char *at = facts->names[i] + len; *at != '\0';)
+    while (*at != '\0')
         give_column(part_take(&at), each, arg);
     return true;
 }

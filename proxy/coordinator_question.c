@@ -35,6 +35,18 @@ static bool put_remainder(const struct map *m, const struct map_table *t, uint32
     return true;
 }
 
+/* The end of a list that is opened by whatever stands before its first item, the row of NULL included. False: it has
+ * no items. */
+static bool close_list(struct buf *out, const char *before, uint32_t k)
+{
+    bool empty = *before != ',' && k != SHARD_NULL;
+
+    if (k == SHARD_NULL)
+        sql_text_put(out, "%tNULL", before);
+    buf_put_text(out, empty ? "" : ")");
+    return !empty;
+}
+
 /* Of LIST ((key % n)). */
 static bool put_rest(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
 {
@@ -48,12 +60,7 @@ static bool put_rest(const struct map *m, const struct map_table *t, uint32_t k,
         sql_text_put(out, "%t%n, %n", before, r, r - n);
         before = ", ";
     }
-    if (k == SHARD_NULL) {
-        sql_text_put(out, "%tNULL", before);
-        before = ", ";
-    }
-    buf_put_text(out, *before == ',' ? ")" : "");
-    return *before == ',';
+    return close_list(out, before, k);
 }
 
 static bool put_range(const struct map *m, const struct map_table *t, uint32_t k, struct buf *out)
@@ -89,12 +96,7 @@ static bool put_items(const struct map *m, const struct map_table *t, uint32_t k
         sql_text_put(out, "%t%l", before, t->items[i].is.text);
         before = ", ";
     }
-    if (k == SHARD_NULL) {
-        sql_text_put(out, "%tNULL", before);
-        before = ", ";
-    }
-    buf_put_text(out, before[0] == ',' ? ")" : "");
-    return before[0] == ',';
+    return close_list(out, before, k);
 }
 
 static bool has_one_range_each(const struct map *m, const struct map_table *t)

@@ -48,15 +48,13 @@ void whole_end(struct client *c, bool failed)
 
     if (w == NULL)
         return;
-    stat_add(&worker_stats(c->worker, c->db)->query_count, 1);
-    stat_add(&worker_stats(c->worker, c->db)->query_time, (uint64_t)(c->worker->loop.now - w->since));
+    struct stats *st = worker_stats(c->worker, c->db);
+    uint64_t us = (uint64_t)(c->worker->loop.now - w->since);
+    stat_add(&st->query_count, 1);
+    stat_add(&st->query_time, us);
     if (c->joint == NULL && !defer_is_open(c))
         whole_transaction(c, w->since);
-    struct statement_run run = {.shape = w->shape,
-                                .literal = w->literal,
-                                .us = (uint64_t)(c->worker->loop.now - w->since),
-                                .rows = w->rows,
-                                .failed = failed};
+    struct statement_run run = {.shape = w->shape, .literal = w->literal, .us = us, .rows = w->rows, .failed = failed};
     statement_run(c, &run);
     whole_forget(c);
 }

@@ -8,7 +8,7 @@ import time
 import psycopg
 import pytest
 
-from lib.shards import Shop
+from lib.shards import Shop, names
 from lib.util import wait_for
 from lib.wire import Client, bind, execute, parse, query, rows_of, sync, types_of
 
@@ -32,11 +32,6 @@ def shop(pg, kept_sluice):
 def client(shop):
     with shop.connect() as connection:
         yield connection
-
-
-def names(shop, *users):
-    """As the shards themselves have them."""
-    return [shop.rows(n % 4, f"SELECT name FROM users WHERE id = {n}")[0][0] for n in users]
 
 
 def rename(client, user, name):

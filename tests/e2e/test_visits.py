@@ -4,7 +4,7 @@ statements are of other shards, or of all of them."""
 import psycopg
 import pytest
 
-from lib.shards import Shop
+from lib.shards import Shop, names
 from lib.util import wait_for
 from lib.wire import Client, bind, execute, parse, rows_of, sync, types_of
 
@@ -35,12 +35,6 @@ def shop(pg, kept_sluice):
 def client(shop):
     with shop.connect() as connection:
         yield connection
-
-
-def names(shop, *users):
-    """As the shards themselves have them; None: no such user."""
-    found = [shop.rows(n % 4, f"SELECT name FROM users WHERE id = {n}") for n in users]
-    return [rows[0][0] if rows else None for rows in found]
 
 
 def pid_of(client):
@@ -148,9 +142,7 @@ def test_notifications_wait_for_the_end_of_a_visit(shop):
         other.execute("BEGIN; UPDATE users SET name = 'locked' WHERE id = 5")
         with Client(shop.sluice.port).login("demo", "store") as line:
             line.query("LISTEN own")
-            line.send(parse("", "UPDATE users SET name = 'visited' WHERE id = 5") + bind() + execute() + sync())
-            wait_for(lambda: shop.rows(1, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-                                          "datname = current_database()"), 20, "the visit to wait")
+            visit_that_waits(shop, line)
             home.execute("NOTIFY own, 'meanwhile'")
             assert next(client.notifies()).payload == "meanwhile"
             other.execute("ROLLBACK")
@@ -161,15 +153,20 @@ def test_notifications_wait_for_the_end_of_a_visit(shop):
             assert rows_of(line.query("SELECT * FROM pg_listening_channels()")) == [["own"]]
 
 
+def visit_that_waits(shop, line):
+    """For a lock of user 5, on another shard than what the session keeps."""
+    line.send(parse("", "UPDATE users SET name = 'visited' WHERE id = 5") + bind() + execute() + sync())
+    wait_for(lambda: shop.rows(1, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+                                  "datname = current_database()"), 20, "the visit to wait")
+
+
 def test_a_client_that_leaves_during_a_visit_leaves_nothing(shop):
     held = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 774"
     with shop.server(shop.databases[1]) as other:
         other.execute("BEGIN; UPDATE users SET name = 'locked' WHERE id = 5")
         with Client(shop.sluice.port).login("demo", "store") as line:
             line.query("SELECT pg_advisory_lock(774)")
-            line.send(parse("", "UPDATE users SET name = 'visited' WHERE id = 5") + bind() + execute() + sync())
-            wait_for(lambda: shop.rows(1, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-                                          "datname = current_database()"), 20, "the visit to wait")
+            visit_that_waits(shop, line)
             assert shop.rows(0, held) == [(1,)]
         other.execute("ROLLBACK")
     wait_for(lambda: shop.rows(0, held) == [], 20, "the lock to be given back")
@@ -180,9 +177,7 @@ def test_a_kept_server_that_is_lost_during_a_visit_ends_the_session(shop):
         other.execute("BEGIN; UPDATE users SET name = 'locked' WHERE id = 5")
         with Client(shop.sluice.port).login("demo", "store") as line:
             line.query("SELECT pg_advisory_lock(775)")
-            line.send(parse("", "UPDATE users SET name = 'visited' WHERE id = 5") + bind() + execute() + sync())
-            wait_for(lambda: shop.rows(1, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
-                                          "datname = current_database()"), 20, "the visit to wait")
+            visit_that_waits(shop, line)
             assert shop.rows(0, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND "
                                 "objid = 775") == [(True,)]
             other.execute("ROLLBACK")
