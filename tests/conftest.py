@@ -5,7 +5,8 @@
         with s.connect() as connection: ...
 
 `pg` is one primary for all tests of a pytest-xdist worker: a test that changes its settings, stops it or needs it for
-itself takes `own_pg` (a server of that test's own; `own_pg.replica("name")` adds one). `sluice` is a factory (see
+itself takes `own_pg` (a server of that test's own; `own_pg.replica("name")` adds one), one that counts what is on it
+takes `calm` (`pg`, on which what earlier tests left has ended). `sluice` is a factory (see
 lib/sluice.py; without `databases`, shop goes to `pg`); whatever it started is stopped and examined when the test ends.
 `scratch` is a folder of the test's own that PostgreSQL's user can read.
 """
@@ -25,7 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from lib.pg import Cluster  # noqa: E402 (the path is set just above)
 from lib.sluice import Sluice  # noqa: E402
-from lib.util import SLOWER  # noqa: E402
+from lib.util import SLOWER, wait_for  # noqa: E402
 
 ROOT_VARIABLE = "SLUICE_TEST_ROOT"
 
@@ -83,6 +84,28 @@ def pg(worker_root):
     cluster = Cluster.create(os.environ[ROOT_VARIABLE], worker_root.name + "-pg")
     yield cluster
     cluster.stop("immediate")
+
+
+@pytest.fixture(autouse=True)
+def ends_what_it_opened(request):
+    """A test's connections to `pg` end with it: they would be counted by others."""
+    if "pg" not in request.fixturenames:
+        yield
+        return
+    cluster = request.getfixturevalue("pg")
+    before = cluster.connections()
+    yield
+    cluster.close(set(cluster.connections()) - set(before))
+
+
+@pytest.fixture
+def calm(pg):
+    """The cluster without what earlier tests have left there: a backend whose client has gone runs its statement on."""
+    left = ("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name NOT IN "
+            "('suite', 'sluice') AND (usename <> 'postgres' OR state = 'active')")
+    pg.query(f"SELECT pg_terminate_backend(pid) FROM ({left}) AS l")
+    wait_for(lambda: not pg.query(left), 20, "what earlier tests left to be gone", shows=pg.backends)
+    return pg
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ def test_the_console_counts_its_own_queries(sluice):
     assert stats(s, "pgbouncer")["total_query_count"] == before + 2
 
 
-def test_everything_returns_to_zero_after_load(pg, sluice):
+def test_everything_returns_to_zero_after_load(calm, sluice):
     s = sluice(options={"default_pool_size": 4, "server_idle_timeout": 1}, workers=3)
     lists = {row["list"]: row["items"] for row in s.admin("SHOW LISTS")}
     fds = s.fds()
@@ -250,7 +250,7 @@ def test_everything_returns_to_zero_after_load(pg, sluice):
                 client.execute("ROLLBACK")
 
     in_threads(20, work)
-    wait_for(lambda: not pg.backends(usename="demo"), 10, "the idle servers to be closed")
+    wait_for(lambda: not calm.backends(usename="demo"), 10, "the idle servers to be closed")
     wait_for(lambda: not [r for r in s.admin("SHOW CLIENTS") if r["database"] == "shop"], 5, "the clients to be gone")
     assert not s.admin("SHOW SERVERS")
     assert {r["type"] for r in s.admin("SHOW SOCKETS")} == {"C"}
@@ -309,7 +309,7 @@ def test_pool_utilization_in_percent(sluice):
 
 
 @pytest.mark.parametrize("argument", ["", " shop"])
-def test_pause_waits_holds_and_resume_lets_go(pg, sluice, argument):
+def test_pause_waits_holds_and_resume_lets_go(calm, sluice, argument):
     s = sluice(options={"default_pool_size": 2})
     busy, waiting = s.connect(), s.connect()
     busy.execute("BEGIN; SELECT 1")
@@ -321,7 +321,7 @@ def test_pause_waits_holds_and_resume_lets_go(pg, sluice, argument):
     busy.execute("COMMIT")
     pausing.join(10 * SLOWER)
     assert not pausing.is_alive()
-    wait_for(lambda: not pg.backends(usename="demo"), 5, "all servers to be closed")
+    wait_for(lambda: not calm.backends(usename="demo"), 5, "all servers to be closed")
     answers = []
     asking = threading.Thread(target=lambda: answers.append(waiting.execute("SELECT 1").fetchone()), daemon=True)
     asking.start()
@@ -509,12 +509,12 @@ def test_wait_close_waits_for_the_servers_that_reconnect_dooms(pg, sluice):
 
 
 @pytest.mark.parametrize("how", ["SHUTDOWN", signal.SIGQUIT])
-def test_shutdown_at_once(pg, sluice, how):
+def test_shutdown_at_once(calm, sluice, how):
     s = sluice()
     s.connect().execute("BEGIN; SELECT 1")
     end(s, how)
     assert s.wait() == 0
-    wait_for(lambda: not pg.backends(usename="demo"), 5, "the servers to be closed")
+    wait_for(lambda: not calm.backends(usename="demo"), 5, "the servers to be closed")
 
 
 def end(s, how):

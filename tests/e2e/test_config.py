@@ -201,18 +201,18 @@ def test_reload_by_signal(sluice):
     wait_for(lambda: config(s)["max_client_conn"] == "12", 10, "the new value")
 
 
-def test_reload_moves_a_database_to_another_server(pg, own_pg, sluice):
+def test_reload_moves_a_database_to_another_server(calm, own_pg, sluice):
     s = sluice(options={"default_pool_size": 2})
     client, busy = s.connect(), s.connect()
-    assert client.execute("SHOW port").fetchone() == (str(pg.port),)
+    assert client.execute("SHOW port").fetchone() == (str(calm.port),)
     busy.execute("BEGIN; SELECT 1")
     s.write(databases={"shop": f"host=127.0.0.1 port={own_pg.port}"})
     s.reload()
-    assert busy.execute("SHOW port").fetchone() == (str(pg.port),), "a transaction ends where it began"
+    assert busy.execute("SHOW port").fetchone() == (str(calm.port),), "a transaction ends where it began"
     busy.execute("COMMIT")
     for connection in (client, busy):
         assert connection.execute("SHOW port").fetchone() == (str(own_pg.port),)
-    wait_for(lambda: not pg.backends(usename="demo"), 10, "the old servers to be closed")
+    wait_for(lambda: not calm.backends(usename="demo"), 10, "the old servers to be closed")
 
 
 def test_a_broken_file_changes_nothing(pg, sluice):
@@ -510,7 +510,7 @@ def test_reloaded_time_limits_act_on_clients_that_are_there(sluice):
         s.connect().execute("SELECT pg_sleep(5)")
 
 
-def test_reloaded_pool_options_act(pg, sluice):
+def test_reloaded_pool_options_act(calm, sluice):
     s = sluice(options={"default_pool_size": 3})
     clients = [s.connect() for _ in range(3)]
     for client in clients:
@@ -518,14 +518,14 @@ def test_reloaded_pool_options_act(pg, sluice):
     reloaded(s, default_pool_size=1)
     for client in clients:
         client.execute("COMMIT")
-    wait_for(lambda: len(pg.backends(usename="demo")) <= 1, 5, "the pool to shrink")
+    wait_for(lambda: len(calm.backends(usename="demo")) <= 1, 5, "the pool to shrink")
     reloaded(s, server_idle_timeout=1)
-    wait_for(lambda: not pg.backends(usename="demo"), 5, "the idle server to be closed")
+    wait_for(lambda: not calm.backends(usename="demo"), 5, "the idle server to be closed")
     reloaded(s, min_pool_size=2, default_pool_size=3, server_idle_timeout=600)
-    wait_for(lambda: len(pg.backends(usename="demo")) == 2, 5, "servers to be kept ready")
-    pids = {row["pid"] for row in pg.backends(usename="demo")}
+    wait_for(lambda: len(calm.backends(usename="demo")) == 2, 5, "servers to be kept ready")
+    pids = {row["pid"] for row in calm.backends(usename="demo")}
     reloaded(s, server_lifetime=1, min_pool_size=0)
-    wait_for(lambda: pids.isdisjoint(row["pid"] for row in pg.backends(usename="demo")), 5, "old servers to be closed")
+    wait_for(lambda: pids.isdisjoint(row["pid"] for row in calm.backends(usename="demo")), 5, "old servers to close")
     reloaded(s, server_lifetime=3600, pool_mode="session")
     before, after = clients[0], s.connect()
     for client in (before, after):

@@ -280,24 +280,24 @@ def last_words(connection):
         return line.recv(65536)
 
 
-def test_server_fast_close_ends_sessions_between_transactions(pg, sluice):
+def test_server_fast_close_ends_sessions_between_transactions(calm, sluice):
     s = sluice(options={"pool_mode": "session", "server_fast_close": 1})
     idle, busy = s.connect(), s.connect()
     idle.execute("SELECT 1")
     busy.execute("BEGIN; SELECT 1")
     s.admin("RECONNECT")
-    wait_for(lambda: len(pg.backends(usename="demo")) == 1, 5, "the idle session's server to be closed")
+    wait_for(lambda: len(calm.backends(usename="demo")) == 1, 5, "the idle session's server to be closed")
     assert b"database configuration changed" in last_words(idle)
     assert busy.execute("SELECT 2").fetchone() == (2,)
     busy.execute("COMMIT")
-    wait_for(lambda: not pg.backends(usename="demo"), 5, "the busy session's server to be closed")
+    wait_for(lambda: not calm.backends(usename="demo"), 5, "the busy session's server to be closed")
     assert b"database configuration changed" in last_words(busy)
     s.admin("SET server_fast_close = 0")
-    calm = s.connect()
-    calm.execute("SELECT 1")
+    spared = s.connect()
+    spared.execute("SELECT 1")
     s.admin("RECONNECT")
     time.sleep(0.5)
-    assert calm.execute("SELECT 1").fetchone() == (1,)
+    assert spared.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_databases_and_pools_that_nobody_uses_are_no_longer_shown(pg, sluice):

@@ -80,14 +80,6 @@ def reset(client):
     line.close()
 
 
-@pytest.fixture
-def calm(pg):
-    """A server on which no statement of an earlier test is still at work."""
-    pg.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
-    wait_for(lambda: not pg.backends(usename="demo"), 10, "earlier statements to be gone")
-    return pg
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_pool_with_room_serves_all_who_come_at_once(sluice, workers):
     """More clients at once than servers are opened at once, each of which then keeps its own."""
@@ -326,20 +318,20 @@ def test_a_pool_without_limit_keeps_its_servers_whatever_the_reserve(calm, sluic
 
 
 @pytest.mark.parametrize("fast", [0, 1])
-def test_server_fast_close_ends_sessions_of_outdated_servers(pg, sluice, fast):
+def test_server_fast_close_ends_sessions_of_outdated_servers(calm, sluice, fast):
     s = sluice(options={"pool_mode": "session", "server_fast_close": fast})
     idle, busy = s.connect(), s.connect()
     pid = backend_pid(idle)
     busy.execute("BEGIN; SELECT 1")
     s.admin("RECONNECT")
     time.sleep(1)
-    assert bool(pg.backends(pid=pid)) != bool(fast)
+    assert bool(calm.backends(pid=pid)) != bool(fast)
     assert busy.execute("SELECT 1").fetchone() == (1,), "not inside a transaction"
     if fast:
         with pytest.raises(psycopg.Error):
             idle.execute("SELECT 1")
         busy.execute("COMMIT")
-        wait_for(lambda: not pg.backends(usename="demo"), 5, "the other server to be closed")
+        wait_for(lambda: not calm.backends(usename="demo"), 5, "the other server to be closed")
 
 
 @pytest.mark.limit(150)

@@ -26,11 +26,10 @@ def vanish(client, reset=False):
 
 
 @pytest.fixture
-def marks(pg):
+def marks(calm):
     """A table for what happened: marks() gives the texts in it. What an earlier test left running is ended."""
-    pg.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
-    pg.psql("CREATE TABLE IF NOT EXISTS marks (what text); TRUNCATE marks; GRANT ALL ON marks TO PUBLIC")
-    return lambda: {row[0] for row in pg.query("SELECT what FROM marks")}
+    calm.psql("CREATE TABLE IF NOT EXISTS marks (what text); TRUNCATE marks; GRANT ALL ON marks TO PUBLIC")
+    return lambda: {row[0] for row in calm.query("SELECT what FROM marks")}
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -87,23 +86,23 @@ LEAVING = [("abort", True, False), ("abort", False, True), ("always", True, Fals
 
 
 @pytest.mark.parametrize("mode, reset, finishes", LEAVING)
-def test_cancel_on_disconnect(pg, sluice, marks, mode, reset, finishes):
+def test_cancel_on_disconnect(calm, sluice, marks, mode, reset, finishes):
     s = sluice(options={"default_pool_size": 1, "cancel_on_disconnect": mode})
     client = s.connect()
     seconds = 2 if finishes else 60
     client.pgconn.send_query(f"SELECT pg_sleep({seconds}); INSERT INTO marks VALUES ('finished')".encode())
     client.pgconn.flush()
-    wait_for(lambda: any("pg_sleep" in row["query"] and row["state"] == "active" for row in pg.backends()), 10,
+    wait_for(lambda: any("pg_sleep" in row["query"] and row["state"] == "active" for row in calm.backends()), 10,
              "the statement to run")
     vanish(client, reset)
-    wait_for(lambda: not any("pg_sleep" in row["query"] and row["state"] == "active" for row in pg.backends()), 12,
+    wait_for(lambda: not any("pg_sleep" in row["query"] and row["state"] == "active" for row in calm.backends()), 12,
              "the statement to end")
     assert (marks() == {"finished"}) == finishes
     assert s.connect().execute("SELECT 1").fetchone() == (1,)
     s.wait_idle()
 
 
-def test_cancel_reaches_the_statement_of_its_client(pg, sluice):
+def test_cancel_reaches_the_statement_of_its_client(calm, sluice):
     s = sluice(options={"default_pool_size": 3}, workers=3)
     sleepers = [s.connect() for _ in range(3)]
     outcome = {}
@@ -118,7 +117,7 @@ def test_cancel_reaches_the_statement_of_its_client(pg, sluice):
     threads = [threading.Thread(target=sleep, args=(i,)) for i in range(3)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(pg.backends(wait_event="PgSleep")) == 3, 10, "three sleeping statements")
+    wait_for(lambda: len(calm.backends(wait_event="PgSleep")) == 3, 10, "three sleeping statements")
     sleepers[1].cancel()
     for thread in threads:
         thread.join(30 * SLOWER)
@@ -177,11 +176,11 @@ def test_cancels_never_hit_another_client(sluice):
     s.wait_idle()
 
 
-def test_cancel_with_a_wrong_key_is_ignored(pg, sluice):
+def test_cancel_with_a_wrong_key_is_ignored(calm, sluice):
     s = sluice()
     client = s.connect()
     client.pgconn.send_query(b"SELECT pg_sleep(2)")
-    wait_for(lambda: pg.backends(wait_event="PgSleep"), 10, "the statement to run")
+    wait_for(lambda: calm.backends(wait_event="PgSleep"), 10, "the statement to run")
     with socket.create_connection(("127.0.0.1", s.port)) as line:
         line.sendall(struct.pack("!IIII", 16, 80877102, client.info.backend_pid, 12345))
         assert line.recv(10) == b""

@@ -19,14 +19,8 @@ def refused(call, *words):
     return caught.value
 
 
-def watch_from_none(pg, where):
-    """Those that other tests have left on the cluster end first."""
-    wait_for(lambda: not [b for b in pg.backends(datname="shop") if b["usename"] != "postgres"], 60, "no backends")
-    return BackendWatch(pg, where)
-
-
 @pytest.mark.parametrize("workers", [1, 4])
-def test_pool_size_is_never_exceeded(pg, sluice, workers):
+def test_pool_size_is_never_exceeded(calm, sluice, workers):
     s = sluice(options={"default_pool_size": 5}, workers=workers)
 
     def work(i):
@@ -36,11 +30,11 @@ def test_pool_size_is_never_exceeded(pg, sluice, workers):
                 with connection.transaction():
                     connection.execute("SELECT pg_sleep(0.002)")
 
-    with watch_from_none(pg, DEMO_BACKENDS) as watch:
+    with BackendWatch(calm, DEMO_BACKENDS) as watch:
         in_threads(40, work)
     assert 1 <= watch.most <= 5
     s.wait_idle()
-    assert s.pool()["sv_idle"] + s.pool()["sv_used"] == len(pg.backends(usename="demo")) <= 5
+    assert s.pool()["sv_idle"] + s.pool()["sv_used"] == len(calm.backends(usename="demo")) <= 5
 
 
 def test_all_of_the_pool_is_used(pg, sluice):
@@ -150,10 +144,10 @@ def test_reserve_pool_helps_after_its_timeout(sluice):
     clients[1].execute("COMMIT")
 
 
-def test_max_db_connections_evicts_idle_servers_of_other_users(pg, sluice):
-    s = sluice(databases={"shop": f"host=127.0.0.1 port={pg.port} max_db_connections=2"},
+def test_max_db_connections_evicts_idle_servers_of_other_users(calm, sluice):
+    s = sluice(databases={"shop": f"host=127.0.0.1 port={calm.port} max_db_connections=2"},
                options={"default_pool_size": 2}, workers=4)
-    with watch_from_none(pg, "datname = 'shop' AND usename <> 'postgres'") as watch:
+    with BackendWatch(calm, "datname = 'shop' AND usename <> 'postgres'") as watch:
         for _ in range(3):
             for user in ("demo", "md5user", "plainuser"):
                 clients = [s.connect(user=user) for _ in range(2)]
@@ -165,7 +159,7 @@ def test_max_db_connections_evicts_idle_servers_of_other_users(pg, sluice):
     assert watch.most == 2
 
 
-def test_max_db_connections_holds_under_load_of_several_users(pg, sluice):
+def test_max_db_connections_holds_under_load_of_several_users(calm, sluice):
     s = sluice(options={"default_pool_size": 3, "max_db_connections": 3, "query_wait_timeout": 30}, workers=4)
     users = ("demo", "md5user", "plainuser")
 
@@ -174,7 +168,7 @@ def test_max_db_connections_holds_under_load_of_several_users(pg, sluice):
             for _ in range(10):
                 assert client.execute("SELECT current_user, pg_sleep(0.001)").fetchone()[0] == users[i % 3]
 
-    with watch_from_none(pg, "datname = 'shop' AND usename <> 'postgres'") as watch:
+    with BackendWatch(calm, "datname = 'shop' AND usename <> 'postgres'") as watch:
         in_threads(18, work)
     assert 1 <= watch.most <= 3
     s.wait_idle()
@@ -222,10 +216,10 @@ def test_limits_on_the_clients_of_a_database_and_of_a_user(pg, sluice):
     assert first.execute("SELECT 1").fetchone() == second.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_min_pool_size_keeps_servers_ready(pg, sluice):
+def test_min_pool_size_keeps_servers_ready(calm, sluice):
     s = sluice(options={"min_pool_size": 3, "default_pool_size": 5})
     s.connect().execute("SELECT 1")
-    wait_for(lambda: len(pg.backends(usename="demo")) == 3, 10, "three servers")
+    wait_for(lambda: len(calm.backends(usename="demo")) == 3, 10, "three servers")
 
 
 def test_server_lifetime_and_idle_timeout(pg, sluice):
@@ -260,7 +254,7 @@ def test_connect_query_runs_on_each_new_server(pg, sluice):
     assert s.connect().execute("SHOW work_mem").fetchone() == ("9MB",)
 
 
-def test_figures_return_to_zero(pg, sluice):
+def test_figures_return_to_zero(calm, sluice):
     s = sluice(options={"default_pool_size": 3}, workers=3)
     s.connect().execute("SELECT 1")
     s.close_connections()
@@ -277,7 +271,7 @@ def test_figures_return_to_zero(pg, sluice):
     in_threads(20, work)
     s.wait_idle()
     wait_for(lambda: s.pool()["cl_active"] == s.pool()["cl_waiting"] == 0, 5, "no client")
-    servers = len(pg.backends(usename="demo")) + len(pg.backends(usename="md5user"))
+    servers = len(calm.backends(usename="demo")) + len(calm.backends(usename="md5user"))
     assert servers <= 6
     wait_for(lambda: s.fds() <= before - 1 + servers, 5, "all other sockets to be closed")
     assert {row["list"]: row["items"] for row in s.admin("SHOW LISTS")}["used_clients"] <= 1

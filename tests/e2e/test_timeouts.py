@@ -41,11 +41,11 @@ def test_query_wait_timeout_of_a_database_and_of_a_user(pg, sluice):
         assert "query_wait_timeout" in str(error) and seconds <= 4 * SLOWER
 
 
-def test_query_timeout_ends_a_statement_that_runs_too_long(pg, sluice):
+def test_query_timeout_ends_a_statement_that_runs_too_long(calm, sluice):
     s = sluice(options={"query_timeout": 1, "default_pool_size": 1})
     seconds, error = seconds_until_error(lambda: s.connect().execute("SELECT pg_sleep(30)"))
     assert 0.8 <= seconds <= 6 * SLOWER, error
-    wait_for(lambda: not any("pg_sleep" in row["query"] and row["state"] == "active" for row in pg.backends()), 10,
+    wait_for(lambda: not any("pg_sleep" in row["query"] and row["state"] == "active" for row in calm.backends()), 10,
              "the statement to be gone from the server")
     assert s.connect().execute("SELECT 1").fetchone() == (1,)
 
@@ -221,14 +221,14 @@ def test_client_idle_timeout_in_session_pooling(sluice):
 
 
 @pytest.mark.parametrize("option", ["query_timeout", "transaction_timeout"])
-def test_a_copy_whose_data_does_not_come(pg, sluice, option):
-    pg.psql("CREATE TABLE IF NOT EXISTS copied (i int); TRUNCATE copied; GRANT ALL ON copied TO PUBLIC")
+def test_a_copy_whose_data_does_not_come(calm, sluice, option):
+    calm.psql("CREATE TABLE IF NOT EXISTS copied (i int); TRUNCATE copied; GRANT ALL ON copied TO PUBLIC")
     s = sluice(options={option: 1, "default_pool_size": 1})
     client = s.connect()
     client.pgconn.exec_(b"COPY copied FROM STDIN")
     client.pgconn.put_copy_data(b"1\n")
     assert _closed_after(client) >= 0.7
-    wait_for(lambda: not any("COPY" in row["query"] and row["state"] == "active" for row in pg.backends()), 10,
+    wait_for(lambda: not any("COPY" in row["query"] and row["state"] == "active" for row in calm.backends()), 10,
              "the COPY to be gone")
     assert s.connect().execute("SELECT count(*) FROM copied").fetchone() == (0,)
 

@@ -4,7 +4,7 @@
     cluster.port, cluster.host, cluster.log        # 127.0.0.1; log is the server's log as text
     cluster.psql("SELECT 1")                       # text, by psql as superuser postgres (database shop)
     cluster.query("SELECT 1")                      # list of rows, by psycopg as postgres
-    cluster.connect(user="demo", password="demo")  # psycopg connection, autocommit; closed when the cluster ends
+    cluster.connect(user="demo", password="demo")  # psycopg connection, autocommit; closed when the test ends
     cluster.stop("fast"), .start(), .restart(), .kill9()
     cluster.conf(statement_timeout="5s")           # writes and reloads; restart=True restarts; None takes a line out
     cluster.hba("host all demo 127.0.0.1/32 trust")  # lines put ahead of the others, reloaded; "" takes them away
@@ -160,9 +160,7 @@ class Cluster:
         """Stops the server: smart, fast or immediate."""
         if self.process is None or self.process.poll() is not None:
             return
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
+        self.close(self.connections())
         self.process.send_signal(STOP_SIGNALS[mode])
         self.process.wait(60 * SLOWER)
 
@@ -251,6 +249,15 @@ class Cluster:
         connection = psycopg.connect(**settings)
         self._connections.append(connection)
         return connection
+
+    def connections(self):
+        """Those that connect() has given out and that have not been closed."""
+        return list(self._connections)
+
+    def close(self, connections):
+        for connection in connections:
+            connection.close()
+            self._connections.remove(connection)
 
     def query(self, sql, *args, dbname="shop"):
         """The rows of a statement run as superuser, past any proxy."""

@@ -256,4 +256,4 @@ class Sluice:
         def idle():
             rows = [row for row in self.admin("SHOW POOLS") if row["database"] not in ("sluice", "pgbouncer")]
             return not any(row[key] for row in rows for key in busy)
-        wait_for(idle, seconds, "all pools to be idle")
+        wait_for(idle, seconds, "all pools to be idle", shows=lambda: self.admin("SHOW POOLS"))

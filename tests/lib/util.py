@@ -36,15 +36,19 @@ def free_port():
         return port
 
 
-def wait_for(condition, seconds=10, what="the condition", every=0.05):
-    """Waits until condition() is true and returns its value; fails with `what` after so many seconds."""
+def wait_for(condition, seconds=10, what="the condition", every=0.05, shows=None):
+    """Waits until condition() is true and returns its value; fails with `what` after so many seconds.
+
+    The error shows the last value, and what shows() says then: how things really stand.
+    """
     deadline = time.monotonic() + seconds * SLOWER
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds * SLOWER} s in vain for {what}")
+            state = f"; {value!r}" if shows is None else f"; {value!r}, {shows()!r}"
+            raise AssertionError(f"waited {seconds * SLOWER} s in vain for {what}{state}")
         time.sleep(every)
 
 

@@ -610,13 +610,18 @@ def test_waited_too_long(fakes, front, ask, readies):
     assert fake.seen("select w") == []
 
 
+def asleep(cluster, text):
+    """Whether a statement with this text sleeps."""
+    return any(text in row["query"] for row in cluster.backends(wait_event="PgSleep"))
+
+
 def test_a_query_in_a_batch_that_fails_after_its_client_left(shop, prepared):
     """The server passes over the Query too, and waits for a Sync that nobody sends any more."""
     s = shop(prepared.port, default_pool_size=1)
     for _ in range(3):
         gone = Client(s.port).login("postgres", "shop")
         gone.send(extended("SELECT pg_sleep(1)") + extended("SELECT 1/0") + query("SELECT 'passed over'"))
-        wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
+        wait_for(lambda: asleep(prepared, "pg_sleep(1)"))
         gone.reset()
         with Client(s.port).login("postgres", "shop") as c:
             assert c.value("SELECT 'served'") == "served"
@@ -629,7 +634,7 @@ def test_a_copy_that_begins_after_its_client_left(shop, prepared):
     gone = Client(s.port).login("postgres", "shop")
     gone.query("SELECT pg_advisory_lock(7)")
     gone.send(query("SELECT pg_sleep(1); COPY wire_rows FROM STDIN"))
-    wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
+    wait_for(lambda: asleep(prepared, "COPY wire_rows"))
     gone.reset()
     with Client(s.port).login("postgres", "shop") as c:
         assert c.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
@@ -640,7 +645,7 @@ def test_what_a_client_that_left_has_changed_meets_nobody(shop, prepared):
     s = shop(prepared.port, default_pool_size=1, cancel_on_disconnect="never")
     gone = Client(s.port).login("postgres", "shop")
     gone.send(query("SELECT pg_sleep(1); SET search_path = gone; PREPARE gone AS SELECT 1"))
-    wait_for(lambda: prepared.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "1")
+    wait_for(lambda: asleep(prepared, "PREPARE gone"))
     gone.reset()
     with Client(s.port).login("postgres", "shop") as c:
         assert c.value("SHOW search_path") == '"$user", public'
