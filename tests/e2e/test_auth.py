@@ -76,13 +76,14 @@ def test_a_user_that_does_not_exist_is_told_what_a_wrong_password_is_told(sluice
         wrong = denied(s, password="wrong")
         unknown = denied(s, user="nobody", password="wrong")
         assert wrong.replace("demo", "X") == unknown.replace("nobody", "X")
-        took = []
-        for settings in ({"user": "demo"}, {"user": "nobody"}):
+        # The quickest of many tries: what else the machine does only adds to the others.
+        took = {"demo": [], "nobody": []}
+        for user in list(took) * 10:
             began = time.monotonic()
-            for _ in range(10):
-                denied(s, password="wrong", **settings)
-            took.append(time.monotonic() - began)
-        assert max(took) < 4 * min(took) + 0.3
+            denied(s, user=user, password="wrong")
+            took[user].append(time.monotonic() - began)
+        demo, nobody = min(took["demo"]), min(took["nobody"])
+        assert max(demo, nobody) < 4 * min(demo, nobody) + 0.03
 
 
 FIRST = b"n,,n=,r=abcdefghijklmnopqrstuvwx"
@@ -178,7 +179,8 @@ def test_a_password_of_a_megabyte(sluice, method):
     s = sluice(options={"auth_type": method})
     before = s.rss_kib()
     for user in ("demo", "nobody"):
-        denied(s, user=user, password="x" * 1_000_000)
+        # SCRAM sends no password; libpq alone would be at work on a long one, for many seconds.
+        denied(s, user=user, password="x" * (10_000 if "scram" in method else 1_000_000))
     assert method_used(s)
     assert s.rss_kib("VmHWM") - before < 50_000
 

@@ -331,12 +331,13 @@ def test_a_host_that_answers_no_packet(sluice):
 def test_the_next_host_of_a_list_is_tried_when_one_does_not_answer(pg, sluice):
     with BlackHole() as hole:
         s = sluice(databases={"shop": f"host=127.0.0.1,127.0.0.1 port={hole.port},{pg.port}"},
-                   options={"server_connect_timeout": 3, "query_wait_timeout": 30, "default_pool_size": 2})
-        one = s.connect()
-        one.execute("BEGIN; SELECT 1")
-        began = time.monotonic()
-        s.connect().execute("SELECT 1")
-        assert time.monotonic() - began < 3, "the host that answered is tried first the next time"
+                   options={"server_connect_timeout": 3, "query_wait_timeout": 30, "default_pool_size": 3})
+        took = []
+        for _ in range(3):
+            began = time.monotonic()
+            s.connect().execute("BEGIN; SELECT 1")
+            took.append(time.monotonic() - began)
+        assert took[0] >= 3 > min(took), "the host that answered is tried first the next time"
 
 
 def test_a_database_that_is_taken_away_while_clients_use_it(pg, sluice):
