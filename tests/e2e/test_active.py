@@ -98,7 +98,7 @@ def test_literals_only_where_that_is_wanted(one):
     assert {row["statement"] for row in active(one, "", 2)} == {"SELECT pg_sleep(2), 'plain' AS a",
                                                                  "SELECT $1::int, 'bound' AS b"}
     one.admin("SET log_statement_text = 0")
-    assert all("bound" not in row["statement"] for row in active(one, "as b"))
+    assert not any("bound" in row["statement"] for row in active(one, "as b"))
     first.end()
     runs_next.end()
 

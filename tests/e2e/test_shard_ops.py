@@ -324,11 +324,15 @@ def test_a_temporary_table_comes_and_goes(client):
     for _ in range(2):
         client.execute("CREATE TEMP TABLE mine (n int)")
         client.execute("INSERT INTO mine VALUES (1)")
+        assert client.execute("SELECT * FROM mine").fetchall() == [(1,)]
         client.execute("DROP TABLE mine")
     client.execute("BEGIN")
     client.execute("CREATE TEMP TABLE mine (n int)")
+    assert client.execute("SELECT * FROM mine").fetchall() == []
     client.execute("DROP TABLE mine")
     client.execute("COMMIT")
+    with pytest.raises(psycopg.Error):
+        client.execute("SELECT * FROM mine")
 
 
 # --- types that users made have other numbers on each shard ---

@@ -639,7 +639,9 @@ def test_a_temporary_tables_commands_are_its_sessions(shop, client):
     client.execute("CREATE TEMP TABLE passing (n int)")
     client.execute("ALTER TABLE passing ADD COLUMN m int")
     client.execute("INSERT INTO passing VALUES (1, 2), (3, 4)")
+    assert client.execute("SELECT * FROM passing ORDER BY n").fetchall() == [(1, 2), (3, 4)]
     client.execute("TRUNCATE passing")
+    assert client.execute("SELECT * FROM passing").fetchall() == []
     client.execute("DROP TABLE passing")
     client.execute("DISCARD TEMP")
 

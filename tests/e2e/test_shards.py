@@ -16,8 +16,16 @@ from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 
 @pytest.fixture(scope="module")
 def module_shop(pg, kept_sluice):
-    """One for many tests, which leave it as it is."""
-    return Shop(pg, kept_sluice, "shop_for_many")
+    """One for many tests, which leave it as it is; the same rows are in its whole database."""
+    shop = Shop(pg, kept_sluice, "shop_for_many")
+    with shop.connect() as client, shop.server(shop.whole) as whole:
+        for side in (client, whole):
+            fill(side, 10)
+            side.execute("INSERT INTO users VALUES (-3, 'below', 'at', NULL)")
+            side.execute("INSERT INTO countries VALUES ('de', 'Germany'), ('at', 'Austria')")
+            for i in range(1, 9):
+                side.execute("INSERT INTO orders VALUES (%s, %s, %s, 'new')", (i, 5 if i % 2 else i, i * 10))
+    return shop
 
 
 @pytest.fixture
@@ -138,6 +146,16 @@ def test_what_is_not_right_on_one_shard_is_refused(module_shop, sql, words):
 
 
 
+def answer(connection, sql):
+    """Per statement the tag and the rows, in an order of their own: of a plan only that there is one."""
+    cursor, found = connection.execute(sql), []
+    while True:
+        rows = sorted(cursor.fetchall(), key=repr) if cursor.description else []
+        found.append((cursor.statusmessage, bool(rows) if "EXPLAIN" in sql else rows))
+        if not cursor.nextset():
+            return found
+
+
 RUN = [
     "SELECT 1", "SELECT now() IS NOT NULL", "SHOW search_path", "SELECT current_database() IS NOT NULL",
     "SELECT count(*) FROM pg_class WHERE relname = 'users'", "SELECT * FROM countries", "VALUES (1), (2)",
@@ -155,7 +173,10 @@ RUN = [
 
 @pytest.mark.parametrize("sql", RUN)
 def test_what_is_right_on_one_shard_runs(module_shop, sql):
-    module_shop.connect().execute(sql)
+    """As on one server that has all rows, though in any order."""
+    with module_shop.connect() as client, module_shop.server(module_shop.whole) as whole:
+        found, expected = (answer(side, sql) for side in (client, whole))
+        assert found == expected and any(rows for _tag, rows in found)
 
 
 def test_what_nobody_can_read_gets_the_servers_own_error(module_shop):
