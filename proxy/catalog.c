@@ -311,6 +311,20 @@ bool catalog_primary_key(struct database_state *db, const struct catalog_table *
     return true;
 }
 
+void catalog_defaults(struct database_state *db, const struct catalog_table *t, catalog_default_fn *each, void *arg)
+{
+    const struct catalog *facts = facts_of(db);
+    const char *at;
+    char key[240], column[160];
+
+    key_write(key, sizeof key, 'd', t->name, t->schema);
+    for (size_t i = first_from(facts, key); (at = behind(facts, i, key)) != NULL; i++) {
+        struct span name = part_take(&at);
+        snprintf(column, sizeof column, "%.*s", (int)name.len, (const char *)name.ptr);
+        each(arg, column, at);
+    }
+}
+
 uint64_t catalog_generation(const struct database_state *db)
 {
     const struct catalog *facts = facts_of(db);

@@ -60,6 +60,10 @@ struct catalog_sequence {
 enum catalog_found catalog_sequence(struct database_state *db, const char *schema, const char *name,
                                     struct catalog_sequence *found);
 
+/* Calls it for each column's default that may ask for the time, and for nothing that users made; sql: what it
+ * computes. */
+typedef void catalog_default_fn(void *arg, const char *column, const char *sql);
+void catalog_defaults(struct database_state *db, const struct catalog_table *t, catalog_default_fn *each, void *arg);
 /* Calls it for each column; of the primary key in its order. False: it has none that holds at once. */
 typedef void catalog_column_fn(void *arg, const char *column);
 void catalog_columns(struct database_state *db, const struct catalog_table *table, catalog_column_fn *each, void *arg);

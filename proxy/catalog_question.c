@@ -97,7 +97,8 @@ static void put_relations(struct buf *sql)
  * name, and a text whose bytes are not UTF8's, as keys are read, has its encoding behind it. Behind a column's type:
  * the increment of the sequence that it draws from, if it does, and an a if it always does; or 0g if it is made of
  * other columns. Each sequence of a column ('q', its name and schema, the table's schema and name, the column, the
- * increment). Each table's primary key ('k', its name and schema, its columns). */
+ * increment). Each table's primary key ('k', its name and schema, its columns). Each default that may ask for the time,
+ * and otherwise for nothing that users made ('d', the relation's name and schema, the column, what it computes). */
 static void put_columns(struct buf *sql)
 {
     put(sql,
@@ -143,7 +144,14 @@ static void put_columns(struct buf *sql)
         "d.refobjid "
         "JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace JOIN pg_catalog.pg_attribute a ON "
         "a.attrelid = t.oid AND a.attnum = d.refobjsubid"
-        " UNION ALL SELECT 'o' || oprname FROM pg_catalog.pg_operator WHERE oprnamespace <> " SYSTEM);
+        /* of a generated column, it speaks of others */
+        " UNION ALL SELECT concat_ws(E'\\x01', 'd', c.relname, n.nspname, a.attname, e.sql) FROM "
+        "pg_catalog.pg_attrdef d JOIN pg_catalog.pg_class c ON c.oid = d.adrelid JOIN pg_catalog.pg_namespace n ON "
+        "n.oid = c.relnamespace JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.adnum, LATERAL "
+        "(SELECT CASE a.attgenerated WHEN '' THEN pg_catalog.pg_get_expr(d.adbin, 0) END AS sql) AS e WHERE e.sql ~* "
+        "'\\m(now|current_date|(transaction_|statement_|current_|local)time(stamp)?)\\M' AND NOT EXISTS (SELECT FROM "
+        "pg_catalog.regexp_matches(d.adbin::text, ':[a-z]+ ([0-9]+)', 'g') AS f WHERE f[1]::numeric >= 16384) "
+        "AND " USERS " UNION ALL SELECT 'o' || oprname FROM pg_catalog.pg_operator WHERE oprnamespace <> " SYSTEM);
 }
 
 char *catalog_question(bool sharded)

@@ -56,6 +56,7 @@ struct coordinated {
     struct buf types; /* of its parameters, as Parse has them */
     unsigned lex_flags;
     bool asks_time;
+    bool timed; /* it is known */
     struct moment moment;
     struct opening opening;
     struct buf columns;  /* the home shard's RowDescription, body */
@@ -101,7 +102,11 @@ static struct coordinated *make(struct client *c, const struct request *q)
     put_bind(&k->bind, q);
     k->lex_flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
     k->text = coordinator_text(c, &q->run);
-    k->asks_time = moment_is_asked(k->text, k->lex_flags);
+    k->asks_time = moment_is_asked(k->text, k->lex_flags) != MOMENT_NOT;
+    if (joint_moment(c) != NULL) {
+        k->timed = true;
+        k->moment = *joint_moment(c);
+    }
     buf_put(&k->types, q->run.types.ptr, q->run.types.len);
     k->shape = (struct shape *)q->run.shape;
     cache_hold(k->shape);
@@ -198,7 +203,7 @@ static void describe(struct coordinated *k)
     enter(k, PHASE_DESCRIBING, 0, k->home);
     buf_put(arm_in(k->arm), buf_head(&k->parse), buf_used(&k->parse));
     msg_named(arm_in(k->arm), 'D', 'S', "");
-    if (k->asks_time) {
+    if (k->asks_time && !k->timed) {
         msg_parse(arm_in(k->arm), "", moment_question, span_of(NULL, 0));
         msg_bind(arm_in(k->arm), "", "");
         msg_execute(arm_in(k->arm), "");
@@ -210,7 +215,7 @@ static void describe(struct coordinated *k)
 static void put_text(struct coordinated *k)
 {
     const struct span types = span_of(buf_head(&k->types), buf_used(&k->types));
-    char *text = k->asks_time ? moment_write(k->text, k->lex_flags, &k->moment) : NULL;
+    char *text = k->asks_time ? moment_write(k->text, k->lex_flags, &k->moment, false) : NULL;
 
     msg_parse(arm_in(k->arm), "", text != NULL ? text : k->text, types);
     free(text);
@@ -450,7 +455,7 @@ static bool on_message(struct coordinated *k, uint8_t type, struct span message)
         pass_on(k, type, message);
     else if (type == 'T' && !deaf)
         on_description(k, body);
-    else if (type == 'D' && k->phase == PHASE_DESCRIBING && !moment_read(body, &k->moment))
+    else if (type == 'D' && k->phase == PHASE_DESCRIBING && !moment_read_row(body, &k->moment))
         fail_as(k, "XX000", "the home shard does not tell its time");
     else if (type == '1')
         on_parsed(k);

@@ -6,8 +6,10 @@
 
 #include "parser/lex.h"
 #include "proxy/finding.h"
+#include "proxy/joint.h"
 #include "proxy/joint_words.h"
 #include "proxy/set_config.h"
+#include "proxy/timing.h"
 
 #define PADDED_MAX ((size_t)8 * KIB) /* a text whose parts keep their places, for the positions of errors */
 
@@ -62,7 +64,8 @@ static void look_at_bind(struct client *c, const struct msg_parse *parse, struct
     s->look.refused = s->look.refused || found.sqlstate != NULL;
     s->look.given = s->look.given || found.given;
     s->look.viewed = s->look.viewed || found.viewed;
-    s->apart = s->apart || s->look.refused || finding_is_many(&found) || stands_apart(run.shape);
+    s->look.timed = s->look.timed || (joint_is_on(c) && timing_asked(c, &run) != MOMENT_NOT);
+    s->apart = s->apart || s->look.refused || s->look.timed || finding_is_many(&found) || stands_apart(run.shape);
 }
 
 /* What stands before it (Close, Describe, the Parse of another name) is a step of its own, so that a command of the

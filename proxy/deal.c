@@ -12,6 +12,7 @@
 #include "proxy/filling.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
+#include "proxy/timing.h"
 #include "shard/insert_split.h"
 
 #include <inttypes.h>
@@ -21,6 +22,7 @@ struct part {
     struct arm *arm; /* borrowed from the transaction */
     struct deal *deal;
     const struct insert_part *rows; /* NULL: the statement as it is */
+    char *sql;                      /* owned */
     uint32_t returned;              /* of its rows, so far */
     bool asked, parsed, bound, over;
 };
@@ -31,7 +33,6 @@ struct deal {
     struct filling *filling;   /* owned: it is REFILL, and that does all; or NULL */
     struct everywhere *images; /* owned: it is IMAGES, and that does all; or NULL */
     struct sharding_deal way;  /* owned */
-    char *sql;                 /* owned: the statement */
     struct buf types;          /* of its parameters */
     struct buf bind;           /* Bind's body behind the names, up to the formats of the result */
     struct buf formats;        /* ... and these */
@@ -81,7 +82,7 @@ static void part_feed(struct part *p)
 
     p->asked = true;
     put_types(d, p->rows, &types);
-    msg_parse(in, "", p->rows != NULL ? p->rows->sql : d->sql, span_of(buf_head(&types), buf_used(&types)));
+    msg_parse(in, "", p->sql, span_of(buf_head(&types), buf_used(&types)));
     put_bind(d, p->rows, in);
     msg_named(in, 'D', 'P', "");
     msg_execute(in, "");
@@ -128,8 +129,9 @@ void deal_free(struct deal *d)
     buf_free(&d->types);
     buf_free(&d->bind);
     buf_free(&d->formats);
+    for (uint32_t i = 0; i < d->count; i++)
+        free(d->parts[i].sql);
     free(d->parses);
-    free(d->sql);
     free(d);
 }
 
@@ -384,7 +386,15 @@ static void take_bind(struct deal *d, const struct request *q)
     buf_put(&d->formats, formats.ptr, formats.len);
 }
 
-static void take_parts(struct deal *d, struct arm *const *arms)
+static char *text_of(const struct deal *d, const struct request *q, const struct insert_part *rows, uint32_t shard)
+{
+    const struct moment *m = d->count > 1 ? joint_moment(d->c) : joint_moment_on(d->c, shard);
+    const char *sql = rows != NULL ? rows->sql : q->run.sql;
+
+    return m == NULL || runs_in_turn(d) ? mem_strdup(sql) : timing_write(d->c, &q->run, sql, m);
+}
+
+static void take_parts(struct deal *d, const struct request *q, struct arm *const *arms)
 {
     const struct insert_split *split = d->way.split;
 
@@ -393,6 +403,7 @@ static void take_parts(struct deal *d, struct arm *const *arms)
             continue;
         struct part *p = &d->parts[i];
         *p = (struct part){.arm = arms[k], .deal = d, .rows = split == NULL ? NULL : &split->parts[i]};
+        p->sql = text_of(d, q, p->rows, k);
         p->arm->user = &part_user;
         p->arm->owner = p;
         i++;
@@ -418,15 +429,45 @@ static void note_sequences(struct client *c, const struct request *q)
         draw_used(c);
 }
 
+static void begin(struct deal *d, const struct request *q, struct arm *const *arms)
+{
+    struct client *c = d->c;
+
+    d->described = !q->describes;
+    buf_put(&d->types, q->run.types.ptr, q->run.types.len);
+    take_bind(d, q);
+    if (q->parse.len > 0)
+        d->parses = mem_strdup((const char *)q->parse.ptr);
+    d->opening = request_open(c, q);
+    take_parts(d, q, arms);
+    note_sequences(c, q);
+    run_next(d);
+}
+
+static struct deal *make(struct client *c, const struct request *q, struct sharding_deal way)
+{
+    uint32_t count = (uint32_t)__builtin_popcountll(way.shards);
+    struct deal *d = mem_zalloc(sizeof *d + count * sizeof(struct part));
+
+    *d = (struct deal){.c = c, .way = way, .count = count, .describes = q->describes, .simple = q->simple};
+    return d;
+}
+
+struct deal *deal_new_on(struct client *c, const struct request *q, struct arm *const *arms, uint32_t shard)
+{
+    struct deal *d = make(c, q, (struct sharding_deal){.way = WRITE_SAME, .shards = (shardset)1 << shard});
+
+    begin(d, q, arms);
+    return d;
+}
+
 struct deal *deal_new(struct client *c, const struct request *q, struct arm *const *arms)
 {
     struct sharding_deal way;
 
     if (!sharding_deal(c, &q->run, &way))
         return NULL;
-    uint32_t count = (uint32_t)__builtin_popcountll(way.shards);
-    struct deal *d = mem_zalloc(sizeof *d + count * sizeof(struct part));
-    *d = (struct deal){.c = c, .way = way, .count = count, .describes = q->describes, .simple = q->simple};
+    struct deal *d = make(c, q, way);
     if (way.way == WRITE_COPY) {
         d->copy = copy_in_new(c, q, arms);
         return d;
@@ -442,15 +483,6 @@ struct deal *deal_new(struct client *c, const struct request *q, struct arm *con
         deal_free(d);
         return NULL;
     }
-    d->described = !q->describes;
-    d->sql = mem_strdup(q->run.sql);
-    buf_put(&d->types, q->run.types.ptr, q->run.types.len);
-    take_bind(d, q);
-    if (q->parse.len > 0)
-        d->parses = mem_strdup((const char *)q->parse.ptr);
-    d->opening = request_open(c, q);
-    take_parts(d, arms);
-    note_sequences(c, q);
-    run_next(d);
+    begin(d, q, arms);
     return d;
 }

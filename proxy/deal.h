@@ -6,6 +6,7 @@
  *   statement ──> parts (shard/writes.h) ──> arm, arm ──> their shards
  *   client <── RowDescription, rows <── as they come, or in turn
  *
+ * What asks for the time of the transaction gets that as a literal (timing.h).
  * The first error ends the whole: the other arms are cancelled. A command that is not about rows runs on one shard
  * after the other, so that its locks have an order.
  * Thread: worker.
@@ -23,6 +24,8 @@ bool deal_would(struct client *c, const struct request *q, shardset *shards);
 /* It begins; arms: those of the client's transaction, by shard. joint_dealt is called at its end, and only then it is
  * to be freed. NULL: it is none for that, after all. */
 struct deal *deal_new(struct client *c, const struct request *q, struct arm *const *arms);
+/* The same of any one statement, as that shard alone runs it. Never NULL. */
+struct deal *deal_new_on(struct client *c, const struct request *q, struct arm *const *arms, uint32_t shard);
 void deal_free(struct deal *d); /* NULL is nothing */
 /* What has come is looked at. Also once in a while, for arms that are gone. */
 void deal_pump(struct deal *d);

@@ -16,6 +16,7 @@
 #include "proxy/everywhere_parts.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
+#include "proxy/timing.h"
 
 #include <stdio.h>
 
@@ -486,6 +487,18 @@ static void take_arm(struct everywhere *e, struct arm *a)
     a->owner = e;
 }
 
+/* It is a late shard of the transaction. */
+static void give_time(struct everywhere *e, const struct request *q)
+{
+    const struct moment *m = joint_moment_on(e->c, e->home->shard);
+
+    if (m == NULL)
+        return;
+    char *sql = timing_write(e->c, &q->run, e->images->sql, m);
+    e->images->sql = arena_strndup(&e->images->arena, sql, strlen(sql));
+    free(sql);
+}
+
 struct everywhere *everywhere_new(struct client *c, const struct request *q, struct arm *const *arms)
 {
     const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
@@ -494,6 +507,7 @@ struct everywhere *everywhere_new(struct client *c, const struct request *q, str
 
     *e = (struct everywhere){.c = c, .simple = q->simple, .described = !q->describes, .home = arms[0]};
     e->images = sharding_images(c, &q->run);
+    give_time(e, q);
     buf_put(&e->types, q->run.types.ptr, q->run.types.len);
     request_split_bind(q, &params, &formats);
     buf_put(&e->bind, params.ptr, params.len);

@@ -15,6 +15,7 @@
 #include "proxy/gather.h"
 #include "proxy/joint.h"
 #include "proxy/sending.h"
+#include "proxy/timing.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -141,15 +142,24 @@ static void ask(struct filling *f, uint32_t shard)
     arm_go(p->arm);
 }
 
+static unsigned lex_flags_of(const struct filling *f)
+{
+    return f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+}
+
 static struct span types_of(const struct filling *f)
 {
     return span_of(buf_head(&f->types), buf_used(&f->types));
 }
 
-/* The statement that fetches, with the client's parameters: its values in text format. */
-static void put_fetch(const struct filling *f, struct buf *to)
+/* The statement that fetches, with the client's parameters: its values in text format. m: the time that it asks for;
+ * NULL: whoever runs it knows that. */
+static void put_fetch(const struct filling *f, const struct moment *m, struct buf *to)
 {
-    msg_parse(to, "", f->plan.refill->fetch, types_of(f));
+    char *timed = m == NULL ? NULL : moment_write(f->plan.refill->fetch, lex_flags_of(f), m, true);
+
+    msg_parse(to, "", timed != NULL ? timed : f->plan.refill->fetch, types_of(f));
+    free(timed);
     size_t mark = msg_begin(to, 'B');
     buf_put(to, "\0", 2); /* unnamed portal and statement */
     buf_put(to, buf_head(&f->params), buf_used(&f->params));
@@ -183,7 +193,7 @@ static void fetch_together(struct filling *f)
         arms[k] = f->parts[k].arm;
     f->own = p->arm = arm_new(f->c, 0, &part_user, p);
     p->asked = true;
-    put_fetch(f, &batch);
+    put_fetch(f, NULL, &batch);
     bool begun =
         request_read(p->arm->client, buf_head(&batch), buf_used(&batch), &q) &&
         (f->plan.how == REFILL_WHOLE ? gather_whole(p->arm->client, &q) : gather_in_joint(p->arm->client, &q, arms));
@@ -209,7 +219,8 @@ static void fetch(struct filling *f)
     for (uint32_t k = 0; k < f->count; k++) {
         if (!(f->plan.from >> k & 1))
             continue;
-        put_fetch(f, arm_in(f->parts[k].arm));
+        put_fetch(f, f->plan.how == REFILL_EACH ? joint_moment(f->c) : joint_moment_on(f->c, k),
+                  arm_in(f->parts[k].arm));
         ask(f, k);
     }
 }
@@ -265,16 +276,38 @@ static bool has_rows(const struct filling *f, uint32_t shard)
     return f->rows.count > 0 && memchr(f->rows.shards, (int)shard, f->rows.count) != NULL;
 }
 
+/* What the shards run to take their rows. What asks for the time is a literal for all of them. */
+static void write_part(struct filling *f)
+{
+    const struct refill *r = f->plan.refill;
+    const struct moment *m = joint_moment(f->c);
+    struct refill_parts p = {.casts = f->rows.casts,
+                             .count = f->rows.width,
+                             .key = f->keys == NULL ? NULL : f->plan.table->column,
+                             .always = f->plan.always,
+                             .first = (uint32_t)buf_used(&f->types) / 4 + 1};
+    struct refill_extra *extras = NULL;
+
+    p.names = sharding_refill_names(f->c, &f->plan, f->rows.width);
+    if (m != NULL && !r->moves && p.names != NULL)
+        p.extra_count = timing_defaults(f->c, f->plan.table, r->columns, f->rows.width, &f->plan.arena, &extras);
+    p.extras = extras;
+    f->part_sql = refill_sql(r, &p);
+    if (m == NULL)
+        return;
+    char *timed = moment_write(f->part_sql, lex_flags_of(f), m, true);
+    free(f->part_sql);
+    f->part_sql = timed;
+}
+
 /* Where there are no rows, one shard tells that. */
 static void fill(struct filling *f)
 {
     uint16_t arrays = (uint16_t)(f->rows.width + (f->keys != NULL));
-    uint32_t params = (uint32_t)buf_used(&f->types) / 4;
     struct buf types = {0};
 
     begin_phase(f, FILLING);
-    f->part_sql = refill_sql(f->plan.refill, f->rows.casts, f->rows.width,
-                             f->keys == NULL ? NULL : f->plan.table->column, f->plan.always, params + 1);
+    write_part(f);
     buf_put(&types, buf_head(&f->types), buf_used(&f->types));
     for (uint16_t i = 0; i < arrays; i++)
         buf_put_u32(&types, 1009); /* text[] */

@@ -1,6 +1,7 @@
 /*
  * gather_time.c: the time that a statement over several shards asks for: it is one parameter more (scatter_now.c),
- * behind those that the client binds, and what the first of the shards says; in a transaction it stays so.
+ * behind those that the client binds, and what the first of the shards says; in a transaction over shards it is that
+ * one's (timing.h).
  * Thread: worker.
  */
 #include "proxy/gather_parts.h"
@@ -43,7 +44,7 @@ bool gather_may_give_time(const struct request *q, const struct scatter_plan *p)
 
 bool gather_wants_time(struct gather *g)
 {
-    const struct moment *known = g->in_joint ? joint_moment(g->c) : NULL;
+    const struct moment *known = joint_moment(g->c);
 
     if (g->plan->now_param > 0 && known != NULL)
         bind_time(g, known);
@@ -54,10 +55,8 @@ bool gather_take_time(struct gather *g, struct span row)
 {
     struct moment m;
 
-    if (!moment_read(row, &m))
+    if (!moment_read_row(row, &m))
         return false;
-    if (g->in_joint)
-        joint_keep_moment(g->c, &m);
     bind_time(g, &m);
     return true;
 }

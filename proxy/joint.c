@@ -6,6 +6,7 @@
  *   OPEN ──> GATHERING ──> OPEN           gather.h
  *   OPEN ──> DEALING ──> OPEN             deal.h
  *   OPEN ──> DRAWING ──> OPEN                           keys that only this transaction can draw
+ *   OPEN ──> TIMING ──> OPEN                            what time it is on the shard that began it
  *   OPEN ──> LOOKING ──> OPEN ──> WHOLE ──> OPEN        coordinated.h, which does not see what was written
  *   OPEN ──> TELLING ──> OPEN             one text for all
  *   OPEN ──> FAILING ──> OPEN             a server is made to fail, for an error that none of them has said
@@ -40,14 +41,14 @@ static void on_output(struct arm *a)
         joint_pump(j->c);
 }
 
-static const struct arm_user idle_user = {.output = on_output};
+const struct arm_user joint_idle = {.output = on_output};
 
-static void rest(struct joint *j)
+void joint_rest(struct joint *j)
 {
     for (uint32_t k = 0; k < j->count; k++) {
         if (j->arms[k] == NULL)
             continue;
-        j->arms[k]->user = &idle_user;
+        j->arms[k]->user = &joint_idle;
         j->arms[k]->owner = j;
     }
 }
@@ -78,7 +79,7 @@ static void leave_gate(struct joint *j)
     j->reads = false;
 }
 
-static void joint_free(struct joint *j)
+void joint_free(struct joint *j)
 {
     leave_gate(j);
     portals_free(j);
@@ -97,7 +98,7 @@ static void joint_free(struct joint *j)
 
 void joint_add_arm(struct joint *j, uint32_t shard)
 {
-    j->arms[shard] = arm_new_held(j->c, shard, &idle_user, j);
+    j->arms[shard] = arm_new_held(j->c, shard, &joint_idle, j);
 }
 
 void joint_take_back(struct joint *j)
@@ -117,7 +118,7 @@ void joint_hand_over(struct joint *j)
 {
     struct client *c = j->c;
 
-    rest(j);
+    joint_rest(j);
     j->phase = JOINT_OPEN;
     arm_lend(j->arms[j->current]);
     c->query_at = 0;
@@ -237,6 +238,8 @@ static bool drop_strangers(struct joint *j)
             any = true;
         }
     }
+    if (j->arms[j->first] == NULL)
+        j->first = j->current;
     return any;
 }
 
@@ -250,7 +253,7 @@ static void fail_waiting(struct joint *j, const char *sqlstate, const char *why)
 {
     msg_error(&j->c->conn.out, "ERROR", sqlstate, why, NULL, NULL);
     conn_touch(&j->c->conn);
-    rest(j);
+    joint_rest(j);
     fail_home(j, true);
 }
 
@@ -292,7 +295,7 @@ static void after_joining(struct joint *j)
     } else if (gone_arm(j) != NULL) { /* one that took part before */
         lost(j);
     } else if (failed != NULL) {
-        rest(j);
+        joint_rest(j);
         make_fail(j, true);
     } else if (!j->once && defer_is_repeatable(c) && !c->journal.seen) {
         joint_see(j);
@@ -448,6 +451,8 @@ static void on_round(struct round *r)
         joint_has_looked(j);
     } else if (j->phase == JOINT_DRAWING) {
         joint_has_drawn(j);
+    } else if (j->phase == JOINT_TIMING) {
+        joint_has_timed(j);
     } else {
         after_failing(j);
     }
@@ -461,7 +466,7 @@ void joint_gathered(struct client *c, bool failed)
     bool told = false;
 
     whole_end(c, failed);
-    rest(j);
+    joint_rest(j);
     if (gone_arm(j) != NULL) {
         lost(j);
         return;
@@ -487,93 +492,6 @@ enum joint_step joint_gather(struct joint *j, const struct request *q)
     if (gather_in_joint(j->c, q, j->arms))
         return JOINT_TAKEN;
     joint_hand_over(j);
-    return JOINT_NOT;
-}
-
-/* --- one statement of several shards' writes --- */
-
-/* It is committed, or undone, and then the client is told. */
-static void end_once(struct joint *j, bool commits)
-{
-    struct arm **arms = j->arms;
-
-    j->phase = JOINT_ENDING;
-    j->arms = NULL;
-    j->commit = commits ? commit_new(j->c, arms, j->count, j->tag) : commit_new_rollback(j->c, arms, j->count, NULL);
-}
-
-static void end_alone(struct joint *j, bool failed, const char *tag)
-{
-    struct client *c = j->c;
-
-    joint_free(j);
-    whole_end(c, failed);
-    if (!failed)
-        msg_command_complete(&c->conn.out, tag);
-    msg_ready(&c->conn.out, 'I');
-    conn_touch(&c->conn);
-    client_move(c, CLIENT_IDLE);
-    client_wake(c);
-}
-
-void joint_dealt(struct client *c, bool failed, const char *tag)
-{
-    struct joint *j = c->joint;
-
-    if (!failed)
-        whole_rows(c, msgin_tag_rows(span_of(tag, strlen(tag) + 1)));
-    deal_free(j->deal);
-    j->deal = NULL;
-    if (j->alone) {
-        end_alone(j, failed, tag);
-        return;
-    }
-    if (j->once) {
-        rest(j);
-        j->tag = mem_strdup(tag);
-        end_once(j, !failed);
-        return;
-    }
-    if (!failed)
-        msg_command_complete(&c->conn.out, tag);
-    joint_gathered(c, failed);
-}
-
-enum joint_step joint_deal(struct joint *j, const struct request *q)
-{
-    joint_take_back(j);
-    j->phase = JOINT_DEALING;
-    j->deal = deal_new(j->c, q, j->arms);
-    if (j->deal != NULL)
-        return JOINT_TAKEN;
-    joint_hand_over(j);
-    return JOINT_NOT;
-}
-
-enum joint_step joint_deal_once(struct joint *j, const uint8_t *batch, size_t extent)
-{
-    struct client *c = j->c;
-    struct request q;
-
-    if (request_read(c, batch, extent, &q) && joint_deal(j, &q) == JOINT_TAKEN)
-        return JOINT_TAKEN;
-    joint_take_back(j);
-    msg_error(&c->conn.out, "ERROR", "40001", "the placement of its rows has changed", NULL, "Try again.");
-    conn_touch(&c->conn);
-    end_once(j, false);
-    return JOINT_TAKEN;
-}
-
-enum joint_step joint_deal_alone(struct joint *j, const struct request *q)
-{
-    j->alone = true;
-    j->phase = JOINT_DEALING;
-    j->arms[j->current] = arm_new(j->c, j->current, &idle_user, j);
-    j->deal = deal_new(j->c, q, j->arms);
-    if (j->deal != NULL)
-        return JOINT_TAKEN;
-    client_move(j->c, CLIENT_IDLE);
-    joint_free(j);
     return JOINT_NOT;
 }
 
@@ -748,7 +666,7 @@ void joint_cancel(struct client *c)
     else if (j->phase == JOINT_DEALING)
         deal_cancel(j->deal);
     else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_LOOKING ||
-             j->phase == JOINT_DRAWING || j->phase == JOINT_TELLING)
+             j->phase == JOINT_DRAWING || j->phase == JOINT_TIMING || j->phase == JOINT_TELLING)
         round_cancel(&j->round);
 }
 
@@ -779,6 +697,7 @@ void joint_pump(struct client *c)
     case JOINT_SEEING:
     case JOINT_LOOKING:
     case JOINT_DRAWING:
+    case JOINT_TIMING:
     case JOINT_TELLING:
     case JOINT_FAILING:
     case JOINT_CHAINING:

@@ -61,10 +61,10 @@ void joint_chain(struct client *c);
 void joint_abandon(struct client *c);
 /* It is REPEATABLE READ, and reads on the coordinator and nowhere else. */
 bool joint_is_whole(const struct client *c);
-/* The time of its transaction, for statements over several shards: what the first of them was told by its first shard.
- * NULL: none has asked yet. */
+/* The time of its transaction, or of that which it is an arm's of (timing.h). NULL: none has asked for it yet. */
 const struct moment *joint_moment(const struct client *c);
-void joint_keep_moment(struct client *c, const struct moment *m);
+/* The same for what that shard runs; NULL, too, where it is that shard's own. */
+const struct moment *joint_moment_on(const struct client *c, uint32_t shard);
 /* What it sets by the statement that is sent now, all others have set. */
 bool joint_has_told(const struct client *c);
 /* It is one statement's that came without a transaction. */

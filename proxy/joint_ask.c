@@ -1,6 +1,6 @@
 /*
  * joint_ask.c: what a transaction over shards asks its servers between the client's statements: whether it has done
- * anything that the coordinator would not see, and for keys that nobody else can draw.
+ * anything that the coordinator would not see, for keys that nobody else can draw, and what time it is.
  * Thread: worker.
  */
 #include "proxy/joint_parts.h"
@@ -57,6 +57,31 @@ void joint_has_drawn(struct joint *j)
     } else {
         joint_send_error(j->c, failed);
         j->current = 0;
+        j->c->drop_batch = true;
+    }
+    joint_hand_over(j);
+}
+
+void joint_time(struct joint *j)
+{
+    joint_take_back(j);
+    j->phase = JOINT_TIMING;
+    round_begin(&j->round);
+    round_ask(&j->round, j->arms[j->first], moment_question);
+}
+
+/* Of one statement's transaction, the error is told where that would have begun (joint_deal_once). */
+void joint_has_timed(struct joint *j)
+{
+    struct round_part *failed = round_failed(&j->round);
+
+    j->timed_now = true;
+    j->timed = failed == NULL && moment_read(j->round.parts[j->first].value, &j->moment);
+    if (j->once) /* it has begun by its statement */
+        j->moment.statement_us = j->moment.epoch_us;
+    if (failed != NULL && !j->once) {
+        joint_send_error(j->c, failed);
+        j->current = j->first;
         j->c->drop_batch = true;
     }
     joint_hand_over(j);

@@ -140,15 +140,14 @@ bool joint_is_committing(const struct client *c)
 
 const struct moment *joint_moment(const struct client *c)
 {
-    return c->joint != NULL && c->joint->timed ? &c->joint->moment : NULL;
+    const struct client *of = c->arm != NULL ? c->arm->of : c;
+
+    return of != NULL && of->joint != NULL && of->joint->timed ? &of->joint->moment : NULL;
 }
 
-void joint_keep_moment(struct client *c, const struct moment *m)
+const struct moment *joint_moment_on(const struct client *c, uint32_t shard)
 {
-    if (c->joint == NULL)
-        return;
-    c->joint->timed = true;
-    c->joint->moment = *m;
+    return c->joint != NULL && c->joint->first == shard ? NULL : joint_moment(c);
 }
 
 /* --- AND CHAIN --- */

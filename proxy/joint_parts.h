@@ -1,6 +1,6 @@
 /*
  * joint_parts.h: what joint.c (the phases of a transaction over shards) and joint_route.c (what the batch at the head
- * needs of it) share.
+ * needs of it) share with joint_ask.c, joint_deal.c, joint_keep.c and joint_portal.c.
  * Thread: worker.
  */
 #ifndef SLUICE_JOINT_PARTS_H
@@ -21,6 +21,7 @@ enum joint_phase {
     JOINT_DEALING,
     JOINT_LOOKING,
     JOINT_DRAWING,
+    JOINT_TIMING,
     JOINT_WHOLE,
     JOINT_TELLING,
     JOINT_FAILING,
@@ -46,11 +47,13 @@ struct joint {
     bool whole;                   /* it reads on the coordinator, which takes part, and nowhere else */
     bool behind;                  /* GATED: ... which does not have yet what the shards have */
     struct coordinated_wait wait; /* ... for that */
-    bool looked; /* for the batch at the client's head it was asked whether it has written or locked anything */
-    bool clean;  /* ... and it has not */
-    bool told;   /* what the batch at the client's head sets, the others have been told */
-    bool tells;  /* ... and it is sent now */
-    bool timed;  /* `moment` is its time */
+    bool looked;    /* for the batch at the client's head it was asked whether it has written or locked anything */
+    bool clean;     /* ... and it has not */
+    bool told;      /* what the batch at the client's head sets, the others have been told */
+    bool tells;     /* ... and it is sent now */
+    uint32_t first; /* the shard that began it: its time is the transaction's (timing.h) */
+    bool timed;     /* `moment` is that */
+    bool timed_now; /* ... and was asked for by the batch at the client's head */
     struct moment moment;
     char *sql;           /* owned: what is told; NULL: nothing */
     char *tag;           /* owned: what the client is told then; NULL: nothing, it is not told itself */
@@ -62,7 +65,14 @@ struct joint {
                             * shards' the coordinator's */
 };
 
+/* Of an arm that is asked nothing. */
+extern const struct arm_user joint_idle;
+
 struct joint *joint_new(struct client *c);
+/* With what its arms hold. */
+void joint_free(struct joint *j);
+/* Its arms are asked nothing. */
+void joint_rest(struct joint *j);
 /* An arm holds its server until it is told otherwise, and is asked for nothing of its session. */
 void joint_add_arm(struct joint *j, uint32_t shard);
 /* The client's server is its arm's again. */
@@ -75,6 +85,8 @@ void joint_see(struct joint *j);
 void joint_look(struct joint *j);
 /* Keys that only it can draw (draw.h), on the first shard, which takes part; likewise. Takes sql. */
 void joint_draw(struct joint *j, char *sql);
+/* What time it is on the shard that began it; likewise. */
+void joint_time(struct joint *j);
 /* The coordinator answers, in its own transaction or, where it takes part, in that. */
 enum joint_step joint_whole(struct joint *j, const struct request *q);
 /* One text for all. Takes sql. begins: its batch has begun a transaction by it, which goes on after it. */
@@ -84,6 +96,8 @@ void joint_tell_others(struct joint *j, uint32_t shard, char *sql);
 /* What several shards answer together; NOT: it is none for that, after all. */
 enum joint_step joint_gather(struct joint *j, const struct request *q);
 enum joint_step joint_deal(struct joint *j, const struct request *q);
+/* The same of one that lies on one shard, which did not begin the transaction, and asks for its time. */
+enum joint_step joint_deal_timed(struct joint *j, const struct request *q, uint32_t shard);
 /* The one statement that it is for: its shards have joined. */
 enum joint_step joint_deal_once(struct joint *j, const uint8_t *batch, size_t extent);
 /* The same of one that only one shard runs: its arm takes a server as any client does. */
@@ -103,10 +117,11 @@ void joint_hand_over(struct joint *j);
 /* The client is told the error of a part. */
 void joint_send_error(struct client *c, const struct round_part *p);
 
-/* --- joint_ask.c: the ends of joint_look and joint_draw --- */
+/* --- joint_ask.c: the ends of joint_look, joint_draw and joint_time --- */
 
 void joint_has_looked(struct joint *j);
 void joint_has_drawn(struct joint *j);
+void joint_has_timed(struct joint *j);
 
 /* --- joint_portal.c --- */
 

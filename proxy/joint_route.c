@@ -10,6 +10,7 @@
 #include "proxy/joint_parts.h"
 #include "proxy/joint_words.h"
 #include "proxy/set_config.h"
+#include "proxy/timing.h"
 #include "proxy/visit.h"
 
 #include <stdio.h>
@@ -134,7 +135,7 @@ static struct joint *take_part(struct client *c)
 {
     struct joint *j = joint_new(c);
 
-    j->current = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
+    j->current = j->first = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
     joint_add_arm(j, j->current);
     return j;
 }
@@ -182,13 +183,46 @@ static void join_whole(struct joint *j, shardset home)
 
 /* --- in a transaction that servers know --- */
 
+/* One server answers it, which did not begin the transaction: by the clock of that which did. */
+static bool gives_time(const struct request *q)
+{
+    const struct stmt *s = request_stmt(q);
+
+    return s != NULL && q->rows_max == 0 && !set_config_is(s) &&
+           (s->kind == STMT_SELECT || s->kind == STMT_INSERT || s->kind == STMT_UPDATE || s->kind == STMT_DELETE ||
+            s->kind == STMT_MERGE);
+}
+
+/* What asks for the time of the transaction; NOT: it goes on as it is. */
+static enum joint_step run_timed(struct client *c, const struct request *q, const struct sharding_look *look,
+                                 uint32_t here)
+{
+    struct joint *j = c->joint;
+    bool many = shardset_is_many(look->shards) || look->given;
+    uint32_t shard = look->shards == 0 ? here : shardset_first(look->shards);
+
+    if (look->refused || missing(j, look->shards) != 0 || (!many && (shard == j->first || !gives_time(q))))
+        return JOINT_NOT;
+    enum moment_asked asked = timing_asked(c, &q->run);
+    if (asked == MOMENT_NOT)
+        return JOINT_NOT;
+    if (!j->timed_now && (!j->timed || asked == MOMENT_STATEMENT)) {
+        joint_time(j);
+        return JOINT_WAIT;
+    }
+    return many || !j->timed ? JOINT_NOT : joint_deal_timed(j, q, shard);
+}
+
 static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look, bool looked)
 {
     uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
     bool many = shardset_is_many(look->shards) || look->given;
     shardset shards = look->shards;
     bool sets = c->joint != NULL && q != NULL && set_config_is(request_stmt(q));
+    enum joint_step timed = c->joint == NULL || q == NULL ? JOINT_NOT : run_timed(c, q, look, here);
 
+    if (timed != JOINT_NOT)
+        return timed;
     if (q != NULL && look->viewed && sharding_is_coordinators(c, &q->run))
         return ask_whole(c, q, looked);
     if (look->refused || shards == 0 || (shards == (shardset)1 << here && !many))
@@ -321,7 +355,8 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
         return visit_begin(c, batch, extent) ? JOINT_WAIT : JOINT_NOT;
     }
     k->whole = k->whole && !(cut_copies(k) && shardset_is_many(k->look.shards));
-    bool parts = k->look.refused || shardset_is_many(k->look.shards) || cut_has_commands(k);
+    bool parts = k->look.refused || shardset_is_many(k->look.shards) || cut_has_commands(k) ||
+                 (c->joint != NULL && !k->single && k->look.timed);
     if (parts && cut_split(c, batch, extent)) {
         client_wake(c);
         return JOINT_TAKEN;
@@ -375,7 +410,7 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t *exte
     else if (step == JOINT_NOT)
         send_cut(c, &k);
     if (step != JOINT_WAIT && c->joint != NULL)
-        c->joint->told = false;
+        c->joint->told = c->joint->timed_now = false;
     return step;
 }
 
@@ -389,7 +424,7 @@ static shardset part_of(const struct pool *p)
 /* whole: and on the coordinator. */
 static enum joint_step begin_on(struct client *c, struct joint *j, shardset shards, bool whole)
 {
-    j->current = shardset_first(shards);
+    j->current = j->first = shardset_first(shards);
     client_move(c, CLIENT_GATHERING);
     if (whole)
         join_whole(j, shards);

@@ -12,21 +12,26 @@
 #include "parser/bytes.h"
 
 struct moment {
-    int64_t epoch_us; /* since 1970 */
-    char local[40];   /* in the session's time zone, without it: "2024-03-05 06:07:08.900000" */
+    int64_t epoch_us;     /* since 1970 */
+    int64_t statement_us; /* likewise, of the statement that has asked: no earlier */
+    char local[40];       /* in the session's time zone, without it: "2024-03-05 06:07:08.900000" */
 };
 
-/* What a server is asked; its answer is one row. */
+/* What a server is asked; its answer is one row of one column. */
 extern const char moment_question[];
-/* The body of that DataRow. False: it is none. */
-bool moment_read(struct span row, struct moment *m);
+/* That value. False: it is none. */
+bool moment_read(const char *value, struct moment *m);
+/* The same of the body of its DataRow. */
+bool moment_read_row(struct span row, struct moment *m);
 
 /* Its text, as a timestamptz is written: "2024-03-05 06:07:08.900000+00". */
 void moment_put(const struct moment *m, struct buf *out);
 
-/* The text may ask for it. lex_flags: LEX_STANDARD_STRINGS. */
-bool moment_is_asked(const char *sql, unsigned lex_flags);
-/* The text with the time in it, for free(). */
-char *moment_write(const char *sql, unsigned lex_flags, const struct moment *m);
+/* Whose time the text may ask for. lex_flags: LEX_STANDARD_STRINGS. */
+enum moment_asked { MOMENT_NOT, MOMENT_TRANSACTION, MOMENT_STATEMENT };
+enum moment_asked moment_is_asked(const char *sql, unsigned lex_flags);
+/* The text with the time in it, for free(). named: what it stands for gives its name to a column that has no other, as
+ * it would itself: (SELECT '...'::timestamptz AS "now"). */
+char *moment_write(const char *sql, unsigned lex_flags, const struct moment *m, bool named);
 
 #endif

@@ -12,6 +12,7 @@
 #include "proxy/place.h"
 #include "proxy/routing.h"
 #include "proxy/sharding_refill.h"
+#include "proxy/timing.h"
 #include "proxy/visit.h"
 
 #include <stdio.h>
@@ -496,6 +497,7 @@ void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct
         look->viewed = look->viewed || found.viewed;
         look->outdated = look->outdated || found.outdated;
         look->given = look->given || found.given;
+        look->timed = look->timed || (joint_is_on(c) && timing_asked(c, &run) != MOMENT_NOT);
         look->refused = look->refused || found.sqlstate != NULL;
     }
 }

@@ -46,6 +46,7 @@ struct sharding_look {
     bool refused;
     bool given;    /* its text is another where it runs */
     bool viewed;   /* something of it has a view */
+    bool timed;    /* something of it asks for the time of a transaction over shards (timing.h), which there is */
     bool outdated; /* the schema is being read anew */
 };
 void sharding_look(struct client *c, const uint8_t *batch, size_t extent, struct sharding_look *look);

@@ -153,3 +153,21 @@ const char *sharding_refill_type(struct client *c, struct sharding_refill *p, si
                                 : catalog_column(c->db, &found, column, &position, &type);
     return there ? without_length(&p->arena, type) : NULL;
 }
+
+const char *const *sharding_refill_names(struct client *c, struct sharding_refill *p, size_t width)
+{
+    const char **names = arena_alloc(&p->arena, (width + 1) * sizeof *names);
+    struct catalog_table found;
+    struct span name, type;
+
+    if (p->refill->columns != NULL)
+        return p->refill->columns;
+    if (catalog_table(c->db, p->table->schema, p->table->name, &found) != CATALOG_ONE)
+        return NULL;
+    for (size_t i = 0; i < width; i++) {
+        if (!catalog_column_at(c->db, &found, (int)i + 1, &name, &type))
+            return NULL;
+        names[i] = arena_strndup(&p->arena, (const char *)name.ptr, name.len);
+    }
+    return names;
+}

@@ -36,5 +36,7 @@ bool finding_refill(struct finding *f, struct sharding_refill *to, struct scatte
 void sharding_refill_free(struct sharding_refill *p);
 /* The type of the column that an output column goes to, which a literal without one has. NULL: it is not known. */
 const char *sharding_refill_type(struct client *c, struct sharding_refill *p, size_t at);
+/* The names of the columns that its first `width` output columns go to; NULL: they are not all known. */
+const char *const *sharding_refill_names(struct client *c, struct sharding_refill *p, size_t width);
 
 #endif

@@ -19,6 +19,30 @@ bool clauses_word(const struct clauses *c, uint32_t token, const char *word)
     return t->kind == TOKEN_WORD && t->len == strlen(word) && strncasecmp(c->sql + t->start, word, t->len) == 0;
 }
 
+/* Unquoted, it is in lower case. */
+static bool is_folded(const char *text, size_t len, const char *name)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]) != name[i])
+            return false;
+    return name[len] == '\0';
+}
+
+bool clauses_names(const struct clauses *c, uint32_t token, const char *name)
+{
+    if (token >= c->token_count)
+        return false;
+
+    const struct token *t = &c->tokens[token];
+    const char *at = c->sql + t->start + 1, *end = at + t->len - 2;
+
+    if (t->kind != TOKEN_QUOTED)
+        return t->kind == TOKEN_WORD && is_folded(c->sql + t->start, t->len, name);
+    for (; at < end && *name == *at; name++)
+        at += *at == '"' ? 2 : 1;
+    return at >= end && *name == '\0';
+}
+
 bool clauses_is(const struct clauses *c, uint32_t token, char byte)
 {
     return token < c->token_count && c->tokens[token].kind == TOKEN_SELF && c->tokens[token].first == (uint8_t)byte;

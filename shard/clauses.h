@@ -74,6 +74,8 @@ uint32_t clauses_end(const struct clauses *c, struct piece p);
 bool clauses_equal(const struct clauses *c, struct piece a, struct piece b);
 /* True if the token is this word (in lower case), without quotes. */
 bool clauses_word(const struct clauses *c, uint32_t token, const char *word);
+/* True if the token is this name, in quotes or without; another spelling (U&"") is not known. */
+bool clauses_names(const struct clauses *c, uint32_t token, const char *name);
 /* True if the token is this byte: one of , ( ) [ ] ; and the like. */
 bool clauses_is(const struct clauses *c, uint32_t token, char byte);
 /* What closes the parenthesis or bracket that opens there; `open` itself, where nothing does. */

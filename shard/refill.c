@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 static const char help_simpler[] = "Write it in a simpler way, or for one key after the other.";
-static const char help_with[] = "Write WITH behind INTO and the table: INSERT INTO t WITH ... SELECT ...";
 
 struct cutter {
     const struct stmt *s;
@@ -19,6 +18,7 @@ struct cutter {
     struct scatter_refusal *r;
     struct refill *f;
     struct clauses c;
+    uint32_t insert; /* the word, of an INSERT: WITH may stand in front */
 };
 
 static bool refuse(struct cutter *k, const char *why)
@@ -74,19 +74,14 @@ static uint32_t find_word(const struct cutter *k, uint32_t from, uint32_t end, c
     return MIN(i, end);
 }
 
-static bool read_tokens(struct cutter *k, const char *first, const char *second)
+static bool read_tokens(struct cutter *k)
 {
     if (!clauses_tokens(&k->c, k->text->sql, strlen(k->text->sql), k->text->lex_flags, &k->f->arena))
         return refuse(k, "it cannot be read");
     for (uint32_t i = 0; i < token_end(k); i++)
         if (is_byte(k, i, ';'))
             return refuse(k, "it stands among other statements");
-    if (is_word(k, 0, first) && (second == NULL || is_word(k, 1, second)))
-        return true;
-    refuse(k, "it has WITH in front");
-    if (second != NULL)
-        k->r->help = help_with;
-    return false;
+    return true;
 }
 
 /* A literal, or NULL, that takes the type of what it is assigned to; perhaps with a name behind it. */
@@ -190,15 +185,70 @@ static void read_key(struct cutter *k, const struct map_table *t)
             s->columns[i] == NULL ? "" : arena_strndup(&k->f->arena, s->columns[i], strlen(s->columns[i]));
 }
 
+/* What stands there under a name of WITH. */
+static bool is_with_name(const struct cutter *k, uint32_t i)
+{
+    return is_name(k, i) && (is_word(k, i - 1, "with") || is_word(k, i - 1, "recursive") || is_byte(k, i - 1, ','));
+}
+
+static bool mentions(const struct cutter *k, uint32_t from, uint32_t name)
+{
+    const struct piece one = {.first = name, .end = name + 1};
+
+    for (uint32_t i = from; i < token_end(k); i++)
+        if (clauses_equal(&k->c, (struct piece){.first = i, .end = i + 1}, one))
+            return true;
+    return false;
+}
+
+/* It may stand before SELECT as well, if nothing in it writes, and nothing behind that SELECT speaks of it. */
+static bool check_with(struct cutter *k, uint32_t tail)
+{
+    for (size_t i = 0; i < k->s->table_count; i++)
+        if ((k->s->tables[i].flags & TABLE_WRITTEN) && k->s->tables[i].query != k->s->query)
+            return refuse(k, "it writes more than one table");
+    for (uint32_t i = 1; i < k->insert; i++) {
+        if (is_byte(k, i, '(') || is_byte(k, i, '['))
+            i = clauses_closing(&k->c, i);
+        else if (is_with_name(k, i) && mentions(k, tail, i))
+            return refuse(k, "WITH is used behind its SELECT");
+    }
+    return true;
+}
+
+static bool find_insert(struct cutter *k)
+{
+    while (k->insert < token_end(k) && !(is_word(k, k->insert, "insert") && is_word(k, k->insert + 1, "into")))
+        k->insert = find_word(k, k->insert + 1, token_end(k), "insert");
+    return k->insert < token_end(k) || refuse(k, "its rows are written in an unusual way");
+}
+
+/* What selects the rows: WITH goes before it, which may have one of its own. */
+static const char *select_text(struct cutter *k, uint32_t start, uint32_t tail)
+{
+    bool nests = k->insert > 0 && is_word(k, start, "with");
+    struct buf out = {0};
+
+    buf_put_text(&out, text_between(k, 0, k->insert));
+    buf_put_text(&out, k->insert == 0 ? "" : nests ? " SELECT * FROM (" : " ");
+    buf_put_text(&out, text_between(k, start, tail));
+    buf_put_text(&out, nests ? ") AS \"sluice: selected\"" : "");
+    return arena_keep(&k->f->arena, &out);
+}
+
 /* Where the SELECT begins. 0: it is refused. */
 static uint32_t find_select(struct cutter *k)
 {
-    uint32_t i = pass_name(k, 2);
+    uint32_t i = pass_name(k, k->insert + 2);
+    const uint32_t origin = k->c.tokens[k->insert].start;
 
     if (is_word(k, i, "as"))
         i += 2;
-    if (k->s->column_count > 0 && is_byte(k, i, '('))
+    k->f->names_at = k->c.tokens[i - 1].start + k->c.tokens[i - 1].len - origin;
+    if (k->s->column_count > 0 && is_byte(k, i, '(')) {
+        k->f->names_open = k->c.tokens[i].start + 1 - origin;
         i = clauses_closing(&k->c, i) + 1;
+    }
     if (is_word(k, i, "overriding") && is_word(k, i + 1, "user")) {
         refuse(k, "its rows' keys may be others than those that are written");
         return 0;
@@ -231,12 +281,12 @@ struct refill *refill_of_insert(const struct stmt *s, const struct keyset_text *
                                 const struct map_table *t, struct scatter_refusal *r)
 {
     struct cutter k = {.s = s, .text = text, .r = r, .f = mem_zalloc(sizeof *k.f)};
-    uint32_t start = read_tokens(&k, "insert", "into") ? find_select(&k) : 0;
+    uint32_t start = read_tokens(&k) && find_insert(&k) ? find_select(&k) : 0;
+    uint32_t tail = start == 0 ? 0 : find_tail(&k, start);
 
-    if (start > 0) {
-        uint32_t tail = find_tail(&k, start);
-        k.f->head = text_between(&k, 0, start);
-        k.f->fetch = text_between(&k, start, tail);
+    if (start > 0 && (k.insert == 0 || check_with(&k, tail))) {
+        k.f->head = text_between(&k, k.insert, start);
+        k.f->fetch = select_text(&k, start, tail);
         k.f->tail = text_between(&k, tail, token_end(&k));
         read_key(&k, t);
         if (read_targets(&k, m, t))
@@ -261,6 +311,8 @@ static bool read_update(struct cutter *k, struct update *u)
 {
     uint32_t end = token_end(k);
 
+    if (!is_word(k, 0, "update"))
+        return refuse(k, "it has WITH in front");
     u->name = 1;
     u->name_end = pass_name(k, 1);
     u->set = find_word(k, u->name_end, end, "set");
@@ -275,20 +327,11 @@ static bool read_update(struct cutter *k, struct update *u)
     return true;
 }
 
-static bool names(const struct cutter *k, uint32_t i, const char *column)
-{
-    const struct token *t = &k->c.tokens[i];
-
-    if (t->kind == TOKEN_QUOTED)
-        return t->len == strlen(column) + 2 && memcmp(k->c.sql + t->start + 1, column, t->len - 2) == 0;
-    return clauses_word(&k->c, i, column);
-}
-
 /* The item that sets a column; NULL: none does. */
 static const struct piece *find_item(const struct cutter *k, const struct update *u, const char *column)
 {
     for (size_t i = 0; i < u->item_count; i++)
-        if (names(k, u->items[i].first, column))
+        if (clauses_names(&k->c, u->items[i].first, column))
             return &u->items[i];
     return NULL;
 }
@@ -369,7 +412,7 @@ struct refill *refill_of_update(const struct stmt *s, const struct keyset_text *
     struct cutter k = {.s = s, .text = text, .r = r, .f = mem_zalloc(sizeof *k.f)};
     struct update u = {.name = 0};
 
-    if (!read_tokens(&k, "update", NULL) || !read_update(&k, &u) || !check_items(&k, &u, columns, count)) {
+    if (!read_tokens(&k) || !read_update(&k, &u) || !check_items(&k, &u, columns, count)) {
         refill_free(k.f);
         return NULL;
     }
@@ -406,36 +449,56 @@ static void put_format(struct buf *out, const char *format, size_t n)
     buf_put_text(out, text);
 }
 
-/* The drawn key is a column in front. */
-static void put_head(const struct refill *f, const char *key, struct buf *out)
+static void put_names(const struct refill *f, const struct refill_parts *p, struct buf *out)
 {
-    const char *open = key == NULL ? NULL : strchr(f->head, '(');
+    for (size_t i = 0; i < p->extra_count; i++) {
+        sql_text_name(out, p->extras[i].column);
+        buf_put_text(out, ", ");
+    }
+    if (p->key != NULL) {
+        sql_text_name(out, p->key);
+        buf_put_text(out, ", ");
+    }
+    for (size_t i = 0; f->names_open == 0 && i < p->count; i++) {
+        buf_put_text(out, i == 0 ? "" : ", ");
+        sql_text_name(out, p->names[i]);
+    }
+}
 
-    if (open == NULL) {
+/* Columns of our own come before the others. */
+static void put_head(const struct refill *f, const struct refill_parts *p, struct buf *out)
+{
+    size_t at = f->names_open > 0 ? f->names_open : f->names_at;
+
+    if (p->key == NULL && p->extra_count == 0) {
         buf_put_text(out, f->head);
         return;
     }
-    buf_put(out, f->head, (size_t)(open + 1 - f->head));
-    sql_text_name(out, key);
-    buf_put_text(out, ", ");
-    buf_put_text(out, open + 1);
+    buf_put(out, f->head, at);
+    buf_put_text(out, f->names_open == 0 ? " (" : "");
+    put_names(f, p, out);
+    buf_put_text(out, f->names_open == 0 ? ")" : "");
+    buf_put_text(out, f->head + at);
 }
 
-char *refill_sql(const struct refill *f, const char *const *casts, size_t count, const char *key, bool always,
-                 uint32_t first)
+char *refill_sql(const struct refill *f, const struct refill_parts *p)
 {
     struct buf out = {0};
-    size_t arrays = count + (key != NULL);
+    size_t arrays = p->count + (p->key != NULL);
 
-    put_head(f, key, &out);
-    buf_put_text(&out, key != NULL && always ? " OVERRIDING SYSTEM VALUE SELECT " : " SELECT ");
+    put_head(f, p, &out);
+    buf_put_text(&out, p->key != NULL && p->always ? " OVERRIDING SYSTEM VALUE SELECT " : " SELECT ");
+    for (size_t i = 0; i < p->extra_count; i++) {
+        buf_put_text(&out, p->extras[i].sql);
+        buf_put_text(&out, ", ");
+    }
     for (size_t i = 0; i < arrays; i++) {
         put_format(&out, i == 0 ? "v.c%zu::" : ", v.c%zu::", i);
-        buf_put_text(&out, key == NULL ? casts[i] : i == 0 ? "pg_catalog.int8" : casts[i - 1]);
+        buf_put_text(&out, p->key == NULL ? p->casts[i] : i == 0 ? "pg_catalog.int8" : p->casts[i - 1]);
     }
     buf_put_text(&out, " FROM ROWS FROM (");
     for (size_t i = 0; i < arrays; i++)
-        put_format(&out, i == 0 ? "pg_catalog.unnest($%zu)" : ", pg_catalog.unnest($%zu)", first + i);
+        put_format(&out, i == 0 ? "pg_catalog.unnest($%zu)" : ", pg_catalog.unnest($%zu)", p->first + i);
     buf_put_text(&out, ") WITH ORDINALITY AS v (");
     for (size_t i = 0; i < arrays; i++)
         put_format(&out, "c%zu, ", i);

@@ -132,22 +132,13 @@ struct locking {
     const struct keyset *k;
 };
 
-static bool names(const struct clauses *c, uint32_t token, const char *name)
-{
-    const struct token *t = &c->tokens[token];
-
-    if (t->kind == TOKEN_QUOTED)
-        return t->len == strlen(name) + 2 && memcmp(c->sql + t->start + 1, name, t->len - 2) == 0;
-    return clauses_word(c, token, name);
-}
-
 /* The name stands for rows that lie on all shards. A name in another spelling does not. */
 static bool is_everywhere(const struct locking *l, uint32_t token)
 {
     for (size_t i = 0; i < l->s->table_count; i++) {
         const struct stmt_table *t = &l->s->tables[i];
         if (l->k->tables[i] != NULL && l->k->tables[i]->way == MAP_EVERYWHERE &&
-            names(&l->c, token, t->alias != NULL ? t->alias : t->name))
+            clauses_names(&l->c, token, t->alias != NULL ? t->alias : t->name))
             return true;
     }
     return false;
@@ -219,13 +210,7 @@ static bool has_word(const struct command *m, const char *word)
 
 static bool is_name(const struct command *m, uint32_t i, const char *name)
 {
-    const struct token *t = &m->c.tokens[i];
-
-    if (i >= m->c.token_count)
-        return false;
-    if (t->kind == TOKEN_QUOTED)
-        return t->len == strlen(name) + 2 && memcmp(m->c.sql + t->start + 1, name, t->len - 2) == 0;
-    return clauses_word(&m->c, i, name);
+    return clauses_names(&m->c, i, name);
 }
 
 /* Behind COLUMN, IF EXISTS. */

@@ -84,7 +84,18 @@ static void rows_that_are_selected(void **state)
     expect("insert into log values (1), (2) union select 3",
            "values (1), (2) union select 3 | insert into log |  | key -1");
     expect("insert into users select *, 'x' from log", "it selects a star beside a literal without a type");
-    expect("with x as (select 1) insert into users select * from x", "it has WITH in front");
+    expect("with x (a) as (select 1) insert into users AS u select * from x on conflict do nothing",
+           "with x (a) as (select 1) select * from x | insert into users AS u | on conflict do nothing | key 0, skips");
+    expect("with recursive x as (select 1), y as (table x) insert into users with z as (table y) table z",
+           "with recursive x as (select 1), y as (table x) SELECT * FROM (with z as (table y) table z) AS \"sluice: "
+           "selected\" | insert into users |  | key 0");
+    expect(
+        "with insert as (select 1) insert into users (id) (select 1 from insert) returning name",
+        "with insert as (select 1) (select 1 from insert) | insert into users (id) | returning name | key 0, returns");
+    expect("with x as (select 1) insert into users select * from x returning (select count(*) from X)",
+           "WITH is used behind its SELECT");
+    expect("with x as (delete from log returning *) insert into users select * from x",
+           "it writes more than one table");
     expect("insert into users overriding user value select 1",
            "its rows' keys may be others than those that are written");
 }
@@ -109,18 +120,28 @@ static void rows_that_move(void **state)
 static void what_the_shards_run(void **state)
 {
     static const char *const casts[] = {"pg_catalog.int4", "text"};
-    const struct refill f = {.head = "INSERT INTO t (a, b)", .tail = "RETURNING a"};
-    char *sql = refill_sql(&f, casts, 2, NULL, false, 3);
+    static const char *const names[] = {"a", "b"};
+    static const struct refill_extra extra = {.column = "made", .sql = "now()"};
+    const struct refill f = {.head = "INSERT INTO t (a, b)", .names_at = 13, .names_open = 15, .tail = "RETURNING a"};
+    const struct refill unnamed = {.head = "INSERT INTO t OVERRIDING SYSTEM VALUE", .names_at = 13, .tail = ""};
+    char *sql = refill_sql(&f, &(struct refill_parts){.casts = casts, .count = 2, .first = 3});
 
     (void)state;
     assert_string_equal(sql, "INSERT INTO t (a, b) SELECT v.c0::pg_catalog.int4, v.c1::text FROM ROWS FROM ("
                              "pg_catalog.unnest($3), pg_catalog.unnest($4)) WITH ORDINALITY AS v (c0, c1, n) ORDER BY "
                              "v.n RETURNING a");
     free(sql);
-    sql = refill_sql(&f, casts, 1, "i\"d", true, 1);
+    sql = refill_sql(&f, &(struct refill_parts){.casts = casts, .count = 1, .key = "i\"d", .always = true, .first = 1});
     assert_string_equal(sql, "INSERT INTO t (\"i\"\"d\", a, b) OVERRIDING SYSTEM VALUE SELECT v.c0::pg_catalog.int8, "
                              "v.c1::pg_catalog.int4 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH "
                              "ORDINALITY AS v (c0, c1, n) ORDER BY v.n RETURNING a");
+    free(sql);
+    sql = refill_sql(&unnamed,
+                     &(struct refill_parts){
+                         .casts = casts, .count = 2, .names = names, .extras = &extra, .extra_count = 1, .first = 1});
+    assert_string_equal(sql, "INSERT INTO t (\"made\", \"a\", \"b\") OVERRIDING SYSTEM VALUE SELECT now(), "
+                             "v.c0::pg_catalog.int4, v.c1::text FROM ROWS FROM (pg_catalog.unnest($1), "
+                             "pg_catalog.unnest($2)) WITH ORDINALITY AS v (c0, c1, n) ORDER BY v.n ");
     free(sql);
 }
 

@@ -1,0 +1,142 @@
+/*
+ * timing.c: see timing.h.
+ * Thread: worker.
+ */
+#include "proxy/timing.h"
+
+#include "proxy/catalog.h"
+#include "proxy/finding.h"
+#include "shard/insert_defaults.h"
+
+#define DEFAULTS_MAX 64 /* columns of a table */
+
+/* The defaults of a table's columns that ask for the time. */
+struct defaults {
+    struct client *c;
+    struct catalog_table table;
+    struct arena arena;
+    size_t count;
+    struct column_default items[DEFAULTS_MAX];
+};
+
+static unsigned lex_flags_of(const struct client *c)
+{
+    return c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+}
+
+static void take_default(void *arg, const char *column, const char *sql)
+{
+    struct defaults *d = arg;
+    struct span type;
+    int position;
+
+    if (d->count == DEFAULTS_MAX || moment_is_asked(sql, LEX_STANDARD_STRINGS) == MOMENT_NOT ||
+        !catalog_column(d->c->db, &d->table, column, &position, &type))
+        return;
+    size_t at = d->count++;
+    for (; at > 0 && d->items[at - 1].position > position; at--)
+        d->items[at] = d->items[at - 1];
+    d->items[at] = (struct column_default){.column = arena_strndup(&d->arena, column, strlen(column)),
+                                           .position = position,
+                                           .sql = arena_strndup(&d->arena, sql, strlen(sql))};
+}
+
+static bool takes_defaults(const struct stmt *s)
+{
+    return s->kind == STMT_INSERT || s->kind == STMT_UPDATE;
+}
+
+static const struct stmt_table *target_of(const struct stmt *s)
+{
+    for (size_t i = 0; i < s->table_count; i++)
+        if ((s->tables[i].flags & TABLE_WRITTEN) && s->tables[i].query == s->query)
+            return &s->tables[i];
+    return NULL;
+}
+
+static void read_defaults(struct defaults *d, const struct sharding_run *run, const struct stmt *s)
+{
+    struct finding f = {.c = d->c, .map = __atomic_load_n(&d->c->db->map, __ATOMIC_ACQUIRE), .run = run};
+    const struct stmt_table *target = takes_defaults(s) ? target_of(s) : NULL;
+    const struct map_table *placed = target == NULL ? NULL : finding_table(&f, target);
+
+    if (placed != NULL && placed->name[0] != '\0' &&
+        catalog_table(d->c->db, target->schema, target->name, &d->table) == CATALOG_ONE)
+        catalog_defaults(d->c->db, &d->table, take_default, d);
+}
+
+/* The text with what the columns' defaults compute, for free(); NULL: nothing of it is to be written. */
+static char *with_defaults(struct client *c, const struct sharding_run *run, const char *sql)
+{
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+    struct defaults d = {.c = c};
+
+    if (list == NULL || list->count != 1)
+        return NULL;
+    read_defaults(&d, run, list->stmts[0]);
+    char *text = insert_defaults(sql, lex_flags_of(c), d.items, d.count);
+    arena_free(&d.arena);
+    return text;
+}
+
+static bool has_column(const char *const *columns, size_t count, const struct column_default *d)
+{
+    for (size_t i = 0; columns != NULL && i < count; i++)
+        if (columns[i] != NULL && strcmp(columns[i], d->column) == 0)
+            return true;
+    return columns == NULL && d->position <= (int)count;
+}
+
+size_t timing_defaults(struct client *c, const struct map_table *t, const char *const *columns, size_t count,
+                       struct arena *arena, struct refill_extra **found)
+{
+    struct defaults d = {.c = c};
+    size_t n = 0;
+
+    if (catalog_table(c->db, t->schema, t->name, &d.table) == CATALOG_ONE)
+        catalog_defaults(c->db, &d.table, take_default, &d);
+    *found = arena_alloc(arena, (d.count + 1) * sizeof **found);
+    for (size_t i = 0; i < d.count; i++)
+        if (!has_column(columns, count, &d.items[i]))
+            (*found)[n++] = (struct refill_extra){
+                .column = arena_strndup(arena, d.items[i].column, strlen(d.items[i].column)),
+                .sql = arena_strndup(arena, d.items[i].sql, strlen(d.items[i].sql)),
+            };
+    arena_free(&d.arena);
+    return n;
+}
+
+/* It inserts what a SELECT gives, and some column gets its default. */
+static bool fills_defaults(struct client *c, const struct sharding_run *run)
+{
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+    const struct stmt *s = list == NULL || list->count != 1 ? NULL : list->stmts[0];
+    struct defaults d = {.c = c};
+    bool any = false;
+
+    if (s == NULL || !finding_is_select(s))
+        return false;
+    read_defaults(&d, run, s);
+    for (size_t i = 0; i < d.count; i++)
+        any = any || s->column_count == 0 || !has_column(s->columns, s->column_count, &d.items[i]);
+    arena_free(&d.arena);
+    return any;
+}
+
+enum moment_asked timing_asked(struct client *c, const struct sharding_run *run)
+{
+    char *text = with_defaults(c, run, run->sql);
+    enum moment_asked asked = moment_is_asked(text != NULL ? text : run->sql, lex_flags_of(c));
+
+    free(text);
+    return asked == MOMENT_NOT && fills_defaults(c, run) ? MOMENT_TRANSACTION : asked;
+}
+
+char *timing_write(struct client *c, const struct sharding_run *run, const char *sql, const struct moment *m)
+{
+    char *text = with_defaults(c, run, sql);
+    char *timed = moment_write(text != NULL ? text : sql, lex_flags_of(c), m, true);
+
+    free(text);
+    return timed;
+}
