@@ -120,6 +120,7 @@ struct server {
     bool used; /* by a client, since it was opened */
     bool has_permit;
     bool stuck_message;     /* a message to it was left unfinished: it can only be closed */
+    bool unsynced;          /* who had it has left behind a Flush: the batch is not over */
     int cancels_open;       /* cancel requests under way to it */
     char *reset_query;      /* owned: still to be run while CLEANING; or NULL */
     struct buf close_names; /* NUL-terminated names to Close before the next batch */

@@ -725,7 +725,8 @@ void server_end_batch(struct server *s)
         s->copy_end_sent = true;
         server_expect(s, EXPECT_COPY_END, EXPECT_SKIP, EFFECT_NONE, 0, NULL);
     }
-    if (server_needs_sync(s)) {
+    if (s->unsynced || server_needs_sync(s)) {
+        s->unsynced = false;
         /* PostgreSQL would undo an implicit transaction whose client leaves before Sync: an error does that, Sync alone
          * would commit it. */
         s->unnamed_asked = s->unnamed_told = 0;

@@ -26,6 +26,9 @@
 #include "proxy/sending.h"
 #include "proxy/whole.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the coordinator to be in step */
 
 #define GATE_USEC USEC_PER_SEC /* how long snapshots may keep commits waiting: twice as long each time */
@@ -59,19 +62,28 @@ struct coordinated {
     bool timed; /* it is known */
     struct moment moment;
     struct opening opening;
-    struct buf columns;  /* the home shard's RowDescription, body */
-    struct buf told;     /* RowDescription for the client, which goes with the first that comes behind it */
-    bool describes;      /* the client wants to know them */
-    bool answers;        /* the client has heard of its answer */
-    bool answered;       /* ... all of it */
-    bool again;          /* it is to be run again: what else comes is dropped */
-    usec_t cancelled_at; /* last; 0: it was not */
-    bool failed;         /* it was told an error */
+    struct buf columns;   /* the home shard's RowDescription, body */
+    struct buf told;      /* RowDescription for the client, which goes with the first that comes behind it */
+    struct buf described; /* the same, of a portal that is kept */
+    bool describes;       /* the client wants to know them */
+    bool answers;         /* the client has heard of its answer */
+    bool answered;        /* ... all of it */
+    bool again;           /* it is to be run again: what else comes is dropped */
+    usec_t cancelled_at;  /* last; 0: it was not */
+    bool failed;          /* it was told an error */
     bool over;
     bool pumping;
-    uint32_t rows_max;   /* of this Execute; 0: all */
-    char *portal;        /* owned */
-    bool suspends;       /* so many are wanted at a time */
+    uint32_t rows_max; /* of this Execute; 0: all */
+    char *portal;      /* owned */
+    char *name;        /* owned: ... as the client calls it */
+    bool suspends;     /* so many are wanted at a time */
+    bool declares;     /* it is only bound: by DECLARE */
+    bool binary;       /* ... as BINARY */
+    bool says_nothing; /* its Describe is answered by NoData */
+    bool wishes;       /* what runs is FETCH, MOVE or CLOSE: */
+    struct cursor_wish wish;
+    uint16_t *formats; /* owned: ... in these */
+    size_t format_count;
     bool asked;          /* the columns were asked for */
     bool closes;         /* no more than that is asked of its portal */
     char *parses;        /* owned, or NULL */
@@ -80,26 +92,40 @@ struct coordinated {
 
 /* --- life --- */
 
-static void put_bind(struct buf *out, const struct request *q)
+static void put_formats(struct buf *out, const uint16_t *formats, size_t count)
 {
-    size_t mark = msg_begin(out, 'B');
-
-    buf_put_cstr(out, q->simple ? "" : q->bind.portal);
-    buf_put_u8(out, 0); /* unnamed statement */
-    if (q->simple)
-        buf_put(out, "\0\0\0\0\0", 6);
-    else
-        buf_put(out, q->bind.rest.ptr, q->bind.rest.len);
-    msg_end(out, mark);
+    buf_put_u16(out, (uint16_t)count);
+    for (size_t i = 0; i < count; i++)
+        buf_put_u16(out, formats[i]);
 }
 
-static struct coordinated *make(struct client *c, const struct request *q)
+static void put_bind(struct buf *out, const char *portal, const struct request *q)
+{
+    struct span params, formats;
+    size_t mark = msg_begin(out, 'B'), count;
+    uint16_t *wanted = request_formats(q, &count);
+
+    request_split_bind(q, &params, &formats);
+    buf_put_cstr(out, portal);
+    buf_put_u8(out, 0); /* unnamed statement */
+    buf_put(out, params.ptr, params.len);
+    put_formats(out, wanted, count);
+    msg_end(out, mark);
+    free(wanted);
+}
+
+/* Takes the portal's name. */
+static struct coordinated *make(struct client *c, const struct request *q, char *portal)
 {
     struct coordinated *k = mem_zalloc(sizeof *k);
-    *k = (struct coordinated){.c = c, .describes = q->describes, .rows_max = q->rows_max, .suspends = q->rows_max > 0};
-    k->portal = mem_strdup(q->simple ? "" : q->bind.portal);
+    *k = (struct coordinated){.c = c, .describes = q->describes, .rows_max = q->rows_max, .portal = portal};
+    k->suspends = q->rows_max > 0 || q->cursor != NULL;
+    k->declares = q->cursor != NULL;
+    k->binary = q->binary;
+    k->says_nothing = k->declares && q->describes && !q->simple;
+    k->name = mem_strdup(k->declares ? q->cursor : q->simple ? "" : q->bind.portal);
     msg_parse(&k->parse, "", q->run.sql, q->run.types);
-    put_bind(&k->bind, q);
+    put_bind(&k->bind, portal, q);
     k->lex_flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
     k->text = coordinator_text(c, &q->run);
     k->asks_time = moment_is_asked(k->text, k->lex_flags) != MOMENT_NOT;
@@ -108,14 +134,19 @@ static struct coordinated *make(struct client *c, const struct request *q)
         k->moment = *joint_moment(c);
     }
     buf_put(&k->types, q->run.types.ptr, q->run.types.len);
-    k->shape = (struct shape *)q->run.shape;
+    k->shape = (struct shape *)(uintptr_t)(q->declared != NULL ? q->declared : &q->run)->shape;
     cache_hold(k->shape);
     return k;
 }
 
 struct coordinated *coordinated_new(struct client *c, const struct request *q)
 {
-    return sharding_is_coordinators(c, &q->run) ? make(c, q) : NULL;
+    char *portal;
+
+    if (!sharding_is_coordinators(c, &q->run))
+        return NULL;
+    portal = mem_strdup(q->simple ? "" : q->bind.portal);
+    return make(c, q, portal);
 }
 
 static void close_arm(struct coordinated *k)
@@ -132,20 +163,44 @@ static void leave_gate(struct coordinated *k)
     k->reads = false;
 }
 
+/* It may be suspended. */
+static bool is_kept(const struct coordinated *k)
+{
+    return k->home != NULL && k->suspends;
+}
+
+/* A batch whose rest will not come: its Sync is all that it needs. */
+static void end_batch(struct coordinated *k)
+{
+    leave_gate(k);
+    bool open = k->phase == PHASE_RUNNING && is_kept(k) && k->whole == NULL && !k->closes;
+    k->closes = k->closes || open;
+    if (k->phase != PHASE_PARSING && k->phase != PHASE_BINDING && !open)
+        return;
+    k->phase = PHASE_RUNNING;
+    msg_empty(arm_in(k->arm), 'S');
+    arm_go(k->arm);
+}
+
 void coordinated_free(struct coordinated *k)
 {
     if (k == NULL)
         return;
+    if (k->arm != NULL && !arm_is_gone(k->arm))
+        end_batch(k); /* what it keeps open is a transaction there */
     close_arm(k);
     leave_gate(k);
     buf_free(&k->parse);
     buf_free(&k->bind);
     buf_free(&k->columns);
     buf_free(&k->told);
+    buf_free(&k->described);
     buf_free(&k->types);
     free(k->text);
     free(k->parses);
     free(k->portal);
+    free(k->name);
+    free(k->formats);
     cache_release(&k->c->worker->statements.cache, k->shape);
     free(k);
 }
@@ -191,7 +246,8 @@ void coordinated_start(struct coordinated *k, const char *parses, struct opening
 
 void coordinated_begin_in_joint(struct client *c, const struct request *q, struct arm *home, struct arm *whole)
 {
-    struct coordinated *k = make(c, q);
+    const char *name = q->cursor != NULL ? q->cursor : q->simple ? "" : q->bind.portal;
+    struct coordinated *k = make(c, q, joint_portal_name(c, name));
 
     k->home = home;
     k->whole = whole;
@@ -226,10 +282,22 @@ static void put_bound(struct coordinated *k)
     buf_put(arm_in(k->arm), buf_head(&k->bind), buf_used(&k->bind));
 }
 
-/* It may be suspended. */
-static bool is_kept(const struct coordinated *k)
+static void put_wish(struct coordinated *k)
 {
-    return k->home != NULL && k->suspends;
+    struct buf *in = arm_in(k->arm);
+    char text[80], count[16] = "ALL";
+
+    if (k->wish.rows > 0)
+        snprintf(count, sizeof count, "%" PRIu32, k->wish.rows);
+    snprintf(text, sizeof text, "%s FORWARD %s FROM \"%s\"", k->wish.verb == CURSOR_MOVE ? "MOVE" : "FETCH", count,
+             k->portal);
+    msg_parse(in, "", text, span_of(NULL, 0));
+    size_t mark = msg_begin(in, 'B');
+    buf_put(in, "\0\0\0\0\0", 6); /* no names, and no parameters */
+    put_formats(in, k->formats, k->format_count);
+    msg_end(in, mark);
+    msg_named(in, 'D', 'P', "");
+    msg_execute(in, "");
 }
 
 /* In a transaction of its own, a portal lives until Sync. */
@@ -239,7 +307,10 @@ static void put_execute(struct coordinated *k)
     if (!k->asked)
         msg_named(arm_in(k->arm), 'D', 'P', k->portal);
     k->asked = true;
-    msg_execute_some(arm_in(k->arm), k->portal, k->rows_max);
+    if (k->wishes)
+        put_wish(k);
+    else if (!k->declares)
+        msg_execute_some(arm_in(k->arm), k->portal, k->rows_max);
     msg_empty(arm_in(k->arm), is_kept(k) && k->whole == NULL ? 'H' : 'S');
 }
 
@@ -292,19 +363,6 @@ static void on_bound(struct coordinated *k)
 }
 
 /* --- errors --- */
-
-/* A batch whose rest will not come: its Sync is all that it needs. */
-static void end_batch(struct coordinated *k)
-{
-    leave_gate(k);
-    bool open = k->phase == PHASE_RUNNING && is_kept(k) && k->whole == NULL && !k->closes;
-    k->closes = k->closes || open;
-    if (k->phase != PHASE_PARSING && k->phase != PHASE_BINDING && !open)
-        return;
-    k->phase = PHASE_RUNNING;
-    msg_empty(arm_in(k->arm), 'S');
-    arm_go(k->arm);
-}
 
 static void fail(struct coordinated *k, const struct buf *error)
 {
@@ -387,6 +445,17 @@ static void fail_late(struct coordinated *k)
 
 /* --- what is answered --- */
 
+/* It is bound, and its columns are known. */
+static void tell_declared(struct coordinated *k)
+{
+    opening_tell(&k->opening, k->c, true, true);
+    if (k->says_nothing)
+        msg_empty(&k->c->conn.out, 'n');
+    msg_command_complete(&k->c->conn.out, "DECLARE CURSOR");
+    conn_touch(&k->c->conn);
+    k->answers = k->answered = true;
+}
+
 static void on_description(struct coordinated *k, struct span body)
 {
     if (k->phase == PHASE_DESCRIBING) {
@@ -396,10 +465,16 @@ static void on_description(struct coordinated *k, struct span body)
     size_t mark = msg_begin(&k->told, 'T');
     const char *why = coordinator_describe(span_of(buf_head(&k->columns), buf_used(&k->columns)), body, &k->told);
     msg_end(&k->told, mark);
-    if (why != NULL)
+    if (is_kept(k) && why == NULL && buf_used(&k->described) == 0)
+        buf_put(&k->described, buf_head(&k->told), buf_used(&k->told));
+    if (why != NULL) {
         fail_as(k, "0A000", why);
-    if (why != NULL || !k->describes)
+        end_batch(k);
+    }
+    if (why != NULL || !k->describes || k->declares)
         buf_free(&k->told);
+    if (why == NULL && k->declares)
+        tell_declared(k);
 }
 
 static void pass_on(struct coordinated *k, uint8_t type, struct span message)
@@ -407,7 +482,10 @@ static void pass_on(struct coordinated *k, uint8_t type, struct span message)
     opening_tell(&k->opening, k->c, true, true);
     conn_send(&k->c->conn, buf_head(&k->told), buf_used(&k->told));
     buf_free(&k->told);
-    conn_send(&k->c->conn, message.ptr, message.len);
+    if (type == '3' && k->wishes)
+        msg_command_complete(&k->c->conn.out, "CLOSE CURSOR");
+    else
+        conn_send(&k->c->conn, message.ptr, message.len);
     if (type == 'C')
         whole_rows(k->c, msgin_tag_rows(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER)));
     k->answers = true;
@@ -522,7 +600,8 @@ static void take(struct coordinated *k)
         arm_taken(k->arm, message);
         if (type == 'Z')
             on_ready(k);
-        else if ((type == 's' || type == 'C') && is_kept(k) && k->whole == NULL && k->phase == PHASE_RUNNING)
+        else if ((type == 's' || type == 'C' || (type == 'T' && k->declares)) && is_kept(k) && k->whole == NULL &&
+                 k->phase == PHASE_RUNNING)
             k->over = !k->failed;
     }
     if (!k->over && k->arm != NULL && arm_is_gone(k->arm))
@@ -535,7 +614,8 @@ static void keep(struct coordinated *k)
         k->arm = NULL;
     else
         k->arm->user = &arm_unread;
-    joint_keep_coordinated(k->c, k, k->portal);
+    k->declares = k->wishes = false;
+    joint_keep_coordinated(k->c, k, k->name);
 }
 
 static void end(struct coordinated *k)
@@ -605,14 +685,20 @@ static bool take_up(struct coordinated *k)
     return !arm_is_gone(k->arm);
 }
 
-void coordinated_resume(struct coordinated *k, uint32_t rows_max)
+static void go_on(struct coordinated *k)
 {
-    k->rows_max = rows_max;
     if (take_up(k)) {
         put_execute(k);
         arm_go(k->arm);
     }
     coordinated_pump(k->c);
+}
+
+void coordinated_resume(struct coordinated *k, uint32_t rows_max)
+{
+    whole_begin(k->c, k->shape, NULL);
+    k->rows_max = rows_max;
+    go_on(k);
 }
 
 void coordinated_close(struct coordinated *k)
@@ -624,6 +710,33 @@ void coordinated_close(struct coordinated *k)
         arm_go(k->arm);
     }
     coordinated_pump(k->c);
+}
+
+void coordinated_wish(struct coordinated *k, const struct request *q, struct cursor_wish wish)
+{
+    bool fetches = wish.verb == CURSOR_FETCH;
+
+    k->wish = wish;
+    k->wishes = true;
+    k->describes = q->describes && fetches;
+    free(k->formats);
+    k->formats = request_formats(q, &k->format_count);
+    if (q->simple && k->binary) {
+        k->formats[0] = 1; /* it has room for one more */
+        k->format_count = 1;
+    }
+    request_begin(k->c, q);
+    if (!fetches && q->describes && !q->simple)
+        msg_empty(&k->c->conn.out, 'n');
+    if (wish.verb == CURSOR_CLOSE)
+        coordinated_close(k);
+    else
+        go_on(k);
+}
+
+void coordinated_tell(const struct coordinated *k)
+{
+    conn_send(&k->c->conn, buf_head(&k->described), buf_used(&k->described));
 }
 
 void coordinated_cancel(struct client *c)

@@ -15,7 +15,7 @@
 #ifndef SLUICE_COORDINATED_H
 #define SLUICE_COORDINATED_H
 
-#include "proxy/request.h"
+#include "proxy/cursor.h"
 
 struct coordinated;
 
@@ -39,10 +39,13 @@ bool coordinated_is_due(struct client *c, struct coordinated_wait *w, const char
 /* The same in a transaction on several servers: joint_gathered is called at its end. home, whole: arms of it; whole is
  * the coordinator's, which has its snapshots, or NULL. */
 void coordinated_begin_in_joint(struct client *c, const struct request *q, struct arm *home, struct arm *whole);
-/* One that was suspended within its transaction (joint_portal.c): the next rows (0: all) are wanted; its portal is
- * closed. Both end as it did before. */
+/* One that rests within its transaction (joint_portal.c): the next rows (0: all) are wanted; its portal is closed; what
+ * a FETCH, MOVE or CLOSE wants. All end as it did before. */
 void coordinated_resume(struct coordinated *k, uint32_t rows_max);
 void coordinated_close(struct coordinated *k);
+void coordinated_wish(struct coordinated *k, const struct request *q, struct cursor_wish wish);
+/* The columns of its rows are described. */
+void coordinated_tell(const struct coordinated *k);
 /* A query that takes the snapshots of all shards for the rest of the coordinator's transaction. */
 extern const char coordinated_sees_all[];
 /* Its snapshots may be taken (gate.h). False: it waits for that no more. */

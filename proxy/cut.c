@@ -36,7 +36,7 @@ static bool stands_apart(const struct shape *shape)
     if (list == NULL || list->count != 1)
         return true;
     const struct stmt *s = list->stmts[0];
-    return is_command(s) || s->kind == STMT_COPY_FROM;
+    return is_command(s) || s->kind == STMT_COPY_FROM || (s->effects & EFFECT_CURSOR) != 0;
 }
 
 bool cut_has_commands(const struct cut *k)

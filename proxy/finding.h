@@ -98,6 +98,11 @@ void finding_insert(struct finding *f, const struct stmt *s, struct keyset *k, c
 struct scatter_plan *finding_plan(struct finding *f, struct scatter_refusal *r);
 bool finding_is_coordinators(struct finding *f);
 
+/* --- sharding_copy.c --- */
+
+/* The rows of a COPY FROM STDIN, by their shards. NULL: *why (static) says why not, or "". For copy_split_free. */
+struct copy_split *finding_copy(struct finding *f, const char **why);
+
 /* --- finding_refill.c --- */
 
 /* An INSERT that is not of rows which are written in it: INSERT ... SELECT, most likely. */

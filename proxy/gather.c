@@ -73,8 +73,8 @@ void gather_feed(struct part *part)
         }
         gather_put_execute(part, in);
         break;
-    case PART_ASKING:
-        gather_put_question(part, in);
+    case PART_CLOSING:
+        gather_put_close(part, in);
         break;
     case PART_PAUSED:
     case PART_OVER:
@@ -94,7 +94,7 @@ static void feed_all(struct gather *g, enum part_phase phase)
     }
 }
 
-static void leave_gate(struct gather *g)
+void gather_leave_gate(struct gather *g)
 {
     if (g->reads)
         gate_read_over(g->c->db);
@@ -111,7 +111,7 @@ bool gather_admitted(struct client *c)
     g->reads = true;
     g->reads_since = c->worker->loop.now;
     if (g->failed)
-        leave_gate(g);
+        gather_leave_gate(g);
     else
         feed_all(g, PART_BINDING);
     return true;
@@ -130,7 +130,7 @@ static void arrive(struct gather *g)
             gather_admitted(c);
         return;
     }
-    leave_gate(g);
+    gather_leave_gate(g);
     feed_all(g, PART_RUNNING);
 }
 
@@ -191,7 +191,7 @@ static void cancel_others(struct gather *g, const struct part *but)
 
 void gather_free(struct gather *g)
 {
-    leave_gate(g);
+    gather_leave_gate(g);
     if (g->c->gather == g)
         g->c->gather = NULL;
     for (uint32_t i = 0; i < g->count && !g->in_joint; i++)
@@ -208,6 +208,11 @@ void gather_free(struct gather *g)
     free(g->formats);
     free(g->parses);
     free(g->portal);
+    free(g->name);
+    free(g->fetched);
+    buf_free(&g->columns);
+    if (g->shape != NULL)
+        cache_release(&g->c->worker->statements.cache, g->shape);
     free(g);
 }
 
@@ -265,7 +270,7 @@ static void fail(struct gather *g, const struct part *part, const void *message,
     cancel_others(g, part);
 }
 
-static void fail_as(struct gather *g, const char *sqlstate, const char *message, const char *hint)
+void gather_fail_as(struct gather *g, const char *sqlstate, const char *message, const char *hint)
 {
     struct buf error = {0};
 
@@ -277,16 +282,16 @@ static void fail_as(struct gather *g, const char *sqlstate, const char *message,
 /* It waits for what may itself wait for it: a lock of a transaction that is to be committed. */
 static void fail_late(struct gather *g)
 {
-    fail_as(g, "40001", "could not take the snapshots of all shards in time",
-            "A transaction that is being committed may hold a lock that they need. Try again.");
-    leave_gate(g);
+    gather_fail_as(g, "40001", "could not take the snapshots of all shards in time",
+                   "A transaction that is being committed may hold a lock that they need. Try again.");
+    gather_leave_gate(g);
 }
 
 static void fail_merge(struct gather *g)
 {
     const struct merge_error *e = merge_error_of(g->merge);
 
-    fail_as(g, e->sqlstate, e->message, e->hint);
+    gather_fail_as(g, e->sqlstate, e->message, e->hint);
 }
 
 static void fail_by(struct gather *g, const struct part *part, struct span message)
@@ -350,16 +355,17 @@ static void begin_turn(struct gather *g)
     g->failed = g->turned = true;
     coordinated_prefer(g->instead);
     cancel_others(g, NULL);
-    leave_gate(g);
+    gather_leave_gate(g);
 }
 
 static void on_description(struct gather *g, struct part *part, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
-    struct buf *out = g->describes && part->number == 0 ? &g->c->conn.out : NULL; /* types' numbers are a shard's own */
+    struct buf *out = part->number > 0    ? NULL /* types' numbers are a shard's own */
+                      : g->portal != NULL ? &g->columns
+                      : g->describes      ? &g->c->conn.out
+                                          : NULL;
 
-    if (part->phase == PART_ASKING)
-        return;
     if (part->phase == PART_PREPARING) {
         g->visible_count = (int)reader_u16(&r) - g->plan->hidden_count;
         return;
@@ -371,6 +377,8 @@ static void on_description(struct gather *g, struct part *part, struct span body
             fail_merge(g);
         return;
     }
+    if (out == &g->columns && g->describes)
+        gather_describe(g);
     g->typed = true;
     g->described = g->described || part->number == 0;
     if (g->plan->explains)
@@ -419,8 +427,8 @@ static void on_error(struct gather *g, struct part *part, struct span message)
 /* All that is under way must come to its end before others may use the server. */
 static bool fail_wide(struct gather *g)
 {
-    fail_as(g, "53400", "so many rows of several shards are more than scatter_memory",
-            "Fetch fewer of them at a time.");
+    gather_fail_as(g, "53400", "so many rows of several shards are more than scatter_memory",
+                   "Fetch fewer of them at a time.");
     return true;
 }
 
@@ -432,17 +440,17 @@ static bool on_message(struct gather *g, struct part *part, uint8_t type, struct
 
     if (part->phase == PART_TIMING && strchr("TDC", type) != NULL) {
         if (type == 'D' && counts && !gather_take_time(g, body))
-            fail_as(g, "XX000", "the time could not be asked for", NULL);
+            gather_fail_as(g, "XX000", "the time could not be asked for", NULL);
         return true;
     }
-    part->ended = part->ended || type == 'C';
+    part->ended = part->ended || (type == 'C' && gather_ends(part, body));
     if (type == 'D' && counts && !merge_wants(g->merge, part->number))
         return g->stops && fail_wide(g);
     if (type == 'T' && counts)
         on_description(g, part, body);
     else if (type == 'D' && counts && !merge_row(g->merge, part->number, body))
         fail_merge(g);
-    else if (type == 'C' && counts && !merge_end(g->merge, part->number))
+    else if (type == 'C' && counts && part->ended && !merge_end(g->merge, part->number))
         fail_merge(g);
     else if (type == '1')
         on_parsed(g, part);
@@ -471,17 +479,39 @@ static bool part_take(struct gather *g, struct part *part)
     return taken;
 }
 
+static enum merge_status take_rows(struct gather *g)
+{
+    struct conn *conn = &g->c->conn;
+    size_t high = conn->loop->high_watermark;
+    uint64_t most = g->rows_max == 0 ? 0 : g->rows_max - merge_untold(g->merge);
+
+    if (!g->drops)
+        return merge_take(g->merge, conn_out(conn), most, buf_used(&conn->out) + high);
+    struct buf dropped = {0};
+    enum merge_status status = merge_take(g->merge, &dropped, most, high);
+    buf_free(&dropped);
+    return status;
+}
+
+static void put_tag(struct gather *g)
+{
+    if (g->plan->explains)
+        msg_command_complete(&g->c->conn.out, "EXPLAIN");
+    else if (g->tag != NULL)
+        gather_put_tag(g);
+    else
+        whole_rows(g->c, merge_tag(g->merge, &g->c->conn.out));
+}
+
 /* Rows that are ready go on. True if there were any. */
 static bool rows_go_on(struct gather *g)
 {
     struct conn *conn = &g->c->conn;
-    size_t before = buf_used(&conn->out);
+    uint64_t before = merge_untold(g->merge);
 
-    if (g->opening.bind || g->failed || g->done || g->stops || g->doubted || g->closes || !g->described ||
-        conn_is_high(conn))
+    if (g->opening.bind || g->failed || g->done || g->stops || g->closes || !g->described || conn_is_high(conn))
         return false;
-    uint64_t most = g->rows_max == 0 ? 0 : g->rows_max - merge_untold(g->merge);
-    enum merge_status status = merge_take(g->merge, conn_out(conn), most, before + conn->loop->high_watermark);
+    enum merge_status status = take_rows(g);
     if (status != MERGE_FAILED && g->rows_max > 0 && merge_untold(g->merge) == g->rows_max) {
         g->stops = true;
         g->done = !g->in_joint;
@@ -494,10 +524,7 @@ static bool rows_go_on(struct gather *g)
         fail_merge(g);
         break;
     case MERGE_DONE:
-        if (g->plan->explains)
-            msg_command_complete(&conn->out, "EXPLAIN");
-        else
-            whole_rows(g->c, merge_tag(g->merge, &conn->out));
+        put_tag(g);
         g->done = true;
         if (!g->in_joint) /* there, it would fail the transaction: what else comes is dropped */
             cancel_others(g, NULL);
@@ -507,7 +534,7 @@ static bool rows_go_on(struct gather *g)
         break;
     }
     conn_touch(conn);
-    return buf_used(&conn->out) > before;
+    return g->done || g->failed || merge_untold(g->merge) > before;
 }
 
 /* The first may have come before there was anything to end, or between two messages, where PostgreSQL drops it. */
@@ -574,10 +601,10 @@ void gather_cancel(struct client *c)
     g->cancelled_at = c->worker->loop.now;
     if (g->turned)
         g->turned = g->failed = false; /* what was cancelled already will not say so */
-    if (g->failed || g->done || g->stops || g->closes)
+    if (g->failed || g->done || (g->stops && !g->declares) || g->closes)
         cancel_others(g, NULL);
     else
-        fail_as(g, "57014", "canceling statement due to user request", NULL);
+        gather_fail_as(g, "57014", "canceling statement due to user request", NULL);
 }
 
 void gather_cancel_any(struct client *c)
@@ -604,14 +631,10 @@ static void take_bind(struct gather *g, const struct request *q)
     struct span params, formats;
 
     request_split_bind(q, &params, &formats);
-    struct reader r = reader_of(formats.ptr, formats.len);
     buf_put_cstr(&g->bind, g->portal == NULL ? "" : g->portal);
     buf_put_u8(&g->bind, 0); /* unnamed statement */
     buf_put(g->plan->now_param > 0 ? &g->params : &g->bind, params.ptr, params.len);
-    g->format_count = reader_u16(&r);
-    g->formats = mem_zalloc((g->format_count + 1) * sizeof *g->formats);
-    for (size_t i = 0; i < g->format_count; i++)
-        g->formats[i] = reader_u16(&r);
+    g->formats = request_formats(q, &g->format_count);
 }
 
 static void begin_parts(struct gather *g)
@@ -675,8 +698,8 @@ static void start(struct client *c, const struct request *q, const struct answer
     g->together = !g->reads;
     g->visible_count = visible_columns(&q->run, a->plan);
     g->rows_max = q->rows_max;
-    if (g->in_joint && q->rows_max > 0)
-        g->portal = mem_strdup(q->bind.portal);
+    if (g->in_joint && (q->rows_max > 0 || q->cursor != NULL))
+        gather_outlives(g, q);
     if (a->plan->mode != SCATTER_CONCAT && !g->in_joint && !a->plan->explains)
         g->instead = coordinated_new(c, q);
     take_bind(g, q);

@@ -13,7 +13,7 @@
 #define SLUICE_GATHER_H
 
 #include "proxy/arm.h"
-#include "proxy/request.h"
+#include "proxy/cursor.h"
 
 /* The batch at the head of a client that holds no server: begins to gather its answer. False: it is none for that. */
 bool gather_begin(struct client *c, const uint8_t *batch, size_t extent);
@@ -28,11 +28,13 @@ bool gather_prefers_whole(const struct client *c, const struct request *r);
 bool gather_would(struct client *c, const struct request *r, shardset *shards);
 /* The same within a transaction, whose arms (by shard) have their servers: joint_gathered is called at its end. */
 bool gather_in_joint(struct client *c, const struct request *r, struct arm *const *arms);
-/* One that was suspended within its transaction (joint_portal.c): the next rows (0: all) are wanted; its portals are
- * closed; a savepoint was returned to; it is gone with the transaction. The first two end as it did before. */
+/* One that rests within its transaction (joint_portal.c): the next rows (0: all) are wanted; its portals are closed;
+ * what a FETCH, MOVE or CLOSE wants; it is gone with the transaction. All but the last end as it did before. */
 void gather_resume(struct gather *g, uint32_t rows_max);
 void gather_close(struct gather *g);
-void gather_doubt(struct gather *g);
+void gather_wish(struct gather *g, const struct request *q, struct cursor_wish wish);
+/* The columns of its rows are described. */
+void gather_describe(const struct gather *g);
 void gather_free(struct gather *g);
 /* It may take its snapshots now (gate.h). False: it does not wait for that. */
 bool gather_admitted(struct client *c);

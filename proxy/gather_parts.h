@@ -16,7 +16,7 @@ enum part_phase {
     PART_BINDING,
     PART_RUNNING,
     PART_PAUSED, /* its portal may have more rows; nothing is under way */
-    PART_ASKING, /* whether that is still there, or it is closed */
+    PART_CLOSING,
     PART_OVER
 };
 
@@ -27,8 +27,9 @@ struct part {
     bool asked;      /* it has been given something to run */
     bool parsed;     /* the server has taken the text */
     bool takes;      /* ... and the parameters */
-    bool bound;      /* it has its portal, and has been asked for that one's rows */
+    bool bound;      /* it has its portal, which was described, and is asked for its rows */
     bool ended;      /* ... and has given all of them */
+    uint32_t wanted; /* FETCH: so many were asked for; 0: all */
     enum part_phase phase;
 };
 
@@ -60,9 +61,19 @@ struct gather {
     bool pumping;
     usec_t cancelled_at; /* last; 0: it was not */
     char *portal;        /* owned: as it is called on each shard, and outlives its Execute; NULL: it does not */
+    char *name;          /* owned: ... and as the client calls it */
+    struct buf columns;  /* ... its RowDescription, as it was bound */
+    bool declares;       /* it is only bound: by DECLARE */
+    bool binary;         /* ... as BINARY */
+    bool says_nothing;   /* ... whose Describe is answered by NoData */
+    bool fetches;        /* its rows come by FETCH, in formats of its own: */
+    uint16_t *fetched;   /* owned */
+    size_t fetched_count;
+    struct shape *shape; /* held: the statement that opened it, for whole.h; or NULL */
+    const char *tag;     /* of FETCH, MOVE, CLOSE; NULL: the extended protocol wants rows, or closes it */
+    bool drops;          /* MOVE: its rows go nowhere */
     uint32_t rows_max;   /* of this Execute; 0: all */
     bool stops;          /* that many were given: it is suspended as soon as nothing is under way */
-    bool doubted;        /* a savepoint was returned to since: the portals may be gone */
     bool closes;         /* they are being closed */
     uint32_t next;       /* the arm that runs next, when the one before it has its server */
     uint32_t count;
@@ -74,6 +85,9 @@ struct gather {
 void gather_feed(struct part *part);
 /* Its arms tell it what they are sent. */
 void gather_listen(struct gather *g);
+void gather_fail_as(struct gather *g, const char *sqlstate, const char *message, const char *hint);
+/* All its snapshots are taken. */
+void gather_leave_gate(struct gather *g);
 
 /* --- gather_time.c --- */
 
@@ -86,14 +100,20 @@ bool gather_take_time(struct gather *g, struct span row);
 
 /* --- gather_portal.c --- */
 
-/* Describe (once), Execute and Sync of a part. */
+/* Describe (once), Execute or FETCH, and Sync of a part. */
 void gather_put_execute(struct part *part, struct buf *in);
-/* Portals that are asked for something by PART_ASKING. */
-void gather_put_question(struct part *part, struct buf *in);
+/* PART_CLOSING: the portal is closed. */
+void gather_put_close(struct part *part, struct buf *in);
+/* CommandComplete has come: whether it is behind the last of a part's rows. */
+bool gather_ends(const struct part *part, struct span body);
 /* ReadyForQuery has come: what the part is now. */
 enum part_phase gather_rests(const struct part *part);
 /* Asks for more rows where none can go on without them. */
 void gather_refill(struct gather *g);
+/* The portals are its transaction's, under names of their own. */
+void gather_outlives(struct gather *g, const struct request *q);
+/* The tag of a FETCH or MOVE. */
+void gather_put_tag(struct gather *g);
 /* Nothing is under way. False: it is over, and not kept. */
 bool gather_keep(struct gather *g);
 

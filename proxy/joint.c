@@ -366,8 +366,6 @@ void joint_tell(struct joint *j, const struct request *q, char *sql, const char 
     begin_command(j, q);
     j->begins = begins;
     j->tag = mem_strdup(tag);
-    if (request_stmt(q)->kind == STMT_ROLLBACK_TO)
-        portals_doubt(j);
     ask_note(j->c, q->run.shape, sql);
     j->c->journal.sets = j->c->journal.sets || (request_stmt(q)->effects & EFFECT_SETTING) != 0;
     joint_tell_others(j, SHARD_NONE, sql);
@@ -401,6 +399,7 @@ static void after_telling(struct joint *j)
     }
     if (failed == NULL) {
         journal_add(c, j->sql);
+        portals_heed(j);
         j->batchs = j->batchs && !j->begins;
         msg_command_complete(&c->conn.out, j->tag);
     } else {

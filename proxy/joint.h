@@ -74,6 +74,8 @@ struct gather;
 struct coordinated;
 void joint_keep_gather(struct client *c, struct gather *g, const char *name);
 void joint_keep_coordinated(struct client *c, struct coordinated *k, const char *name);
+/* How it is called on servers. For free(). */
+char *joint_portal_name(struct client *c, const char *name);
 bool joint_has_portal(const struct client *c, const char *name);
 /* Several shards take part. */
 static inline bool joint_is_on(const struct client *c)

@@ -55,9 +55,10 @@ struct joint {
     bool timed;     /* `moment` is that */
     bool timed_now; /* ... and was asked for by the batch at the client's head */
     struct moment moment;
-    char *sql;           /* owned: what is told; NULL: nothing */
-    char *tag;           /* owned: what the client is told then; NULL: nothing, it is not told itself */
-    struct list portals; /* joint_portal.c */
+    char *sql;             /* owned: what is told; NULL: nothing */
+    char *tag;             /* owned: what the client is told then; NULL: nothing, it is not told itself */
+    struct list portals;   /* joint_portal.c */
+    uint32_t portal_count; /* that got names so far */
     struct round round;
     struct deal *deal;     /* owned; DEALING */
     struct commit *commit; /* ENDING; goes on by itself when the client leaves */
@@ -127,8 +128,12 @@ void joint_has_timed(struct joint *j);
 
 /* A message at the head of the batch that such a portal is for. Returns its length; 0: it is none. */
 size_t portals_take(struct joint *j, const uint8_t *batch, size_t extent);
-/* A savepoint was returned to. */
-void portals_doubt(struct joint *j);
+/* All shards have done what was told, which may speak of savepoints, or of all cursors. */
+void portals_heed(struct joint *j);
+/* A FETCH, MOVE or CLOSE of such a portal. False: it is none. */
+bool portals_run(struct joint *j, const struct request *q);
+/* A DECLARE, or Bind, of one that is there. False: it is none. */
+bool portals_refuse(struct joint *j, const struct request *q);
 /* The transaction ends: its arms are about to be somebody else's. */
 void portals_free(struct joint *j);
 

@@ -3,6 +3,7 @@
  * Thread: worker.
  */
 #include "proxy/coordinator.h"
+#include "proxy/cursor.h"
 #include "proxy/cut.h"
 #include "proxy/deal.h"
 #include "proxy/draw.h"
@@ -188,7 +189,7 @@ static bool gives_time(const struct request *q)
 {
     const struct stmt *s = request_stmt(q);
 
-    return s != NULL && q->rows_max == 0 && !set_config_is(s) &&
+    return s != NULL && q->rows_max == 0 && q->cursor == NULL && !set_config_is(s) &&
            (s->kind == STMT_SELECT || s->kind == STMT_INSERT || s->kind == STMT_UPDATE || s->kind == STMT_DELETE ||
             s->kind == STMT_MERGE);
 }
@@ -218,7 +219,7 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
     uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
     bool many = shardset_is_many(look->shards) || look->given;
     shardset shards = look->shards;
-    bool sets = c->joint != NULL && q != NULL && set_config_is(request_stmt(q));
+    bool sets = c->joint != NULL && q != NULL && q->cursor == NULL && set_config_is(request_stmt(q));
     enum joint_step timed = c->joint == NULL || q == NULL ? JOINT_NOT : run_timed(c, q, look, here);
 
     if (timed != JOINT_NOT)
@@ -317,16 +318,28 @@ static bool draw_own(struct client *c)
     return sql != NULL;
 }
 
-/* As if it were a cursor. */
-static bool speaks_of_portal(const struct client *c, const struct stmt *s)
+/* PostgreSQL's: in a transaction that is only a batch's, a text of several may have cursors. */
+static bool run_cursor(struct joint *j, const struct request *q)
 {
-    return s != NULL && (s->kind == STMT_FETCH || s->kind == STMT_MOVE || s->kind == STMT_CLOSE) && s->name != NULL &&
-           joint_has_portal(c, s->name);
+    const struct stmt *s = request_stmt(q);
+
+    if (s == NULL)
+        return false;
+    if (s->kind == STMT_CLOSE && (s->flags & FACT_ALL)) {
+        joint_tell(j, q, mem_strdup("CLOSE ALL"), "CLOSE CURSOR ALL", false);
+        return true;
+    }
+    if (s->kind == STMT_DECLARE && j->batchs && !q->simple) {
+        joint_refuse(j, q, "25P01", "DECLARE CURSOR can only be used in transaction blocks", NULL);
+        return true;
+    }
+    return portals_run(j, q);
 }
 
 static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t extent, struct cut *k)
 {
-    const struct request *q = k->single ? &k->q : NULL;
+    struct request select;
+    const struct request *q = k->single ? cursor_request(c, &k->q, &select) : NULL;
     bool looked = c->joint != NULL && c->joint->looked;
 
     if (looked)
@@ -336,10 +349,8 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
     c->parted = is_part(c, k);
     if (must_see(c, q == NULL ? NULL : request_stmt(q), batch))
         return see_all(c, q);
-    if (q != NULL && speaks_of_portal(c, request_stmt(q))) {
-        joint_refuse(c->joint, q, "0A000", "a portal whose rows are of several shards is read by Execute alone", NULL);
+    if (q != NULL && c->joint != NULL && (run_cursor(c->joint, &k->q) || portals_refuse(c->joint, q)))
         return JOINT_TAKEN;
-    }
     if (joint_is_whole(c))
         return q != NULL && sharding_is_whole(c, &q->run) ? joint_whole(c->joint, q) : JOINT_NOT;
     if (c->joint != NULL)
@@ -362,7 +373,7 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
         return JOINT_TAKEN;
     }
     c->parted = is_part(c, k);
-    return run_on(c, k->single ? &k->q : NULL, &k->look, looked);
+    return run_on(c, q, &k->look, looked);
 }
 
 /* What is in no part of it has its own Sync. */
@@ -456,6 +467,7 @@ static enum joint_step begin_serializable(struct client *c, const uint8_t *batch
 enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t *extent)
 {
     shardset shards = 0;
+    struct request select;
     struct cut k;
 
     if (defer_is_serializable(c))
@@ -467,7 +479,8 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t *exte
     }
     cut_read(c, batch, *extent, &k);
     bool sees = must_see(c, k.single ? request_stmt(&k.q) : NULL, batch);
-    bool whole = sees && k.single && k.whole && c->spread && reads_whole(c, &k.q);
+    const struct request *q = k.single ? cursor_request(c, &k.q, &select) : &k.q;
+    bool whole = sees && k.single && k.whole && c->spread && reads_whole(c, q);
     if (sees) {
         shards = whole ? 1 : all_shards(c);
     } else if ((c->spread || cut_has_commands(&k)) && cut_split(c, batch, *extent)) {
@@ -483,10 +496,9 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t *exte
     } else {
         return JOINT_NOT;
     }
-    if (shards == 0 && !deal_would(c, &k.q, &shards) &&
-        (gather_prefers_whole(c, &k.q) || !gather_would(c, &k.q, &shards))) {
-        if (k.whole && k.q.rows_max == 0) /* a portal is its transaction's */
-            return gather_whole(c, &k.q) ? JOINT_TAKEN : JOINT_NOT;
+    if (shards == 0 && !deal_would(c, q, &shards) && (gather_prefers_whole(c, q) || !gather_would(c, q, &shards))) {
+        if (k.whole && q->rows_max == 0 && q->cursor == NULL) /* a portal is its transaction's */
+            return gather_whole(c, q) ? JOINT_TAKEN : JOINT_NOT;
         shards = part_of(c->wanted); /* what the coordinator can do is seen within it */
     }
     begin_on(c, joint_new(c), shards, whole);

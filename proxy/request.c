@@ -140,9 +140,24 @@ void request_split_bind(const struct request *q, struct span *params, struct spa
     *formats = span_of(r.at, reader_left(&r));
 }
 
+uint16_t *request_formats(const struct request *q, size_t *count)
+{
+    struct span params, formats;
+
+    request_split_bind(q, &params, &formats);
+    struct reader r = reader_of(formats.ptr, formats.len);
+    *count = q->cursor != NULL ? (q->binary ? 1 : 0) : reader_u16(&r);
+    uint16_t *all = mem_zalloc((*count + 1) * sizeof *all);
+    for (size_t i = 0; i < *count; i++)
+        all[i] = q->cursor != NULL ? 1 : reader_u16(&r);
+    return all;
+}
+
 struct opening request_open(struct client *c, const struct request *q)
 {
-    whole_begin(c, q->run.shape, q->run.sql);
+    const struct sharding_run *said = q->declared != NULL ? q->declared : &q->run;
+
+    whole_begin(c, said->shape, said->sql);
     if (q->simple)
         prepare_untake(c, ""); /* as any Query does */
     if (q->parse.len > 0)

@@ -18,7 +18,10 @@ struct request {
     struct span parse;    /* body; empty: there is none */
     bool simple;
     bool describes;
-    uint32_t rows_max; /* of a SELECT: Execute wants so many; 0: all */
+    uint32_t rows_max;                   /* of a SELECT: Execute wants so many; 0: all */
+    const char *cursor;                  /* it is the SELECT of a cursor of that name (cursor.h); NULL: it is not */
+    bool binary;                         /* ... which is declared BINARY */
+    const struct sharding_run *declared; /* ... in these words */
 };
 
 /* False: it is another batch. r must not move. */
@@ -30,6 +33,8 @@ const struct stmt *request_stmt(const struct request *r);
 /* Of what it binds: what stands between the statement's name and the formats of the result, and these (with their
  * number). A Query has none of either. */
 void request_split_bind(const struct request *r, struct span *params, struct span *formats);
+/* These formats, as Bind has them: without its cursor, those that Bind says; for free(). */
+uint16_t *request_formats(const struct request *r, size_t *count);
 /* What PostgreSQL answers to Parse and Bind, and was not said yet. */
 struct opening {
     bool parse, bind;

@@ -768,6 +768,7 @@ void session_detach(struct client *c)
     c->server = NULL;
     s->stuck_message = s->stuck_message || (c->stream_left > 0 && !c->stream_drop);
     s->close_needed = s->close_needed || (c->pins & TRACE_FOR_GOOD);
+    s->unsynced = c->in_batch;
     c->traces = c->asking = c->pins = 0;
     server_clean(s, reset);
 }

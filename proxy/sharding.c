@@ -6,6 +6,7 @@
 
 #include "proxy/catalog.h"
 #include "proxy/coordinator.h"
+#include "proxy/cursor.h"
 #include "proxy/draw.h"
 #include "proxy/joint.h"
 #include "proxy/joint_words.h"
@@ -67,14 +68,16 @@ struct scatter_plan *finding_plan(struct finding *f, struct scatter_refusal *r)
     unsigned lex_flags = f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
     const char *sql = f->run->sql;
     size_t len = strlen(sql), explained = s->kind == STMT_EXPLAIN ? scatter_explained(sql, len, lex_flags) : 0;
+    size_t declared = cursor_select(s, sql, lex_flags);
 
     r->why[0] = '\0';
     r->help = NULL;
-    if (explained > 0)
+    if (explained + declared > 0)
         s = s->body;
     if (list->count != 1 || s == NULL || s->kind != STMT_SELECT)
         return NULL;
-    struct scatter_plan *plan = scatter_plan_new(s, sql + explained, len - explained, lex_flags, &facts, r);
+    size_t at = explained + declared;
+    struct scatter_plan *plan = scatter_plan_new(s, sql + at, len - at, lex_flags, &facts, r);
     return plan == NULL || explained == 0 ? plan : scatter_plan_explain(plan, sql, explained);
 }
 
@@ -83,8 +86,10 @@ struct scatter_plan *sharding_plan(struct client *c, const struct sharding_run *
     struct finding f = finding_of(c, run);
     struct scatter_refusal r;
 
+    bool declares = finding_stmt(&f) != NULL && finding_stmt(&f)->kind == STMT_DECLARE; /* it only says what it would */
+
     *shards = f.shards;
-    return finding_is_many(&f) ? finding_plan(&f, &r) : NULL;
+    return finding_is_many(&f) && !declares ? finding_plan(&f, &r) : NULL;
 }
 
 /* NULL: the coordinator can answer it. */
@@ -164,51 +169,6 @@ static bool deal_rows(struct finding *f, struct sharding_deal *d, struct scatter
     return d->way == WRITE_SAME || d->way == WRITE_IMAGES || d->split != NULL;
 }
 
-static const char *differs_of_copy(const struct finding *f, const struct stmt *s)
-{
-    unsigned lex_flags = f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
-    const char *by = copy_format_differs(s, f->run->sql, strlen(f->run->sql), lex_flags);
-
-    return by == NULL ? NULL : "its table lies on all shards, and it has a condition or defaults for fields";
-}
-
-/* NULL: *why (static) says why not, or "" */
-static struct copy_split *copy_of(struct finding *f, const char **why)
-{
-    const struct stmt *s = finding_stmt(f);
-    struct copy_format format;
-
-    *why = "";
-    if (s == NULL || s->kind != STMT_COPY_FROM || s->table_count != 1 || f->home)
-        return NULL;
-    const struct map_table *t = finding_table(f, &s->tables[0]);
-    if (t == NULL || t->way == MAP_ON_SHARD)
-        return NULL;
-    if (t->way == MAP_EVERYWHERE && (*why = differs_of_copy(f, s)) != NULL)
-        return NULL;
-    *why = copy_format_read(s, t, place_is_utf8(f->c), &format);
-    if (*why != NULL)
-        return NULL;
-    bool draws = t->way == MAP_BY_KEY && finding_draws(f, t);
-    struct copy_split *split = copy_split_new(f->map, t, &format, draws ? 0 : SHARD_NONE, SIZE_MAX);
-    const char *version = vars_get(f->c->vars, "server_version");
-    split->ends_early = version == NULL || atoi(version) < 18;
-    split->gives = format.key < 0 && finding_draws_home(f, t);
-    *why = split->gives ? copy_given_bars(split) : NULL;
-    if (*why == NULL)
-        return split;
-    copy_split_free(split);
-    return NULL;
-}
-
-struct copy_split *sharding_copy(struct client *c, const struct sharding_run *run)
-{
-    struct finding f = finding_of(c, run);
-    const char *why;
-
-    return finding_is_many(&f) && !f.told ? copy_of(&f, &why) : NULL;
-}
-
 struct images *sharding_images(struct client *c, const struct sharding_run *run)
 {
     struct finding f = {.c = c, .run = run};
@@ -223,7 +183,7 @@ struct images *sharding_images(struct client *c, const struct sharding_run *run)
 static bool deal_copy(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
 {
     const char *why;
-    struct copy_split *split = copy_of(f, &why);
+    struct copy_split *split = finding_copy(f, &why);
 
     d->way = WRITE_COPY;
     if (split == NULL)
@@ -298,10 +258,13 @@ static void refuse_many(struct finding *f)
     struct scatter_plan *plan = finding_plan(f, &r);
     struct sharding_deal deal = {.split = NULL};
     bool dealt = plan == NULL && r.why[0] == '\0' && deal_of(f, &deal, &r);
-    const char *why = plan == NULL && !dealt ? coordinator_why_not(f) : NULL;
+    const char *why = plan == NULL && !dealt ? coordinator_why_not(f) : NULL, *hint = NULL;
+    const char *barred = cursor_bars(finding_stmt(f), &hint);
 
     insert_split_free(deal.split);
-    if (dealt)
+    if (barred != NULL)
+        finding_refuse(f, hint, "%s", barred);
+    else if (dealt)
         finding_refuse(
             f,
             f->given && defer_is_serializable(f->c)
@@ -641,6 +604,12 @@ static struct finding find_as_sent(struct client *c, const struct sharding_run *
     return finding_again(c, run);
 }
 
+/* PostgreSQL has its own words for a cursor without a transaction. */
+static bool lacks_block(const struct server *s, const struct stmt *stmt)
+{
+    return s->tx == 'I' && stmt != NULL && stmt->kind == STMT_DECLARE && !(stmt->cursor_options & CURSOR_HOLD);
+}
+
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
 {
     if (c->inside || will_not_run(s, run))
@@ -658,6 +627,8 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
     }
     if (UNLIKELY(joint_is_whole(c)))
         bar_whole(&f);
+    if (finding_is_many(&f) && lacks_block(s, finding_stmt(&f)))
+        return NULL;
     if (finding_is_many(&f))
         refuse_many(&f);
     if (f.sqlstate == NULL && (f.shards == 0 || shardset_first(f.shards) == here)) {

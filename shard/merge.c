@@ -97,6 +97,37 @@ uint16_t merge_format(const struct merge *m, size_t column)
     return m->o.formats[m->o.format_count == 1 ? 0 : MIN(column, m->o.format_count - 1)];
 }
 
+/* Groups are made of all rows at once. */
+static bool holds_rows(const struct merge *m)
+{
+    bool holds = m->ready_count > 0;
+
+    for (uint32_t i = 0; i < m->o.shard_count; i++)
+        holds = holds || m->sources[i].row_count > 0 || (m->groups != NULL && m->sources[i].ended);
+    return holds;
+}
+
+bool merge_reformat(struct merge *m, const uint16_t *formats, size_t format_count)
+{
+    bool held = holds_rows(m);
+    uint16_t *copy = mem_zalloc(MAX(format_count, 1) * sizeof *copy);
+
+    if (format_count > 0)
+        memcpy(copy, formats, format_count * sizeof *copy);
+    struct merge wanted = *m;
+    wanted.o.formats = copy;
+    wanted.o.format_count = format_count;
+    for (size_t i = 0; i < m->visible_count && held; i++) {
+        if (merge_format(&wanted, i) == merge_format(m, i))
+            continue;
+        free(copy);
+        return false;
+    }
+    free((void *)(uintptr_t)m->o.formats);
+    m->o = wanted.o;
+    return true;
+}
+
 /* --- descriptions --- */
 
 struct described {

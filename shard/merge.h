@@ -56,6 +56,8 @@ void merge_free(struct merge *m); /* NULL is nothing */
 /* The body of a shard's RowDescription, before its rows; each shard's once. out: where the RowDescription for the
  * client is appended, made of this shard's; may be NULL. False: it failed. */
 bool merge_describe(struct merge *m, uint32_t shard, struct span body, struct buf *out);
+/* The visible columns come in these formats from now on. False: rows in others are still held. */
+bool merge_reformat(struct merge *m, const uint16_t *formats, size_t format_count);
 /* A DataRow's body. */
 bool merge_row(struct merge *m, uint32_t shard, struct span body);
 /* The shard's CommandComplete has come. */

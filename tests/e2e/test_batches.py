@@ -47,6 +47,15 @@ def run(sql, name="", described=False):
     return parse(name, sql) + bind("", name) + (describe("P", "") if described else b"") + execute()
 
 
+def test_who_leaves_behind_a_flush_leaves_nothing(shop, line):
+    for _ in range(2):
+        with Client(shop.sluice.port).login("demo", "store") as other:
+            other.send(run("INSERT INTO users VALUES (3000, 'flushed')") + flush())
+            assert types_of(until(other, "CE")) == "12C"
+        assert rows_of(line.query("SELECT count(*) FROM users WHERE id = 3000")) == [["0"]]
+    assert names(shop, 3000) == [None]
+
+
 def rename(user, name):
     return f"UPDATE users SET name = '{name}' WHERE id = {user}"
 

@@ -395,7 +395,7 @@ def test_repeatable_read_stays_there(filled, begun):
             client.execute("SAVEPOINT s")
             for sql in ("UPDATE notes SET cost = 1 WHERE id = 1", "INSERT INTO countries VALUES ('xx', 'x')",
                         "SELECT id FROM notes WHERE id = 1 FOR UPDATE", "SELECT count(*) FROM rich",
-                        "DECLARE c CURSOR FOR SELECT * FROM notes"):
+                        "DECLARE c SCROLL CURSOR FOR SELECT * FROM notes"):
                 with pytest.raises(errors.FeatureNotSupported):
                     client.execute(sql)
                 client.execute("ROLLBACK TO s")

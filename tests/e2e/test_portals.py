@@ -113,10 +113,9 @@ def test_names_of_portals(line):
         line.query("SAVEPOINT a")
         assert line.ask(opened(sql, "p", 1) + sync())[-2].sqlstate == "42P03"
         line.query("ROLLBACK TO a")
-    for sql in ("FETCH 1 FROM p", "CLOSE p", "UPDATE users SET name = 'x' WHERE CURRENT OF p"):
-        line.query("SAVEPOINT a")
-        assert line.query(sql)[0].sqlstate == "0A000"
-        line.query("ROLLBACK TO a")
+    line.query("SAVEPOINT a")
+    assert line.query("UPDATE users SET name = 'x' WHERE CURRENT OF p")[0].sqlstate == "0A000"
+    line.query("ROLLBACK TO a")
     assert ids(fetch(line, "p", 2)) == [2, 3]
     assert ids(line.ask(opened(ORDERED, "", 2) + sync())) == [1, 2]
     assert ids(fetch(line, "", 1)) == [3]
@@ -157,3 +156,117 @@ def test_memory_is_bounded(line):
     assert [m.sqlstate for m in got if m.type == "E"] == ["53400"]
     line.query("ROLLBACK")
     assert types_of(line.ask(opened(wide, "", 15) + sync())).count("D") == 15
+
+
+# --- cursors of SQL ---
+
+LIMITED = "SELECT id, name FROM users WHERE id > 3 ORDER BY id LIMIT 9 OFFSET 2"
+JOINED = "SELECT u.id, o.id FROM users u LEFT JOIN orders o ON o.user_id = u.id ORDER BY u.id, o.id"
+
+
+def said(client, sql, *args, binary=False):
+    """What is told of it: the tag, the columns' names, types and formats, the rows; or the SQLSTATE."""
+    try:
+        cursor = client.execute(sql, *args, binary=binary)
+    except psycopg.Error as error:
+        return error.sqlstate
+    if cursor.description is None:
+        return cursor.statusmessage
+    formats = [cursor.pgresult.fformat(n) for n in range(cursor.pgresult.nfields)]
+    return cursor.statusmessage, [(c.name, c.type_code) for c in cursor.description], formats, cursor.fetchall()
+
+
+@pytest.fixture
+def both(shop):
+    with shop.connect() as client, shop.server(shop.whole) as whole:
+        for sql in ("DELETE FROM users", f"INSERT INTO users SELECT n, 'user ' || n, 'c' || n % 3 "
+                                         f"FROM generate_series(1, {COUNT}) n"):
+            whole.execute(sql)
+        yield lambda *args, **more: (said(client, *args, **more), said(whole, *args, **more))
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"])
+@pytest.mark.parametrize("sql", [ORDERED, LIMITED, JOINED, GROUPED, WHOLE, "SELECT id FROM users WHERE id = 3",
+                                 "SELECT * FROM countries", "SELECT sum(id), count(*), avg(id) FROM users",
+                                 "SELECT n FROM generate_series(1, 20) n"])
+def test_cursors_as_postgresql_has_them(both, sql, begin):
+    both(begin)
+    for text in (f"DECLARE c CURSOR FOR {sql}", "FETCH c", "FETCH 2 FROM c", "FETCH NEXT FROM c", "MOVE 2 IN c",
+                 "FETCH FORWARD 1 IN c", "FETCH FORWARD ALL FROM c", "FETCH 5 FROM c", "MOVE ALL IN c", "CLOSE c",
+                 f"DECLARE c NO SCROLL CURSOR WITHOUT HOLD FOR {sql};", "MOVE c", "FETCH ALL c", "CLOSE ALL",
+                 f'DECLARE "FOR c" BINARY INSENSITIVE CURSOR FOR {sql}', 'FETCH 3 FROM "FOR c"', 'CLOSE "FOR c"',
+                 f"DECLARE c CURSOR FOR {sql}", "FETCH 3 FROM c", "COMMIT", "FETCH 1 FROM c"):
+        got, wanted = both(text)
+        assert got == wanted, text
+
+
+@pytest.mark.parametrize("sql", ["SELECT id FROM users WHERE id > %s ORDER BY id", WHOLE + " OFFSET %s"])
+def test_cursors_of_the_extended_protocol(both, sql):
+    for binary in (False, True):
+        both("BEGIN")
+        for text in (f"DECLARE c CURSOR FOR {sql}", "FETCH FORWARD 3 FROM c", "MOVE 2 FROM c", "FETCH ALL FROM c"):
+            got, wanted = both(text, (30,) if "%s" in text else None, binary=binary)
+            assert got == wanted, text
+        both("ROLLBACK")
+
+
+def test_where_cursors_are_not_as_others(both):
+    both("BEGIN")
+    for text in (f"DECLARE c CURSOR FOR {ORDERED}", f"DECLARE d CURSOR FOR {WHOLE}", "SAVEPOINT a",
+                 f"DECLARE c CURSOR FOR {ORDERED}", "ROLLBACK TO a", "FETCH 2 FROM c",
+                 f"DECLARE e CURSOR FOR {ORDERED}", f"DECLARE f CURSOR FOR {WHOLE}", "FETCH e", "FETCH f",
+                 "UPDATE users SET name = 'x' WHERE id IN (5, 6)", "INSERT INTO users VALUES (1000, 'late')",
+                 "DELETE FROM users WHERE id = 7", "FETCH 4 FROM c", "FETCH 4 FROM d", "SAVEPOINT b", "FETCH nobody",
+                 "ROLLBACK TO a", "FETCH e", "ROLLBACK TO a", "FETCH f", "ROLLBACK TO a", "CLOSE c", "FETCH c",
+                 "ROLLBACK TO a", "SAVEPOINT z", f"DECLARE g CURSOR FOR {ORDERED}", "RELEASE z", "FETCH g",
+                 "ROLLBACK TO a", "FETCH g", "ROLLBACK TO a", "MOVE 3 IN c", "FETCH d",
+                 "DECLARE broken CURSOR FOR SELECT 1 / (id - 3) FROM users ORDER BY id", "FETCH ALL FROM broken",
+                 "ROLLBACK TO a", "DECLARE nothing CURSOR FOR SELECT nothing FROM users", "ROLLBACK TO a",
+                 "FETCH c", "ROLLBACK", "FETCH c", f"DECLARE c CURSOR FOR {ORDERED}",
+                 f"DECLARE c CURSOR FOR {ORDERED}; FETCH 2 FROM c", "BEGIN",
+                 "DECLARE broken CURSOR FOR SELECT 1 / (id - 3) FROM users ORDER BY id", "SAVEPOINT a",
+                 "FETCH ALL FROM broken", "ROLLBACK TO a", "FETCH ALL FROM broken", "ROLLBACK TO a", "CLOSE broken",
+                 "COMMIT"):
+        got, wanted = both(text)
+        assert got == wanted, text
+
+
+def test_cursors_that_are_refused(shop):
+    with shop.connect() as client:
+        client.execute("BEGIN")
+        client.execute(f"DECLARE c CURSOR FOR {ORDERED}")
+        for sql, words in ((f"DECLARE s SCROLL CURSOR FOR {ORDERED}", "NO SCROLL"),
+                           (f"DECLARE h CURSOR WITH HOLD FOR {ORDERED}", "without HOLD"),
+                           ("DECLARE u CURSOR FOR SELECT id FROM users FOR UPDATE", "Lock the rows"),
+                           ("FETCH PRIOR FROM c", "FORWARD"), ("FETCH LAST FROM c", "FORWARD"),
+                           ("MOVE BACKWARD ALL IN c", "FORWARD"), ("FETCH ABSOLUTE 2 FROM c", "FORWARD"),
+                           ("DELETE FROM users WHERE CURRENT OF c", "")):
+            client.execute("SAVEPOINT a")
+            with pytest.raises(SQLSTATE("0A000")) as caught:
+                client.execute(sql)
+            assert words in (caught.value.diag.message_hint or ""), sql
+            client.execute("ROLLBACK TO a")
+        client.execute("FETCH 2 FROM c")
+        with pytest.raises(SQLSTATE("0A000"), match="one format"):
+            client.execute("FETCH 2 FROM c", binary=True)
+        client.execute("ROLLBACK")
+        with pytest.raises(SQLSTATE("0A000")):
+            client.execute(f"DECLARE h CURSOR WITH HOLD FOR {ORDERED}")
+
+
+def test_portals_read_by_sql(line):
+    line.query("BEGIN")
+    for sql in (ORDERED, WHOLE):
+        assert ids(line.ask(opened(sql, "p", 2) + sync())) == [1, 2]
+        got = line.query("FETCH 3 FROM p")
+        assert types_of(got) == "TDDDCZ" and ids(got) == [3, 4, 5] and tags_of(got) == ["FETCH 3"]
+        assert tags_of(line.query("MOVE 2 FROM p")) == ["MOVE 2"]
+        got = fetch(line, "p", 2)
+        assert types_of(got) == "DDsZ" and ids(got) == [8, 9]
+        assert tags_of(line.query("CLOSE p")) == ["CLOSE CURSOR"]
+        line.query(f"DECLARE p CURSOR FOR {sql}")
+        got = line.ask(describe("P", "p") + execute("p", 1) + describe("P", "p") + sync())
+        assert types_of(got) == "TDsTZ" and ids(got) == [1]
+        assert types_of(line.ask(close("P", "p") + sync())) == "3Z"
+    line.query("COMMIT")
+    assert line.ask(describe("P", "p") + sync())[0].sqlstate == "34000"
