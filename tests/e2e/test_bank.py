@@ -11,13 +11,14 @@ import subprocess
 import pytest
 from lib.bank import Bank
 from lib.sluice import PROGRAM, SANITIZER_ENV
+from lib.util import SLOWER
 
 SECONDS = float(os.environ.get("BANK_SECONDS", "8"))
 FAULTS = [getattr(Bank, name) for name in os.environ.get("BANK_FAULTS", "").split()] or Bank.FAULTS
 
 
 def apply(s):
-    done = subprocess.run([PROGRAM, "shards", str(s.ini), "bank", "--apply"], text=True, timeout=60,
+    done = subprocess.run([PROGRAM, "shards", str(s.ini), "bank", "--apply"], text=True, timeout=60 * SLOWER,
                           env=SANITIZER_ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
 

@@ -42,9 +42,11 @@ class Reader(ctypes.Structure):
                 ("scratch", ctypes.POINTER(Buf))]
 
 
-@pytest.fixture
-def shard(scratch):
-    library = native.load(scratch, "shard/hash.c", "shard/key.c", "shard/key_time.c", "parser/bytes.c", "conf/base.c")
+@pytest.fixture(scope="module")
+def shard(worker_root):
+    folder = worker_root / "hash"
+    folder.mkdir()
+    library = native.load(folder, "shard/hash.c", "shard/key.c", "shard/key_time.c", "parser/bytes.c", "conf/base.c")
     library.hash_of_int4.argtypes = [ctypes.c_int32]
     library.hash_of_int8.argtypes = [ctypes.c_int64]
     library.hash_of_bytes.argtypes = [ctypes.c_char_p, ctypes.c_size_t]

@@ -6,13 +6,13 @@ its shape, with other values, as it will be from the cache.
 """
 
 import collections
-import os
 import pathlib
 import random
 import subprocess
 
 import psycopg
 import pytest
+from lib.util import HOSTILE, SANITIZER, SLOWER
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SHARDS = 4
@@ -212,9 +212,10 @@ def filled(template):
 @pytest.fixture
 def probe(scratch):
     """A function from (a text, another of its shape) to what is said of the second: a mask, or why there is none."""
-    variant = (os.environ.get("SAN") or "plain") + ("-hostile" if os.environ.get("HOSTILE") else "")
+    variant = (SANITIZER or "plain") + ("-hostile" if HOSTILE else "")
     program = TOP / "build" / variant / "unit" / "keyset_probe"
-    subprocess.run(["make", "-s", "-C", str(TOP), str(program.relative_to(TOP))], check=True, timeout=300)
+    subprocess.run(["make", "-s", "-C", str(TOP), f"SAN={SANITIZER}", f"HOSTILE={'1' if HOSTILE else ''}",
+                    str(program.relative_to(TOP))], check=True, timeout=300 * SLOWER)
     file = scratch / "shards.ini"
     file.write_text(CONFIGURATION)
     pipe = subprocess.PIPE

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from lib.shards import SCHEMA, TABLES, Shop
 from lib.sluice import PROGRAM, SANITIZER_ENV
-from lib.util import wait_for
+from lib.util import SLOWER, wait_for
 from psycopg.types.enum import EnumInfo, register_enum
 
 MORE_TABLES = """
@@ -238,7 +238,7 @@ def test_drift_is_shown_and_columns_that_differ_bar_the_table(shop, client):
 
 
 def map_command(ini, *more):
-    done = subprocess.run([PROGRAM, "map", str(ini), "store", *more], text=True, timeout=60, env=SANITIZER_ENV,
+    done = subprocess.run([PROGRAM, "map", str(ini), "store", *more], text=True, timeout=60 * SLOWER, env=SANITIZER_ENV,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     return done.returncode, done.stdout + done.stderr
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from lib.shards import COUNT, TABLES, Shop
 from lib.sluice import PROGRAM
-from lib.util import wait_for
+from lib.util import SLOWER, wait_for
 from lib.wire import Client, errors_of, extended, query, rows_of, sync
 from psycopg import errors
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
@@ -346,7 +346,7 @@ def test_shards_in_another_order_are_not_served(shop):
     with pytest.raises(psycopg.Error) as error:
         client.execute("SELECT * FROM users WHERE id = 1")
     assert "the server is shard s1 of 4" in str(error.value) or "the server is shard s2 of 4" in str(error.value)
-    done = subprocess.run([PROGRAM, "shards", str(s.ini), "store", "--apply"], text=True, timeout=60,
+    done = subprocess.run([PROGRAM, "shards", str(s.ini), "store", "--apply"], text=True, timeout=60 * SLOWER,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode == 1 and "the server is shard s2" in done.stderr
 

@@ -14,7 +14,7 @@ import psycopg
 
 from lib.nodes import OPTIONS, hosts
 from lib.sluice import PROGRAM, SANITIZER_ENV
-from lib.util import wait_for
+from lib.util import SLOWER, wait_for
 
 COUNT = 4
 TABLES = """
@@ -103,7 +103,7 @@ class Shop:
 
     def command(self, *more, command="shards"):
         """`sluice shards` or another: what it printed; it must not fail."""
-        done = subprocess.run([PROGRAM, command, str(self.sluice.ini), "store", *more], text=True, timeout=60,
+        done = subprocess.run([PROGRAM, command, str(self.sluice.ini), "store", *more], text=True, timeout=60 * SLOWER,
                               env=SANITIZER_ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert done.returncode == 0, done.stderr
         return done.stdout
