@@ -43,6 +43,7 @@ struct database_state {
     int listed;              /* atomic bool: the coordinator has lists of remainders (proxy/coordinator_text.h) */
     int sequences_seen;      /* atomic bool: a statement has called currval or lastval */
     struct catalog *facts;   /* atomic: proxy/catalog.h; NULL: not read yet */
+    int facts_wanted;        /* atomic bool: though it has one node, its statements are to be known */
     uint64_t catalog;        /* atomic: changes with every DDL command tag; part of prepared statements' keys */
     uint64_t meaning;        /* atomic: ... with those that may change the facts; before that one */
 };
@@ -139,6 +140,12 @@ void limits_demand(struct target *t, int64_t since);
 static inline bool limits_pay(struct target *t)
 {
     return __atomic_load_n(&t->owed, __ATOMIC_RELAXED) != 0 && __atomic_exchange_n(&t->owed, 0, __ATOMIC_RELAXED) != 0;
+}
+
+/* The same, not yet done. */
+static inline bool limits_owes(const struct target *t)
+{
+    return __atomic_load_n(&t->owed, __ATOMIC_RELAXED) != 0;
 }
 
 /* The longest waiting worker other than `self` (-1: any); 0 if nobody waits. */

@@ -10,6 +10,7 @@
 #include "pool/pool.h"
 
 #include "conf/log.h"
+#include "pool/ride.h"
 
 #include <stdio.h>
 
@@ -28,6 +29,7 @@ void pools_init(struct pools *set, int worker, struct conn_loop *loop, const str
     list_init(&set->all);
     list_init(&set->settling);
     list_init(&set->dead);
+    list_init(&set->spare_riders);
 }
 
 static void look_up_database(struct pool *p)
@@ -88,6 +90,7 @@ void pools_free(struct pools *set)
         list_del(&p->node);
         free(p);
     }
+    rides_free(set);
     free(set->by_index);
 }
 
@@ -158,7 +161,7 @@ static void enqueue(struct pool *p, struct waiter *w)
         publish(p);
 }
 
-static void dequeue(struct waiter *w)
+void pool_unqueue(struct waiter *w)
 {
     struct pool *p = w->pool;
     bool first = p->waiting.next == &w->node;
@@ -175,7 +178,9 @@ void pool_abandon(struct waiter *w)
     static const enum server_state opening[] = {SERVER_RESOLVING, SERVER_CONNECTING, SERVER_LOGIN};
 
     if (!list_empty(&w->node))
-        dequeue(w);
+        pool_unqueue(w);
+    if (w->ride != NULL)
+        ride_leave(w);
     for (size_t i = 0; w->pool != NULL && i < ARRAY_LEN(opening); i++) {
         LIST_FOR_EACH (it, &w->pool->servers[opening[i]]) {
             struct server *s = LIST_ENTRY(it, struct server, node);
@@ -185,20 +190,21 @@ void pool_abandon(struct waiter *w)
     }
 }
 
-static void attach(struct server *s, struct waiter *w)
+void pool_attach(struct server *s, struct waiter *w)
 {
     w->pool = s->pool;
     if (!list_empty(&w->node))
-        dequeue(w);
+        pool_unqueue(w);
     s->owner = w;
     s->used = true;
     w->attached++;
     w->last_server = s->id;
     server_move(s, SERVER_ACTIVE);
     s->pool->set->hooks->attached(w, s);
+    ride_fill(s);
 }
 
-static bool is_paused(const struct pool *p)
+bool pool_is_paused(const struct pool *p)
 {
     const struct database_state *db = p->target->db;
 
@@ -206,8 +212,7 @@ static bool is_paused(const struct pool *p)
            __atomic_load_n(&db->closed, __ATOMIC_ACQUIRE) > 0;
 }
 
-/* True if a client of another worker has waited so much longer than our own first one that it goes before it. */
-static bool foreign_goes_first(const struct pool *p, usec_t own_since, int *worker)
+bool pool_foreign_goes_first(const struct pool *p, usec_t own_since, int *worker)
 {
     int64_t foreign = limits_oldest_foreign(p->target, p->set->worker, worker);
 
@@ -353,7 +358,7 @@ static enum permit open_one(struct pool *p, struct waiter *w)
     if (permit != PERMIT_GRANTED)
         return permit;
     if (w != NULL && w->replication != NULL) {
-        dequeue(w);
+        pool_unqueue(w);
         server_open(p, w->vars, w->replication, w);
     } else {
         /* A client that is not logged in yet needs to see the plain settings. */
@@ -420,17 +425,17 @@ static void serve_idle(struct pool *p)
     int worker;
 
     while ((w = first_for_any(p)) != NULL && (s = take_idle(p, w)) != NULL) {
-        if (foreign_goes_first(p, w->since, &worker) && conn_can_move(&s->conn))
+        if (pool_foreign_goes_first(p, w->since, &worker) && conn_can_move(&s->conn))
             give(s, worker);
         else
-            attach(s, w);
+            pool_attach(s, w);
     }
 }
 
 /* Looks for servers for those who wait; called after publish. */
 static void seek(struct pool *p)
 {
-    if (is_paused(p))
+    if (pool_is_paused(p))
         return;
     open_alone(p);
     serve_idle(p);
@@ -465,12 +470,12 @@ bool pool_acquire(struct pool *p, struct waiter *w)
     assert(list_empty(&w->node));
     w->replication = NULL;
     uint64_t before = w->attached;
-    if (p->waiting_count == 0 && p->count[SERVER_IDLE] > 0 && !is_paused(p) &&
-        !foreign_goes_first(p, p->set->loop->now, &worker)) {
+    if (p->waiting_count == 0 && p->count[SERVER_IDLE] > 0 && !pool_is_paused(p) &&
+        !pool_foreign_goes_first(p, p->set->loop->now, &worker)) {
         struct server *s = take_idle(p, w);
         if (s != NULL) {
             w->since = p->set->loop->now;
-            attach(s, w);
+            pool_attach(s, w);
             return true;
         }
     }
@@ -536,7 +541,7 @@ static void park(struct server *s)
     }
     limits_add_idle(p->target, p->set->worker, 1);
     /* Published; now look again (limits.c, invariant 4). */
-    if (!is_paused(p) && limits_oldest_foreign(p->target, p->set->worker, &worker) != 0) {
+    if (!pool_is_paused(p) && limits_oldest_foreign(p->target, p->set->worker, &worker) != 0) {
         unpark(s);
         give_or_close(s, worker);
     } else if (limits_blocks_others(p->target)) {
@@ -548,21 +553,21 @@ static void park(struct server *s)
 static void hand_out(struct server *s)
 {
     struct pool *p = s->pool;
-    struct waiter *alone = is_paused(p) ? NULL : first_alone(p);
-    struct waiter *w = is_paused(p) ? NULL : alone != NULL ? alone : first_for_any(p);
+    struct waiter *alone = pool_is_paused(p) ? NULL : first_alone(p);
+    struct waiter *w = pool_is_paused(p) ? NULL : alone != NULL ? alone : first_for_any(p);
     bool moves = conn_can_move(&s->conn);
     int worker;
 
     if (p->alone_count > 0 && alone == NULL)
         publish(p); /* nobody is to give it servers that it cannot use now */
-    if (!is_paused(p) && (moves || w == NULL) && foreign_goes_first(p, w == NULL ? 0 : w->since, &worker))
+    if (!pool_is_paused(p) && (moves || w == NULL) && pool_foreign_goes_first(p, w == NULL ? 0 : w->since, &worker))
         give_or_close(s, worker);
     else if (alone != NULL)
         server_close(s, "another is opened for a replication client");
     else if (p->set->config->opt.placeholder_strict && shows_others(s, w))
         server_close(s, "placeholder_strict");
-    else if (w != NULL)
-        attach(s, w);
+    else if (w != NULL || (!pool_is_paused(p) && (w = ride_rescue(p)) != NULL))
+        pool_attach(s, w);
     else
         park(s);
 }
@@ -570,7 +575,7 @@ static void hand_out(struct server *s)
 void pool_release(struct server *s)
 {
     assert(expect_empty(&s->expects));
-    if (list_empty(&s->settle_node))
+    if (!ride_next(s) && list_empty(&s->settle_node))
         list_push_back(&s->pool->set->settling, &s->settle_node);
 }
 
@@ -580,7 +585,7 @@ static void settle(struct server *s)
     bool was_coming = s->state != SERVER_ACTIVE && s->state != SERVER_CANCELED;
 
     if (s->owner != NULL)
-        attach(s, s->owner); /* opened for one client alone */
+        pool_attach(s, s->owner); /* opened for one client alone */
     else if (s->cancels_open > 0)
         server_move(s, SERVER_CANCELED);
     else if (must_close(s))
@@ -610,7 +615,7 @@ static void refuse_all(struct pool *p, const struct refusal *why)
 {
     while (p->waiting_count > 0) {
         struct waiter *w = first_waiter(p);
-        dequeue(w);
+        pool_unqueue(w);
         p->set->hooks->refused(w, why);
     }
 }
@@ -652,7 +657,7 @@ static void receive_server(struct pool *p, struct server *s)
  */
 static void answer_ask(struct pool *p, int from)
 {
-    struct server *s = is_paused(p) ? NULL : take_idle(p, NULL);
+    struct server *s = pool_is_paused(p) ? NULL : take_idle(p, NULL);
 
     if (s != NULL)
         give_or_close(s, from);
@@ -678,7 +683,7 @@ void pools_receive(struct pools *set, enum pool_message what, struct target *t, 
         evict_one(p);
         break;
     case POOL_OPEN:
-        if (!is_paused(p) && may_try(p) && limits_used(t) < __atomic_load_n(&t->min, __ATOMIC_RELAXED))
+        if (!pool_is_paused(p) && may_try(p) && limits_used(t) < __atomic_load_n(&t->min, __ATOMIC_RELAXED))
             open_one(p, NULL);
         break;
     }
@@ -711,14 +716,37 @@ static void tick_servers(struct pool *p, usec_t now)
             server_tick(LIST_ENTRY(it, struct server, node), now);
 }
 
+/* Behind those who have waited longer. */
+static void requeue(struct pool *p, struct waiter *w)
+{
+    struct list *at = p->waiting.next;
+
+    while (at != &p->waiting && LIST_ENTRY(at, struct waiter, node)->since <= w->since)
+        at = at->next;
+    list_push_back(at, &w->node);
+    p->waiting_count++;
+    publish(p);
+}
+
+/* Who rides behind what is not short after all waits like anybody. */
+static void requeue_riders(struct pool *p)
+{
+    struct waiter *w;
+
+    while ((w = ride_rescue(p)) != NULL)
+        requeue(p, w);
+    seek(p);
+}
+
 /* Retries, the reserve pool and shared limits are due by time, and room that nobody was told of (limits.c, invariant
  * 6) is found. An idle server that is found here was forgotten elsewhere: that is counted, and a test holds the count
  * at zero. */
 static void tick_waiting(struct pool *p, usec_t now)
 {
+    if (p->riding > 0)
+        requeue_riders(p);
     const struct waiter *w = first_waiter(p);
-
-    if (w == NULL || is_paused(p))
+    if (w == NULL || pool_is_paused(p))
         return;
     if (has_room(p) || p->alone_count > 0) {
         publish(p);

@@ -52,8 +52,12 @@ struct waiter {
     usec_t since;
     const struct vars *vars; /* what it wants of a server's settings; NULL: nothing known yet */
     const char *replication; /* wants a server of its own, opened with this startup parameter; NULL: any server */
-    uint64_t last_server;    /* id of the server that it had last */
-    uint64_t attached;       /* how often it was given a server */
+    struct rider *ride;   /* of its batch, which was sent or is to be sent behind others' (ride.h); NULL: it is not */
+    size_t rode;          /* attached: so many bytes of its batch were sent so */
+    bool is_short;        /* the batch that it waits with may ride ... */
+    size_t batch_bytes;   /* ... and is so long */
+    uint64_t last_server; /* id of the server that it had last */
+    uint64_t attached;    /* how often it was given a server */
 };
 
 struct server {
@@ -63,8 +67,12 @@ struct server {
     struct list settle_node; /* in pools->settling while it waits to be handed out */
     enum server_state state;
     usec_t state_since;
-    struct waiter *owner; /* the client that holds it; NULL while ACTIVE: its client is gone */
-    struct expect_queue expects;
+    struct waiter *owner;        /* the client that holds it; NULL while ACTIVE: its client is gone */
+    struct expect_queue expects; /* of the owner */
+    struct list riders;          /* struct rider, in the order of their turns */
+    int rider_count;
+    unsigned turns;   /* of riders, since it was released */
+    bool rider_sends; /* between ride_open and ride_close */
     struct server_stmts stmts;
     struct vars *vars;       /* what it has now; owned reference */
     struct vars *login_vars; /* what RESET ALL returns it to; owned reference */
@@ -139,6 +147,7 @@ struct pool {
     struct list waiting;                    /* struct waiter, longest first */
     int waiting_count;
     int alone_count;  /* of these, those that want a server of their own */
+    int riding;       /* clients and those who have left, on all servers (ride.h) */
     bool shared_full; /* who waits met a limit that others fill */
     struct list servers[SERVER_STATES];
     int count[SERVER_STATES];
@@ -178,6 +187,13 @@ struct pool_hooks {
     void (*post)(int worker, enum pool_message what, struct target *t, struct server *s, int from);
     /* The text of an expected entry that will never be answered is given back. */
     void (*dropped)(struct server *s, const struct expect *e);
+    /* What its owner has in flight is one short read, sent whole (ride.h). */
+    bool (*is_short)(const struct server *s);
+    /* The waiter rides now: it is to send its batch, in its turn of what is to be done. */
+    void (*rides)(struct waiter *w);
+    /* It rides no more; its session is as if it had not sent anything. goes_on: it looks for a server anew, else it
+     * waits still. */
+    void (*unridden)(struct waiter *w, bool goes_on);
     /* The server is about to be freed. */
     void (*freed)(struct server *s);
 };
@@ -191,11 +207,12 @@ struct pools {
     struct list all;
     struct pool **by_index; /* owned */
     size_t by_index_size;
-    struct list settling; /* servers that were released in this turn */
-    struct list dead;     /* servers to free */
-    bool connect_again;   /* a server in state RESOLVING goes on to its next host */
-    bool paused;          /* PAUSE without a database, or SUSPEND */
-    uint64_t rescued;     /* waiters that only the once-a-second look found: should stay 0 */
+    struct list settling;     /* servers that were released in this turn */
+    struct list spare_riders; /* owned */
+    struct list dead;         /* servers to free */
+    bool connect_again;       /* a server in state RESOLVING goes on to its next host */
+    bool paused;              /* PAUSE without a database, or SUSPEND */
+    uint64_t rescued;         /* waiters that only the once-a-second look found: should stay 0 */
 };
 
 /* True if the server is known to have all that a client with these settings asks for. */
@@ -237,6 +254,12 @@ bool pool_acquire(struct pool *p, struct waiter *w);
 /* Wants a connection of its own, for replication: opened with this startup parameter (borrowed while it waits); never
  * shared. Waits in the same line; an idle server is closed to make room. */
 void pool_acquire_private(struct pool *p, struct waiter *w, const char *replication);
+/* For ride.c: s is w's now; w leaves the line; nobody is to be given a server. */
+void pool_attach(struct server *s, struct waiter *w);
+void pool_unqueue(struct waiter *w);
+bool pool_is_paused(const struct pool *p);
+/* True if a client of another worker has waited so much longer than our own first one that it goes before it. */
+bool pool_foreign_goes_first(const struct pool *p, usec_t own_since, int *worker);
 /* Gives up waiting. */
 void pool_abandon(struct waiter *w);
 /* An ACTIVE, CHECKING, CLEANING or CANCELED server is free: clean, in no transaction, nothing expected. A server that

@@ -13,6 +13,7 @@
 #include "parser/msgin.h"
 #include "parser/msgout.h"
 #include "pool/identity.h"
+#include "pool/ride.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -49,9 +50,10 @@ static bool may_move(enum server_state from, enum server_state to)
             TO(SERVER_IDLE) | TO(SERVER_ACTIVE) | TO(SERVER_CANCELED) | TO(SERVER_CLOSING) | TO(SERVER_DEAD),
         [SERVER_ACTIVE] = TO(SERVER_IDLE) | TO(SERVER_ACTIVE) | TO(SERVER_CLEANING) | TO(SERVER_CANCELED) |
                           TO(SERVER_CLOSING) | TO(SERVER_DEAD),
-        [SERVER_CLEANING] =
-            TO(SERVER_IDLE) | TO(SERVER_ACTIVE) | TO(SERVER_CANCELED) | TO(SERVER_CLOSING) | TO(SERVER_DEAD),
-        [SERVER_CANCELED] = TO(SERVER_IDLE) | TO(SERVER_ACTIVE) | TO(SERVER_CLOSING) | TO(SERVER_DEAD),
+        [SERVER_CLEANING] = TO(SERVER_CLEANING) | TO(SERVER_IDLE) | TO(SERVER_ACTIVE) | TO(SERVER_CANCELED) |
+                            TO(SERVER_CLOSING) | TO(SERVER_DEAD),
+        [SERVER_CANCELED] =
+            TO(SERVER_CLEANING) | TO(SERVER_IDLE) | TO(SERVER_ACTIVE) | TO(SERVER_CLOSING) | TO(SERVER_DEAD),
         [SERVER_CLOSING] = TO(SERVER_DEAD),
         [SERVER_DEAD] = 0,
 #undef TO
@@ -92,6 +94,7 @@ static void drop_expected(struct server *s)
         struct expect e = expect_pop(&s->expects);
         s->pool->set->hooks->dropped(s, &e);
     }
+    ride_drop(s);
 }
 
 void server_free(struct server *s)
@@ -313,6 +316,7 @@ struct server *server_open(struct pool *p, const struct vars *settings, const ch
     server_stmts_init(&s->stmts);
     list_init(&s->node);
     list_init(&s->settle_node);
+    list_init(&s->riders);
     list_init(&s->conn.dirty_node);
     list_init(&s->conn.eager_node);
     list_push_back(&p->servers[SERVER_RESOLVING], &s->node);
@@ -674,6 +678,8 @@ void server_expect(struct server *s, enum expect_type type, enum expect_verdict 
                        .client_id = client_id,
                        .arg = arg};
 
+    if (UNLIKELY(s->rider_count > 0) && !s->rider_sends)
+        ride_absorb(s); /* this is sent behind what they have sent */
     if (!expect_push(&s->expects, e))
         s->pool->set->hooks->dropped(s, &e);
 }

@@ -15,6 +15,7 @@
 #include "proxy/cancel.h"
 
 #include "conf/log.h"
+#include "pool/ride.h"
 #include "proxy/active.h"
 #include "proxy/apart.h"
 #include "proxy/control.h"
@@ -239,6 +240,7 @@ static bool request(struct worker *w, struct server *s, struct asker *asker)
 
     if (s->cancel_key_len == 0)
         return false;
+    ride_disband(s); /* it may hit what was sent behind */
     x = cancel_new(w, &s->address, s->backend_pid, s->cancel_key, s->cancel_key_len);
     if (s->conn.tls != NULL && w->pools.server_tls != NULL) {
         x->tls = w->pools.server_tls;

@@ -497,7 +497,7 @@ static void begin(struct reader_of_catalog *r, usec_t now)
     const struct config *config = control_config();
     const struct config_database *d = config_database_find(config, r->db->name);
     const struct cluster *c = __atomic_load_n(&r->db->cluster, __ATOMIC_ACQUIRE);
-    int primary = cluster_primary(c);
+    int primary = cluster_watched(c) ? cluster_primary(c) : 0;
     struct address a;
     char why[256];
 
@@ -547,11 +547,21 @@ static bool may_ask_again(struct reader_of_catalog *r, usec_t now)
     return false;
 }
 
+/* One with replicas or shards, and one of a single node where somebody wants to know. */
+static bool is_read(const struct database_state *db)
+{
+    const struct cluster *c = __atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE);
+
+    return cluster_watched(c) ||
+           (c != NULL && c->node_count == 1 && __atomic_load_n(&db->facts_wanted, __ATOMIC_RELAXED) != 0 &&
+            control_config()->opt.monitor_user[0] != '\0');
+}
+
 static void look_at(struct database_state *db, usec_t now)
 {
     const struct catalog *facts = facts_of(db);
 
-    if (!cluster_watched(__atomic_load_n(&db->cluster, __ATOMIC_ACQUIRE)) || db->part != 0)
+    if (!is_read(db) || db->part != 0)
         return; /* what the home shard has, all have */
     uint64_t basis = facts == NULL ? 0 : facts->number + (control_config()->generation << 40);
     if (is_sharded(db) && facts != NULL && !is_outdated(facts, db) && db->mapped != basis && survey_is_over(db)) {

@@ -70,6 +70,13 @@ void catalog_columns(struct database_state *db, const struct catalog_table *tabl
 bool catalog_primary_key(struct database_state *db, const struct catalog_table *table, catalog_column_fn *each,
                          void *arg);
 
+/* The catalog of a database with one node is read from now on, if there is a monitor_user. */
+static inline void catalog_want(struct database_state *db)
+{
+    if (__atomic_load_n(&db->facts_wanted, __ATOMIC_RELAXED) == 0)
+        __atomic_store_n(&db->facts_wanted, 1, __ATOMIC_RELAXED);
+}
+
 /* Another number when these may say something else than before; never 0. */
 uint64_t catalog_generation(const struct database_state *db);
 

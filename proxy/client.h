@@ -265,6 +265,8 @@ enum send_result { SEND_OK, SEND_WAIT /* the message was not sent: try again whe
 enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have);
 /* Settings, Closes: what must stand before the first message of a batch on this server. */
 void send_preamble(struct client *c, struct server *s);
+/* There is such a thing. */
+bool send_needs_preamble(const struct client *c, const struct server *s);
 
 /* --- relay.c --- */
 size_t relay_input(struct server *s, const uint8_t *p, size_t len);

@@ -406,6 +406,8 @@ void prepare_unnamed_failed(struct client *c, struct server *s)
         if (e->verdict == EXPECT_FORWARD)
             now = u;
     }
+    if (s->rider_count > 0)
+        s->unnamed_asked = 0; /* what others have sent since may stand there in its place */
     unnamed_stmt_set(&c->unnamed, now);
 }
 

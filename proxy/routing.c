@@ -96,33 +96,34 @@ static bool shape_reads(struct client *c, const struct shape *shape)
     return routing_of_shape(c, shape).role == ROUTE_REPLICA;
 }
 
-static bool query_reads(struct client *c, const struct frame *f, const uint8_t *p)
+static bool query_is(struct client *c, const struct frame *f, const uint8_t *p, routing_is *is)
 {
     if (p[f->total - 1] != '\0')
         return false;
-    return shape_reads(c, statement_read_ahead(c, (const char *)p + FRAME_HEADER, f->total - FRAME_HEADER - 1));
+    return is(c, statement_read_ahead(c, (const char *)p + FRAME_HEADER, f->total - FRAME_HEADER - 1));
 }
 
 /* What of an extended batch was understood so far. */
 struct walk {
-    bool unnamed_reads; /* the unnamed statement as this batch parsed it */
+    routing_is *is;
+    bool unnamed_is; /* the unnamed statement as this batch parsed it */
     bool unnamed_here;
     bool binds;
 };
 
 /* Only the unnamed statement: a name must be known where the session writes, too. */
-static bool parse_reads(struct client *c, struct walk *w, struct span body)
+static bool parse_is(struct client *c, struct walk *w, struct span body)
 {
     struct msg_parse parse;
 
     if (msgin_parse(body, &parse) != PARSE_OK || parse.name[0] != '\0')
         return false;
     w->unnamed_here = true;
-    w->unnamed_reads = shape_reads(c, statement_recall(c, parse.text, strlen(parse.text)));
-    return w->unnamed_reads;
+    w->unnamed_is = w->is(c, statement_recall(c, parse.text, strlen(parse.text)));
+    return w->unnamed_is;
 }
 
-static bool bind_reads(struct client *c, struct walk *w, struct span body)
+static bool bind_is(struct client *c, struct walk *w, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
     const char *portal = reader_cstr(&r);
@@ -133,28 +134,27 @@ static bool bind_reads(struct client *c, struct walk *w, struct span body)
     if (r.bad || portal[0] != '\0')
         return false;
     if (name[0] == '\0' && w->unnamed_here)
-        return w->unnamed_reads;
+        return w->unnamed_is;
     if (name[0] == '\0') {
         const char *text = c->unnamed == NULL ? NULL : (const char *)c->unnamed->body + 1;
-        return text != NULL && shape_reads(c, statement_recall(c, text, strlen(text)));
+        return text != NULL && w->is(c, statement_recall(c, text, strlen(text)));
     }
     st = client_stmts_find(&c->stmts, name);
-    return st != NULL && st->asked != NULL && client_stmt_certain(st, 0) &&
-           shape_reads(c, statement_of_text(c, st->asked));
+    return st != NULL && st->asked != NULL && client_stmt_certain(st, 0) && w->is(c, statement_of_text(c, st->asked));
 }
 
-static bool message_reads(struct client *c, struct walk *w, const struct frame *f, const uint8_t *p)
+static bool message_is(struct client *c, struct walk *w, const struct frame *f, const uint8_t *p)
 {
     struct span body = span_of(p + FRAME_HEADER, f->total - FRAME_HEADER);
 
     switch (f->type) {
     case 'Q':
         w->binds = true;
-        return query_reads(c, f, p);
+        return query_is(c, f, p, w->is);
     case 'P':
-        return parse_reads(c, w, body);
+        return parse_is(c, w, body);
     case 'B':
-        return bind_reads(c, w, body);
+        return bind_is(c, w, body);
     case 'D':
     case 'E':
     case 'S':
@@ -164,16 +164,16 @@ static bool message_reads(struct client *c, struct walk *w, const struct frame *
     }
 }
 
-static bool batch_reads(struct client *c, const uint8_t *batch, size_t extent)
+bool routing_batch_is(struct client *c, const uint8_t *batch, size_t extent, routing_is *is)
 {
-    struct walk w = {0};
+    struct walk w = {.is = is};
     size_t at = 0;
 
     while (at < extent) {
         struct frame f;
         const char *why;
         if (frame_next(FROM_CLIENT, batch + at, extent - at, &f, &why) != PARSE_OK || f.total > extent - at ||
-            !message_reads(c, &w, &f, batch + at))
+            !message_is(c, &w, &f, batch + at))
             return false;
         at += f.total;
     }
@@ -283,7 +283,7 @@ struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t exten
     bool may = may_use_replica(c, cluster, last);
 
     c->to_primary = false;
-    if (!may || !batch_reads(c, batch, extent) || is_primarys_turn(c, cluster))
+    if (!may || !routing_batch_is(c, batch, extent, shape_reads) || is_primarys_turn(c, cluster))
         return base;
     int node = choose_node(c, base);
     if (node < 0 && worth_waiting(c, cluster))

@@ -12,6 +12,10 @@
 /* Of a shape, for this client's database as its catalog is now. NULL: of a text that nobody could read. */
 struct route routing_of_shape(struct client *c, const struct shape *shape);
 
+/* True of all that the batch (as below) runs, and it prepares nothing that would have to be known elsewhere. */
+typedef bool routing_is(struct client *c, const struct shape *shape);
+bool routing_batch_is(struct client *c, const uint8_t *batch, size_t extent, routing_is *is);
+
 /* The pool that the batch (all of it is there: extent bytes, `last` its last message's type) gets its server from.
  * NULL: it waits a little for a replica to be fresh; the client is woken. */
 struct pool *routing_choose(struct client *c, const uint8_t *batch, size_t extent, uint8_t last);

@@ -132,7 +132,7 @@ static bool has_settings(const struct client *c, const struct server *s)
     return routing_is_guest(c, s) ? server_suits(s, c->vars) : s->vars == c->vars;
 }
 
-static bool preamble_needed(const struct client *c, const struct server *s)
+bool send_needs_preamble(const struct client *c, const struct server *s)
 {
     struct leftovers left = leftovers_of(c, s);
 
@@ -181,7 +181,7 @@ bool sending_after_others(const struct server *s)
 static bool may_follow(const struct client *c, const struct server *s)
 {
     if (c->quiet || s->expects.limited > 0 || s->expects.ends >= IN_FLIGHT_MAX || active_is_cancelled(c) ||
-        preamble_needed(c, s))
+        send_needs_preamble(c, s) || s->rider_count > 0)
         return false;
     /* A client that always has a batch in flight must not own a server: others come first. */
     return c->mode == POOL_SESSION ||
@@ -216,7 +216,7 @@ static bool begin_batch(struct client *c, struct server *s, uint8_t type)
         c->query_at = c->idle_at = c->worker->loop.now;
         if (c->xact_at == 0)
             c->xact_at = c->query_at;
-        if (UNLIKELY(preamble_needed(c, s)) && !get_settings_ready(c, s))
+        if (UNLIKELY(send_needs_preamble(c, s)) && !get_settings_ready(c, s))
             return false;
         if (UNLIKELY(c->failed_block))
             send_failed_block(c, s);

@@ -25,6 +25,7 @@
 #include "proxy/guest.h"
 #include "proxy/joint.h"
 #include "proxy/placeholders.h"
+#include "proxy/riding.h"
 #include "proxy/routing.h"
 #include "proxy/sharding.h"
 #include "proxy/visit.h"
@@ -336,7 +337,7 @@ static enum step route(struct client *c, struct work *k)
 
 /* --- attach --- */
 
-static enum step attach(struct client *c)
+static enum step attach(struct client *c, struct work *k)
 {
     if (c->server != NULL)
         return GO_ON;
@@ -346,7 +347,11 @@ static enum step attach(struct client *c)
     c->slow_noted = false;
     client_move(c, CLIENT_WAITING);
     c->waiter.vars = c->vars;
-    return pool_acquire(c->wanted, &c->waiter) ? GO_ON : WAIT;
+    c->waiter.is_short = false;
+    if (pool_acquire(c->wanted, &c->waiter))
+        return GO_ON;
+    riding_try(c, k->at, batch_extent(c, k), k->last);
+    return WAIT;
 }
 
 /* --- send --- */
@@ -502,7 +507,7 @@ static size_t work_on(struct client *c, const uint8_t *p, size_t len)
         if (step == GO_ON)
             step = route(c, &k);
         if (step == GO_ON)
-            step = attach(c);
+            step = attach(c, &k);
         if (step == GO_ON)
             step = send_on(c, &k);
     }
@@ -536,22 +541,30 @@ size_t session_input(struct client *c, const uint8_t *p, size_t len)
 
 /* --- waits that end --- */
 
-void session_attached(struct client *c, struct server *s)
+static void begin_anew(struct client *c)
 {
-    struct stats *st = worker_stats(c->worker, c->db);
-    usec_t now = c->worker->loop.now;
-
-    c->server = s;
     c->readying = false;
     buf_consume(&c->prepared, buf_used(&c->prepared));
     if (!defer_is_open(c))
         c->xact_at = 0;
     ask_forget_block(c);
+}
+
+void session_attached(struct client *c, struct server *s)
+{
+    struct stats *st = worker_stats(c->worker, c->db);
+    usec_t now = c->worker->loop.now;
+
+    bool rode = riding_turn(c, s);
+
+    c->server = s;
+    if (!rode)
+        begin_anew(c);
     client_move(c, CLIENT_ACTIVE);
     stat_add(&st->server_assignment_count, 1);
     c->waited_us = now - c->waiter.since;
     stat_add(&st->wait_time, (uint64_t)c->waited_us);
-    if (!c->conn.in_input)
+    if (!c->conn.in_input && (!rode || buf_used(&c->conn.in) > 0))
         client_wake(c);
     arm_attached(c);
 }
@@ -584,6 +597,8 @@ void session_run(struct client *c)
         if (c->eof && joint_is_on(c))
             joint_left(c);
     }
+    if (c->state == CLIENT_WAITING)
+        riding_send_ahead(c);
     if (c->state != CLIENT_IDLE && c->state != CLIENT_ACTIVE)
         return;
     if (UNLIKELY(cut_is_split(c)))

@@ -52,6 +52,7 @@ static void put_own(struct buf *b, const struct stats *s)
     put_number(b, s->error_count);
     put_number(b, s->timeout_count);
     put_number(b, s->rerun_count);
+    put_number(b, s->multiplexed_count);
 }
 
 static void print_each(struct show *s, bool totals, bool averages, bool own)

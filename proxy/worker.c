@@ -7,6 +7,7 @@
 #include "proxy/client.h"
 #include "proxy/commit.h"
 #include "proxy/control.h"
+#include "proxy/riding.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -198,16 +199,37 @@ static void hook_refused(struct waiter *wt, const struct refusal *why)
         session_refused(c, why);
 }
 
+void worker_answers(struct worker *w, struct client *c)
+{
+    if (!w->relaying)
+        return;
+    if (w->answered != NULL)
+        client_count_sent(w->answered, w->answered_before);
+    w->answered = c;
+    w->answered_before = c == NULL ? 0 : conn_given(&c->conn);
+}
+
 static size_t hook_input(struct server *s, const uint8_t *p, size_t len)
 {
+    struct worker *w = CONTAINER_OF(s->pool->set, struct worker, pools);
     struct client *c = s->owner == NULL ? NULL : client_of_waiter(s->owner);
-    bool at_work = c != NULL && c->state == CLIENT_ACTIVE;
-    uint64_t before = at_work ? conn_given(&c->conn) : 0;
-    size_t used = relay_input(s, p, len);
 
-    if (at_work)
-        client_count_sent(c, before);
+    w->relaying = true;
+    worker_answers(w, c != NULL && c->state == CLIENT_ACTIVE ? c : NULL);
+    size_t used = relay_input(s, p, len);
+    worker_answers(w, NULL);
+    w->relaying = false;
     return used;
+}
+
+static void hook_rides(struct waiter *wt)
+{
+    client_wake(client_of_waiter(wt));
+}
+
+static void hook_unridden(struct waiter *wt, bool goes_on)
+{
+    riding_undo(client_of_waiter(wt), goes_on);
 }
 
 static void hook_drained(struct server *s)
@@ -236,6 +258,9 @@ static const struct pool_hooks hooks = {.attached = hook_attached,
                                         .lost = hook_lost,
                                         .post = worker_post_pool,
                                         .dropped = relay_dropped,
+                                        .is_short = riding_is_short,
+                                        .rides = hook_rides,
+                                        .unridden = hook_unridden,
                                         .freed = hook_freed};
 
 /* --- turns --- */

@@ -89,8 +89,11 @@ struct worker {
     struct keyset keyset;          /* scratch of finding.c */
     struct placements placed;      /* ... what it has looked up lately */
     struct statements statements;
-    struct list cancels; /* cancel requests to servers, under way */
-    struct list orphans; /* commits whose clients have left (commit.h) */
+    struct list cancels;      /* cancel requests to servers, under way */
+    struct list orphans;      /* commits whose clients have left (commit.h) */
+    bool relaying;            /* what a server says is being looked at */
+    struct client *answered;  /* whom a server is answering just now; NULL: nobody ... */
+    uint64_t answered_before; /* ... and conn_given of its connection when that began */
     uint64_t last_batch;
     uint64_t last_query; /* numbers of SHOW ACTIVE_QUERIES (active.c) */
     uint32_t choices;    /* of replicas, one a batch: whose turn it is */
@@ -129,6 +132,9 @@ static inline uint32_t client_id_slot(uint64_t id)
 {
     return (uint32_t)id;
 }
+
+/* What a server says from now on goes to c (NULL: to nobody), and is counted. */
+void worker_answers(struct worker *w, struct client *c);
 
 /* Takes up a new snapshot. Thread: worker (called by message). */
 void worker_configure(struct worker *w, struct config *c);
