@@ -1,14 +1,12 @@
 """Clusters: roles found, lag and freshness told, failover, fencing, statements for standbys; with real replicas."""
 
-import contextlib
-import os
 import signal
 import threading
 import time
 
 import psycopg
 import pytest
-from lib.util import SLOWER, in_threads, proc_children, wait_for
+from lib.util import SLOWER, in_threads, proc_children, signal_all, wait_for
 
 MONITOR = {"monitor_user": "postgres", "default_pool_size": 4, "server_login_retry": 1}
 
@@ -381,13 +379,6 @@ def test_nothing_is_asked_of_a_single_host(pg, sluice):
     assert [row["state"] for row in s.admin("SHOW NODES")] == ["not asked"]
     # Those of an earlier Sluice end; one of this would stay.
     wait_for(lambda: not pg.backends(application_name="sluice", usename="postgres"), 10, "nobody to ask")
-
-
-def signal_all(pids, number):
-    """Some of them may have ended meanwhile."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 @pytest.mark.limit(90)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from lib.direct import Direct
 from lib.nodes import await_fresh, await_replica, front, node, reruns, where
-from lib.util import SLOWER, in_threads, proc_children, wait_for
+from lib.util import SLOWER, in_threads, proc_children, signal_all, wait_for
 
 WAYS = ["simple", "extended", "prepared"]
 _names = itertools.count()
@@ -250,15 +250,13 @@ def test_a_replica_that_falls_silent_is_not_waited_for(own_pg, sluice):
     begins(one, "nap()", 2)
     wait_for(lambda: sum(row["cl_waiting"] for row in s.admin("SHOW POOLS")) == 3, 10, "the others to wait")
     stopped = [one.process.pid, *proc_children(one.process.pid)]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
+    signal_all(stopped, signal.SIGSTOP)
     try:
         asking.join(30 * SLOWER)
         assert done == [("2", "1")] * 5
         assert reruns(s, "nap") == 2 and node(s, one)["role"] == "down"
     finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+        signal_all(stopped, signal.SIGCONT)
     await_fresh(s, one)
     await_replica(s, lines[0].ask)
 

@@ -1,13 +1,12 @@
 """SHOW NODES: each of its columns tells what has really happened to a node."""
 
-import os
 import signal
 import threading
 
 import psycopg
 import pytest
 from lib.nodes import await_fresh, await_role, front, node
-from lib.util import wait_for
+from lib.util import signal_all, wait_for
 
 NOTHING = (None, "")
 
@@ -119,13 +118,11 @@ def test_a_replica_that_hangs(cluster):
     with open(one.folder / "data" / "postmaster.pid", encoding="utf-8") as lines:
         pids.append(int(lines.readline()))
     before = node(s, one)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    signal_all(pids, signal.SIGSTOP)
     try:
         becomes(s, one, "its silence to be noticed", role="down", errors=lambda n: n > before["errors"])
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        signal_all(pids, signal.SIGCONT)
     becomes(s, one, "it to be back", role="replica", state="ok")
 
 

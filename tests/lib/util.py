@@ -1,5 +1,6 @@
 """Small helpers for the suites: free ports, waiting for a condition, threads whose errors are not lost, /proc."""
 
+import contextlib
 import os
 import random
 import socket
@@ -105,6 +106,13 @@ def proc_children(pid):
                 except FileNotFoundError:
                     pass  # ended while we looked
     return found
+
+
+def signal_all(pids, number):
+    """Sends a signal to each; some of them may have ended meanwhile."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def socket_count(pid):
