@@ -732,9 +732,8 @@ void server_end_batch(struct server *s)
         server_expect(s, EXPECT_COPY_END, EXPECT_SKIP, EFFECT_NONE, 0, NULL);
     }
     if (s->unsynced || server_needs_sync(s)) {
+        /* PostgreSQL undoes what its client leaves before Sync: an error does that, Sync alone would commit it. */
         s->unsynced = false;
-        /* PostgreSQL would undo an implicit transaction whose client leaves before Sync: an error does that, Sync alone
-         * would commit it. */
         s->unnamed_asked = s->unnamed_told = 0;
         msg_parse(&s->conn.out, "", "client left before Sync", span_of(NULL, 0));
         server_expect(s, EXPECT_PARSE, EXPECT_SKIP, EFFECT_NONE, 0, NULL);

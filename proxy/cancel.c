@@ -22,6 +22,7 @@
 #include "proxy/coordinated.h"
 #include "proxy/gather.h"
 #include "proxy/joint.h"
+#include "proxy/whole.h"
 
 #include <errno.h>
 
@@ -299,6 +300,8 @@ static void cancel_here(void *receiver, struct message *m)
     struct worker *w = receiver;
     struct client *c = client_with_key(w, cm);
 
+    if (c != NULL)
+        whole_cancelled(c);
     /* If nothing runs, there is nothing to cancel, as with PostgreSQL. */
     if (c == NULL)
         pass_to_peers(w, cm);

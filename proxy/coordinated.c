@@ -368,7 +368,7 @@ static void fail(struct coordinated *k, const struct buf *error)
 {
     if (!k->failed) {
         opening_tell(&k->opening, k->c, k->phase > PHASE_DESCRIBING, k->phase == PHASE_RUNNING);
-        conn_send(&k->c->conn, buf_head(error), buf_used(error));
+        whole_send_error(k->c, buf_head(error), buf_used(error));
     }
     k->failed = true;
 }

@@ -8,6 +8,7 @@
 #include "proxy/copy_facts.h"
 #include "proxy/draw.h"
 #include "proxy/joint.h"
+#include "proxy/whole.h"
 #include "shard/copy_split.h"
 
 #include <inttypes.h>
@@ -87,7 +88,7 @@ static void fail(struct copy_in *i, const void *message, size_t len)
     if (i->failed)
         return;
     i->failed = true;
-    conn_send(&i->c->conn, message, len);
+    whole_send_error(i->c, message, len);
     end_parts(i, false);
 }
 

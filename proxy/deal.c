@@ -13,6 +13,7 @@
 #include "proxy/joint.h"
 #include "proxy/sending.h"
 #include "proxy/timing.h"
+#include "proxy/whole.h"
 #include "shard/insert_split.h"
 
 #include <inttypes.h>
@@ -163,7 +164,7 @@ static void fail(struct deal *d, const struct part *p, const void *message, size
     if (d->parses != NULL && p != NULL && !p->parsed)
         prepare_untake(d->c, d->parses); /* PostgreSQL would not have it, either */
     opening_tell(&d->opening, d->c, p == NULL || p->parsed, p == NULL || p->bound);
-    conn_send(&d->c->conn, message, len);
+    whole_send_error(d->c, message, len);
     cancel_others(d, p);
 }
 
@@ -351,6 +352,19 @@ static void part_output(struct arm *arm)
 
 static const struct arm_user part_user = {.output = part_output};
 
+/* A shard may be over with its part before a cancel comes there, or between two messages of it, where PostgreSQL drops
+ * that. */
+static void fail_cancelled(struct deal *d)
+{
+    struct buf error = {0};
+
+    if (d->failed)
+        cancel_others(d, NULL);
+    msg_error(&error, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
+    fail(d, NULL, buf_head(&error), buf_used(&error));
+    buf_free(&error);
+}
+
 void deal_cancel(struct deal *d)
 {
     if (d->copy != NULL)
@@ -360,7 +374,7 @@ void deal_cancel(struct deal *d)
     else if (d->filling != NULL)
         filling_cancel(d->filling);
     else
-        cancel_others(d, NULL);
+        fail_cancelled(d);
 }
 
 size_t deal_input(struct deal *d, const uint8_t *p, size_t len)

@@ -17,6 +17,7 @@
 #include "proxy/joint.h"
 #include "proxy/sending.h"
 #include "proxy/timing.h"
+#include "proxy/whole.h"
 
 #include <stdio.h>
 
@@ -98,7 +99,7 @@ static void fail(struct everywhere *e, const struct buf *error)
     if (e->parses != NULL && !e->parsed)
         prepare_untake(e->c, e->parses); /* PostgreSQL would not have it, either */
     opening_tell(&e->opening, e->c, e->parsed, e->parsed);
-    conn_send(&e->c->conn, buf_head(error), buf_used(error));
+    whole_send_error(e->c, buf_head(error), buf_used(error));
     cancel_all(e);
 }
 

@@ -16,6 +16,7 @@
 #include "proxy/joint.h"
 #include "proxy/sending.h"
 #include "proxy/timing.h"
+#include "proxy/whole.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,7 +99,7 @@ static void fail(struct filling *f, const struct buf *error)
     if (f->parses != NULL && !f->learnt)
         prepare_untake(f->c, f->parses); /* PostgreSQL would not have it, either */
     opening_tell(&f->opening, f->c, f->learnt, f->learnt);
-    conn_send(&f->c->conn, buf_head(error), buf_used(error));
+    whole_send_error(f->c, buf_head(error), buf_used(error));
     cancel_all(f);
 }
 

@@ -266,7 +266,7 @@ static void fail(struct gather *g, const struct part *part, const void *message,
     if (g->parses != NULL && part != NULL && !part->parsed)
         prepare_untake(g->c, g->parses); /* PostgreSQL would not have it, either */
     opening_tell(&g->opening, g->c, part == NULL || part->parsed, part == NULL || part->takes);
-    conn_send(&g->c->conn, message, len);
+    whole_send_error(g->c, message, len);
     cancel_others(g, part);
 }
 

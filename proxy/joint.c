@@ -120,6 +120,7 @@ void joint_hand_over(struct joint *j)
 
     joint_rest(j);
     j->phase = JOINT_OPEN;
+    j->cancelled = j->cancelled && j->once;
     arm_lend(j->arms[j->current]);
     c->query_at = 0;
     c->idle_at = c->worker->loop.now;
@@ -245,12 +246,18 @@ static bool drop_strangers(struct joint *j)
 
 void joint_send_error(struct client *c, const struct round_part *p)
 {
-    arm_put_error(&c->conn.out, span_of(buf_head(&p->error), buf_used(&p->error)));
-    conn_touch(&c->conn);
+    struct buf error = {0};
+
+    arm_put_error(&error, span_of(buf_head(&p->error), buf_used(&p->error)));
+    whole_send_error(c, buf_head(&error), buf_used(&error));
+    buf_free(&error);
 }
+
+#define CANCELLED "canceling statement due to user request"
 
 static void fail_waiting(struct joint *j, const char *sqlstate, const char *why)
 {
+    j->cancelled = false;
     msg_error(&j->c->conn.out, "ERROR", sqlstate, why, NULL, NULL);
     conn_touch(&j->c->conn);
     joint_rest(j);
@@ -283,10 +290,14 @@ static void after_joining(struct joint *j)
 {
     struct client *c = j->c;
     struct round_part *failed = round_failed(&j->round);
+    bool fails = failed != NULL || j->cancelled;
 
+    j->cancelled = false;
     if (failed != NULL)
         joint_send_error(c, failed);
-    if (!drop_strangers(j) || (failed != NULL && (j->once || j->whole))) {
+    else if (fails)
+        msg_error(&c->conn.out, "ERROR", "57014", CANCELLED, NULL, NULL);
+    if (!drop_strangers(j) || (fails && (j->once || j->whole))) {
         c->failed_block = !j->once && !j->batchs;
         joint_free(j);
         c->drop_batch = true;
@@ -294,7 +305,7 @@ static void after_joining(struct joint *j)
         client_wake(c);
     } else if (gone_arm(j) != NULL) { /* one that took part before */
         lost(j);
-    } else if (failed != NULL) {
+    } else if (fails) {
         joint_rest(j);
         make_fail(j, true);
     } else if (!j->once && defer_is_repeatable(c) && !c->journal.seen) {
@@ -440,6 +451,9 @@ static void on_round(struct round *r)
         after_joining(j);
     } else if (gone_arm(j) != NULL) {
         lost(j);
+    } else if (j->cancelled && round_failed(r) == NULL && !(j->once && j->phase == JOINT_TIMING)) {
+        leave_gate(j);
+        fail_waiting(j, "57014", CANCELLED);
     } else if (j->phase == JOINT_SEEING) {
         after_seeing(j);
     } else if (j->phase == JOINT_TELLING) {
@@ -658,10 +672,13 @@ void joint_cancel(struct client *c)
 {
     struct joint *j = c->joint;
 
+    /* What runs now may be over when the cancel comes there; then it is for what follows. */
+    j->cancelled = j->phase == JOINT_JOINING || j->phase == JOINT_GATED || j->phase == JOINT_SEEING ||
+                   j->phase == JOINT_LOOKING || j->phase == JOINT_DRAWING || j->phase == JOINT_TIMING;
     if (j->phase == JOINT_ENDING)
         commit_cancel(j->commit);
     else if (j->phase == JOINT_GATED && j->behind)
-        fail_waiting(j, "57014", "canceling statement due to user request");
+        fail_waiting(j, "57014", CANCELLED);
     else if (j->phase == JOINT_DEALING)
         deal_cancel(j->deal);
     else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_LOOKING ||

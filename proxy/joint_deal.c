@@ -94,6 +94,12 @@ enum joint_step joint_deal_once(struct joint *j, const uint8_t *batch, size_t ex
         joint_time(j);
         return JOINT_WAIT;
     }
+    if (j->cancelled) {
+        joint_take_back(j);
+        msg_error(&c->conn.out, "ERROR", "57014", "canceling statement due to user request", NULL, NULL);
+        conn_touch(&c->conn);
+        return fail_once(j);
+    }
     if (j->timed_now && !j->timed) {
         joint_take_back(j);
         joint_send_error(c, &j->round.parts[j->first]);

@@ -34,6 +34,7 @@ struct joint {
     enum joint_phase phase;
     uint32_t count;               /* of arms there may be: of the shards, and the coordinator's */
     uint32_t current;             /* the one whose server the client holds, or gets back */
+    bool cancelled;               /* before the statement at the client's head has begun */
     bool once;                    /* it is one statement's that came without a transaction */
     bool alone;                   /* ... and needs none, for it runs on one shard */
     bool batchs;                  /* it is a batch's that came without one, and ends by its Sync */

@@ -450,7 +450,7 @@ void statement_failed(struct client *c, struct server *s, const char *sqlstate)
         const struct expect *e = expect_at(&s->expects, i);
         if (e->shape != NULL) {
             s->run_failed = true;
-            reading_of(e->shape)->f.timeouts += !c->cancelling.asked && strcmp(sqlstate, "57014") == 0;
+            reading_of(e->shape)->f.timeouts += !c->inside && !c->cancelling.asked && strcmp(sqlstate, "57014") == 0;
             if (e->type == EXPECT_EXECUTE)
                 statement_done(c, s, e);
             return;

@@ -14,6 +14,8 @@ struct whole {
     char *literal;       /* owned; NULL: not kept */
     usec_t since;
     uint64_t rows;
+    bool cancelled; /* by its client */
+    bool timed_out;
 };
 
 void whole_begin(struct client *c, const struct shape *shape, const char *sql)
@@ -42,6 +44,23 @@ void whole_rows(struct client *c, uint64_t rows)
         c->whole->rows = rows;
 }
 
+void whole_send_error(struct client *c, const void *message, size_t len)
+{
+    struct msg_error e;
+
+    conn_send(&c->conn, message, len);
+    if (c->whole == NULL || len < FRAME_HEADER ||
+        msgin_error(span_of((const uint8_t *)message + FRAME_HEADER, len - FRAME_HEADER), &e) != PARSE_OK)
+        return;
+    c->whole->timed_out = !c->whole->cancelled && strcmp(e.sqlstate, "57014") == 0;
+}
+
+void whole_cancelled(struct client *c)
+{
+    if (c->whole != NULL)
+        c->whole->cancelled = true;
+}
+
 void whole_end(struct client *c, bool failed)
 {
     struct whole *w = c->whole;
@@ -55,6 +74,7 @@ void whole_end(struct client *c, bool failed)
     if (c->joint == NULL && !defer_is_open(c))
         whole_transaction(c, w->since);
     struct statement_run run = {.shape = w->shape, .literal = w->literal, .us = us, .rows = w->rows, .failed = failed};
+    reading_of(w->shape)->f.timeouts += failed && w->timed_out;
     statement_run(c, &run);
     whole_forget(c);
 }

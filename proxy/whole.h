@@ -24,6 +24,10 @@ void whole_begin(struct client *c, const struct shape *shape, const char *sql);
 void whole_transaction(const struct client *c, usec_t since);
 /* What is under way has had so many rows. */
 void whole_rows(struct client *c, uint64_t rows);
+/* The client is told this error of what is under way, if anything is. */
+void whole_send_error(struct client *c, const void *message, size_t len);
+/* The client has asked for its end: that is no time limit's. */
+void whole_cancelled(struct client *c);
 /* It is over, if anything is under way. */
 void whole_end(struct client *c, bool failed);
 /* It is not counted any more. */

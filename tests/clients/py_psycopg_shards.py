@@ -59,6 +59,25 @@ def server_side_cursors():
 
 
 @check
+def server_side_cursors_of_all_shards():
+    with connect() as c, c.transaction(force_rollback=True):
+        c.cursor().executemany(INSERT, rows(41))
+        for binary in (False, True):
+            with c.cursor("all", binary=binary) as cursor:
+                cursor.itersize = 3
+                cursor.execute("SELECT id, email FROM users WHERE id >= %s ORDER BY id", (41,))
+                equal([column.name for column in cursor.description], ["id", "email"])
+                equal(cursor.fetchone(), (41, "psycopg"))
+                c.execute("UPDATE users SET email = 'other' WHERE id = 42")
+                equal(list(cursor), rows(42, 7))
+                c.execute("UPDATE users SET email = 'psycopg' WHERE id = 42")
+        with c.cursor("some") as cursor:
+            cursor.execute("SELECT id FROM users")
+            cursor.scroll(2)
+            equal(len(cursor.fetchmany(4)), 4)
+
+
+@check
 def copies():
     with connect() as c:
         with c.cursor() as cursor, cursor.copy("COPY users (id, email, version) FROM STDIN") as copy:

@@ -6,7 +6,7 @@ import threading
 
 import psycopg
 import pytest
-from lib.shards import COUNT, SCHEMA, Shop
+from lib.shards import COUNT, SCHEMA, Shop, cancel_at_any_moment
 from lib.util import wait_for
 from lib.wire import Client, bind, describe, errors_of, execute, parse, query, rows_of, sync, tags_of, types_of
 from psycopg import errors
@@ -537,6 +537,10 @@ def test_rights_are_the_users(filled):
         assert home.execute("SELECT has_table_privilege('demo', 'users', 'SELECT')").fetchone() == (True,)
         assert server.execute("SELECT has_table_privilege('demo', 'users', 'SELECT, INSERT')").fetchone() == (True,)
         assert server.execute("SELECT has_table_privilege('demo', 'users', 'INSERT')").fetchone() == (False,)
+
+
+def test_no_cancel_is_lost(filled):
+    cancel_at_any_moment(filled, "SELECT count(*) FROM " + ", ".join(f"users u{i}" for i in range(9)))
 
 
 def test_a_cancel_reaches_it(filled):

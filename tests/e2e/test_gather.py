@@ -6,7 +6,7 @@ import time
 
 import psycopg
 import pytest
-from lib.shards import COUNT, Shop
+from lib.shards import COUNT, Shop, cancel_at_any_moment
 from lib.util import SANITIZER, SLOWER, SMALLER, in_threads, proc_status_kib, wait_for
 from lib.wire import (Client, bind, describe, errors_of, execute, extended, parse, query, rows_of, sync, tags_of,
                       types_of)
@@ -252,6 +252,11 @@ ENDLESS = ("SELECT count(*) FROM orders o0" +
 def asked(shop):
     """How many shards are at work."""
     return sum(row["datname"] in shop.databases for row in shop.pg.backends(state="active", usename="demo"))
+
+
+def test_no_cancel_is_lost(shop):
+    cancel_at_any_moment(shop, ENDLESS)
+    wait_for(lambda: not asked(shop), 20, "all shards to have stopped")
 
 
 def test_a_cancel_reaches_all_shards(shop):

@@ -3,12 +3,13 @@
 import psycopg
 import pytest
 
-from lib.shards import Shop
+from lib.shards import Shop, cancel_at_any_moment
+from lib.wire import Client, bind, execute, parse, sync
 
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    made = Shop(pg, kept_sluice, "whole", coordinator=True, slow_query_ms=1)
+    made = Shop(pg, kept_sluice, "whole", auth_type="trust", coordinator=True, slow_query_ms=1)
     with made.connect() as client:
         for n in range(1, 9):
             client.execute(f"INSERT INTO users VALUES ({n}, 'user', 'de', '2000-01-01')")
@@ -66,3 +67,36 @@ def test_a_slow_one_is_noted_once(shop):
     run(shop, "SELECT sum(length(repeat(name, 3000000))) FROM users")
     slow = [row["statement"] for row in shop.sluice.admin("SHOW SLOW_QUERIES") if "repeat" in row["statement"]]
     assert slow == ["select sum (length (repeat (name, $))) from users"]
+
+
+LONG = "SELECT count(*) FROM users, generate_series(1, 1000000000)"
+
+
+def timeouts(shop):
+    return [(int(row["errors"]), int(row["timeouts"])) for row in shop.sluice.admin("SHOW STATEMENTS")
+            if "generate_series" in row["statement"]]
+
+
+def test_time_limits_are_told_from_cancels(shop):
+    shop.sluice.admin("RESET STATEMENTS")
+    cancel_at_any_moment(shop, LONG, rounds=2)
+    assert timeouts(shop) == [(2, 0)]
+    with shop.sluice.connect(dbname="store", autocommit=True) as client:
+        client.execute("SET statement_timeout = 50")
+        pytest.raises(psycopg.errors.QueryCanceled, client.execute, LONG)
+    assert timeouts(shop) == [(3, 1)]
+
+
+def test_each_execute_of_a_portal_counts(shop):
+    shop.sluice.admin("RESET STATEMENTS")
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        line.query("BEGIN")
+        line.ask(parse("", "SELECT id FROM users ORDER BY id") + bind("p") + execute("p", 3) + sync())
+        line.ask(execute("p", 4) + sync())
+        line.query("DECLARE c CURSOR FOR SELECT name FROM users")
+        line.query("FETCH 5 FROM c")
+        line.query("COMMIT")
+    told = statements(shop)
+    assert told["select id from users order by id"] == (2, 0, 7)
+    assert told["declare c cursor for select name from users"] == (1, 0, 0)
+    assert told["fetch 5 from c"] == (1, 0, 5)

@@ -8,13 +8,16 @@
 Where one of them is to have a server of its own, with standbys: Shop(..., places={"s2": [primary, standby]}).
 """
 
+import random
 import subprocess
+import time
 
 import psycopg
 
 from lib.nodes import OPTIONS, hosts
 from lib.sluice import PROGRAM, SANITIZER_ENV
 from lib.util import SLOWER, wait_for
+from lib.wire import Client, errors_of, query, send_cancel
 
 COUNT = 4
 TABLES = """
@@ -50,6 +53,21 @@ def names(shop, *users):
     """As the shards themselves have them; None: no such user."""
     found = [shop.rows(n % COUNT, f"SELECT name FROM users WHERE id = {n}") for n in users]
     return [rows[0][0] if rows else None for rows in found]
+
+
+def cancel_at_any_moment(shop, sql, rounds=10):
+    """A statement without an end: each cancel ends it, whatever it is doing then, and no other one."""
+    chance = random.Random(5)
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        for n in range(rounds):
+            begins = n % 3 == 2
+            line.send((query("BEGIN") if begins else b"") + query(sql))
+            shop.sluice.admin("SHOW CLIENTS")  # who has answered that has read what came before
+            time.sleep(chance.choice((0, chance.random() / 300, chance.random() / 20)))
+            send_cancel(shop.sluice.port, line.pid, line.key)
+            line.send(query("ROLLBACK" if begins else "SELECT 1"))
+            got = line.recv_until("Z", 3 if begins else 2, timeout_s=60)
+            assert errors_of(got) == ["57014"], n
 
 
 class Shop:
