@@ -53,7 +53,8 @@ struct waiter {
     const struct vars *vars; /* what it wants of a server's settings; NULL: nothing known yet */
     const char *replication; /* wants a server of its own, opened with this startup parameter; NULL: any server */
     struct rider *ride;   /* of its batch, which was sent or is to be sent behind others' (ride.h); NULL: it is not */
-    size_t rode;          /* attached: so many bytes of its batch were sent so */
+    bool rode;            /* attached: its batch, or a part of it, was sent so ... */
+    size_t rode_bytes;    /* ... so much of what it has sent */
     bool is_short;        /* the batch that it waits with may ride ... */
     size_t batch_bytes;   /* ... and is so long */
     uint64_t last_server; /* id of the server that it had last */

@@ -129,7 +129,7 @@ bool ride_may_send(const struct rider *r)
 {
     const struct server *s = r->server;
 
-    if (r->sent > 0 || s->cancels_open > 0 || conn_is_high(&s->conn) || !s->pool->set->hooks->is_short(s))
+    if (r->begun || s->cancels_open > 0 || conn_is_high(&s->conn) || !s->pool->set->hooks->is_short(s))
         return false;
     LIST_FOR_EACH (it, &s->riders) {
         const struct rider *ahead = LIST_ENTRY(it, struct rider, node);
@@ -172,6 +172,7 @@ void ride_close(struct rider *r, const struct ride_window *w)
 
     s->rider_sends = false;
     swap_expects(s, r);
+    r->begun = !expect_empty(&r->expects);
     r->batch = s->batch;
     s->owner = w->owner;
     s->batch = w->batch;
@@ -214,7 +215,8 @@ bool ride_next(struct server *s)
     begin_turn(s, r);
     if (w != NULL) {
         w->ride = NULL;
-        w->rode = r->sent;
+        w->rode = r->begun;
+        w->rode_bytes = r->sent;
     }
     rider_end(r);
     if (w == NULL)
@@ -254,7 +256,7 @@ static void set_down(struct rider *r, bool goes_on)
     r->waiter = NULL;
     w->ride = NULL;
     r->server->pool->set->hooks->unridden(w, goes_on);
-    if (r->sent == 0)
+    if (!r->begun)
         rider_end(r);
 }
 

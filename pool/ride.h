@@ -29,6 +29,7 @@ struct rider {
     struct expect_queue expects;
     uint64_t batch; /* the server's number of it */
     size_t sent;    /* bytes of its batch */
+    bool begun;     /* something was sent for it */
     bool whole;     /* all of it was sent */
 };
 
@@ -58,6 +59,12 @@ void ride_leave(struct waiter *w);
 void ride_disband(struct server *s);
 /* The same; what they have sent is answered to nobody, ahead of what the owner sends next. */
 void ride_absorb(struct server *s);
+/* The owner sends more, behind what they have sent. */
+static inline void ride_make_way(struct server *s)
+{
+    if (UNLIKELY(s->rider_count > 0) && !s->rider_sends)
+        ride_absorb(s);
+}
 /* The server is gone. */
 void ride_drop(struct server *s);
 /* Of those who ride behind something that is not so short after all, the one that has waited longest leaves, and is

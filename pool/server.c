@@ -678,8 +678,7 @@ void server_expect(struct server *s, enum expect_type type, enum expect_verdict 
                        .client_id = client_id,
                        .arg = arg};
 
-    if (UNLIKELY(s->rider_count > 0) && !s->rider_sends)
-        ride_absorb(s); /* this is sent behind what they have sent */
+    ride_make_way(s);
     if (!expect_push(&s->expects, e))
         s->pool->set->hooks->dropped(s, &e);
 }

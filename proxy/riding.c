@@ -12,8 +12,7 @@
 #include "proxy/sending.h"
 #include "proxy/sharding.h"
 
-#define SHORT_RUNS 16          /* so often has a shape been seen to be short */
-#define SHORT_USEC 5000        /* on average */
+#define SHORT_RUNS 16          /* so often has a shape been seen to be short (multiplex_limit) */
 #define SHORT_ANSWER (8 * KIB) /* bytes of rows, on average */
 #define BATCH_MAX (8 * KIB)
 
@@ -24,7 +23,8 @@ static bool shape_is_short(struct client *c, const struct shape *shape)
     if (shape == NULL)
         return false;
     const struct statement_figures *f = &reading_of(shape)->f;
-    if (f->run.count < SHORT_RUNS || f->run.total_us > f->run.count * SHORT_USEC || f->bytes > f->calls * SHORT_ANSWER)
+    uint64_t limit = (uint64_t)c->worker->config->opt.multiplex_limit;
+    if (f->run.count < SHORT_RUNS || f->run.total_us > f->run.count * limit || f->bytes > f->calls * SHORT_ANSWER)
         return false;
     catalog_want(c->db);
     return routing_of_shape(c, shape).role == ROUTE_REPLICA;
@@ -150,15 +150,14 @@ bool riding_turn(struct client *c, struct server *s)
 {
     struct worker *w = c->worker;
     struct stats *st = worker_stats(w, c->db);
-    size_t sent = c->waiter.rode;
 
-    c->waiter.rode = 0;
-    if (sent == 0)
+    if (!c->waiter.rode)
         return false;
+    c->waiter.rode = false;
     worker_answers(w, c);
     routing_answered(c, s);
-    buf_consume(&c->conn.in, sent);
-    stat_add(&st->received, sent);
+    buf_consume(&c->conn.in, c->waiter.rode_bytes);
+    stat_add(&st->received, c->waiter.rode_bytes);
     stat_add(&st->multiplexed_count, 1);
     c->query_at = c->idle_at = c->xact_at = w->loop.now;
     return true;

@@ -24,7 +24,7 @@ def table(pg):
 def start(sluice, table, **options):
     s = sluice(databases={"shop": f"host=127.0.0.1 port={table.port}"}, workers=1,
                options={"default_pool_size": 3, "monitor_user": "postgres", "monitor_database": "postgres",
-                        "query_wait_timeout": 60, "server_login_retry": 1, **options})
+                        "query_wait_timeout": 60, "server_login_retry": 1, "multiplex_limit": 1000, **options})
     with s.connect() as c:  # until it is known to be short, and to read
         for _ in range(20):
             c.execute("SELECT v FROM riders WHERE id = 1")

@@ -50,7 +50,7 @@ def held(fakes):
 
 def started(front, held, clients, **options):
     """Sluice whose one worker knows that `select 'x'` is short, and clients."""
-    s = front(held.fake, workers=1, **options)
+    s = front(held.fake, workers=1, **{"multiplex_limit": 1000, **options})
     stack = contextlib.ExitStack()
     with s.client() as c:
         for _ in range(KNOWN):
@@ -96,7 +96,7 @@ def test_they_leave_before_the_first_is_answered(fakes, front):
     def answer(_conn, sql):
         return result(sql.split("'")[1]) if "'" in sql else None
 
-    s = front(fakes(script, answer=answer), workers=1)
+    s = front(fakes(script, answer=answer), workers=1, multiplex_limit=1000)
     with s.client() as a, s.client() as b:
         for _ in range(KNOWN):
             a.query("select 'x'")
@@ -190,6 +190,33 @@ def test_the_extended_protocol(front, held, form):
         # Each still has its own.
         for i, each in enumerate((a, b, c)):
             assert rows_of(each.ask(bind("", "st") + execute() + sync())) == [[str(i)]]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_statement_that_its_server_is_asked_about_first(front, held, leaves):
+    """Its client knows how its rows look, and the server has not described them yet: the batch itself waits."""
+    s, stack, (a, b, c) = started(front, held, 3, default_pool_size=2)
+    with stack:
+        a.ask(parse("st", "select 'from a'") + describe("S", "st") + sync())
+        for _ in range(KNOWN):
+            a.ask(bind("", "st") + execute() + sync())
+        for name, client in (("hold 1", b), ("hold 2", c)):
+            client.send(query(f"select '{name}'"))
+            held.wait_seen(name)
+        a.send(bind("", "st") + execute() + sync())
+        wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
+        if leaves:
+            a.reset()
+            wait_for(lambda: s.pool("db")["cl_waiting"] == 0, 10, "it to be gone")
+        held.gate("hold 2").set()
+        assert leaves or rows_of(a.recv_until()) == [["from a"]]
+        assert held.fake.wait_for(lambda: len(held.fake.seen("from a")) == 2)
+        assert [n for n, _ in held.fake.seen("from a")] == [held.fake.seen(name)[0][0] for name in ("hold 1", "hold 2")]
+        held.let_all_go()
+        assert rows_of(b.recv_until()) == [["hold 1"]]
+        assert rows_of(c.recv_until()) == [["hold 2"]]
+        s.wait_idle()
+        assert leaves or rows_of(a.ask(bind("", "st") + execute() + sync())) == [["from a"]]
 
 
 def test_a_client_leaves_while_it_rides(front, held):
