@@ -2,10 +2,12 @@
 
 import enum
 import random
+import struct
 
 import pytest
 from lib.shards import COUNT, Shop
 from lib.wire import Client, bind, execute, parse, rows_of, sync
+from psycopg import errors
 from psycopg.types import TypeInfo
 from psycopg.types.composite import CompositeInfo, register_composite
 from psycopg.types.enum import EnumInfo, register_enum
@@ -15,6 +17,10 @@ CREATE TYPE mood AS ENUM ('sad', 'fine', 'happy');
 CREATE TYPE colour AS ENUM ('red', 'green');
 CREATE TYPE pair AS (mood mood, colours colour[]);
 CREATE DOMAIN moods AS mood[];
+CREATE TYPE arrays AS RANGE (subtype = mood[], multirange_type_name = many_arrays);
+CREATE TYPE pairs AS RANGE (subtype = pair);
+CREATE TABLE spans (id int PRIMARY KEY, one arrays, many many_arrays, list arrays[], two pairs);
+CREATE TABLE named (id int PRIMARY KEY, what regclass, parts regtype[]);
 CREATE TABLE things (id int PRIMARY KEY, moods mood[], pair pair, pairs pair[], again moods);
 CREATE TABLE audit_log (at int);
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
@@ -27,8 +33,8 @@ Colour = enum.Enum("Colour", {name: name for name in ("red", "green")})
 
 @pytest.fixture(scope="module")
 def shop(pg, kept_sluice):
-    return Shop(pg, kept_sluice, "nested", tables="things.id = modulo\naudit_log = shard s1\n", schema=SCHEMA,
-                auth_type="trust")
+    tables = "things.id = modulo\nspans.id = modulo\nnamed.id = modulo\naudit_log = shard s1\n"
+    return Shop(pg, kept_sluice, "nested", tables=tables, schema=SCHEMA, auth_type="trust")
 
 
 @pytest.fixture
@@ -83,6 +89,47 @@ def test_arrays_and_composite_values(shop, client):
             cursor.itersize = 3
             cursor.execute("SELECT id, moods, pair, pairs FROM things ORDER BY id")
             assert list(cursor) == things
+
+
+SPANS = {"arrays": '[{sad},"{happy,sad}")', "many_arrays": "{[{sad},{fine}],[{happy},)}",
+         "arrays[]": '{empty,"(,{fine}]"}',
+         "pairs": '["(sad,{red})","(happy,""{green,red}"")")'}
+
+
+def test_ranges_and_multiranges(shop):
+    """Of arrays and composite values, whose numbers are within the bounds."""
+    texts = tuple(SPANS.values())
+    with shop.server(shop.databases[0]) as home:
+        numbers = [home.execute("SELECT %s::regtype::oid", (name,)).fetchone()[0] for name in SPANS]
+        values = [home.execute(f"SELECT %s::{name}::{name}", (text,), binary=True).pgresult.get_value(0, 0)
+                  for name, text in SPANS.items()]
+    assert all(isinstance(value, bytes) for value in values)
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        for key in range(1, 2 * COUNT + 1):
+            line.ask(parse("", "INSERT INTO spans VALUES ($1, $2, $3, $4, $5)", (23, *numbers)) +
+                     bind(values=(struct.pack("!i", key), *values), formats=(1,)) + execute() + sync())
+        for where in ("", " WHERE id = 3"):
+            rows = line.ask(parse("", "SELECT one, many, list, two FROM spans" + where) + bind(results=(1,)) +
+                            execute() + sync())
+            found = [m.columns for m in rows if m.type == "D"]
+            assert found == [values] * (1 if where else 2 * COUNT)
+    for k in range(COUNT):
+        assert set(shop.rows(k, "SELECT one::text, many::text, list::text, two::text FROM spans")) == {texts}
+
+
+def test_numbers_of_objects_are_not_copied(client):
+    """In binary format they would be other objects on each shard."""
+    with client.cursor().copy("COPY named (id, what) FROM STDIN") as copy:
+        copy.write("".join(f"{i}\tthings\n" for i in range(8)))
+    with pytest.raises(errors.FeatureNotSupported, match="number of an object"):
+        client.execute("COPY named (id, what) FROM STDIN BINARY")
+    with pytest.raises(errors.FeatureNotSupported, match="number of an object"):
+        client.execute("COPY named FROM STDIN (FORMAT binary)")
+    with client.cursor().copy("COPY named (id) FROM STDIN (FORMAT binary)") as copy:
+        copy.set_types(["int4"])
+        for i in range(8, 16):
+            copy.write_row((i,))
+    assert client.execute("SELECT count(*), count(what) FROM named").fetchone() == (16, 8)
 
 
 def test_who_does_not_ask_for_the_rows_form(shop, client):
