@@ -21,6 +21,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define OID_RECORD 2249
 #define PATIENCE_USEC (10 * USEC_PER_SEC) /* for keys */
 
 enum filling_phase { LEARNING, FETCHING, NAMING, DRAWING, FILLING };
@@ -236,13 +237,13 @@ static void name(struct filling *f)
     ask(f, 0);
 }
 
-/* A literal without a type takes the column's. */
+/* A literal without a type takes the column's, and so does ROW(). */
 static bool cast_untyped(struct filling *f)
 {
     const struct refill *r = f->plan.refill;
 
     for (uint16_t i = 0; i < f->rows.width && r->untyped != NULL; i++) {
-        if (i < r->count && r->untyped[i])
+        if (i < r->count && (r->untyped[i] || f->rows.types[i] == OID_RECORD))
             f->rows.casts[i] = sharding_refill_type(f->c, &f->plan, i);
         if (f->rows.casts[i] == NULL)
             return false;
