@@ -39,7 +39,7 @@ CREATE TABLE "Ev(ery" ("a(b" int, "RETURNING" text, "c,d" text DEFAULT 'de)fault
 CREATE TABLE audit_log (at int, what text);
 """
 ALL = ['"Big One"', "kids", "plain", "ident", '"Ev(ery"']
-SEED = int(os.environ.get("HOSTILE_SEED", "0")) or random.randrange(1 << 30)
+SEED = int(os.environ.get("HOSTILE_SEED", "31"))
 ROUNDS = int(os.environ.get("HOSTILE_ROUNDS", "120"))
 
 
