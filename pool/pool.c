@@ -173,6 +173,18 @@ void pool_unqueue(struct waiter *w)
         publish(p);
 }
 
+void pool_requeue(struct waiter *w)
+{
+    struct pool *p = w->pool;
+    struct list *at = p->waiting.next;
+
+    while (at != &p->waiting && LIST_ENTRY(at, struct waiter, node)->since <= w->since)
+        at = at->next;
+    list_push_back(at, &w->node);
+    p->waiting_count++;
+    publish(p);
+}
+
 void pool_abandon(struct waiter *w)
 {
     static const enum server_state opening[] = {SERVER_RESOLVING, SERVER_CONNECTING, SERVER_LOGIN};
@@ -716,25 +728,13 @@ static void tick_servers(struct pool *p, usec_t now)
             server_tick(LIST_ENTRY(it, struct server, node), now);
 }
 
-/* Behind those who have waited longer. */
-static void requeue(struct pool *p, struct waiter *w)
-{
-    struct list *at = p->waiting.next;
-
-    while (at != &p->waiting && LIST_ENTRY(at, struct waiter, node)->since <= w->since)
-        at = at->next;
-    list_push_back(at, &w->node);
-    p->waiting_count++;
-    publish(p);
-}
-
 /* Who rides behind what is not short after all waits like anybody. */
 static void requeue_riders(struct pool *p)
 {
     struct waiter *w;
 
     while ((w = ride_rescue(p)) != NULL)
-        requeue(p, w);
+        pool_requeue(w);
     seek(p);
 }
 

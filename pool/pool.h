@@ -192,9 +192,8 @@ struct pool_hooks {
     bool (*is_short)(const struct server *s);
     /* The waiter rides now: it is to send its batch, in its turn of what is to be done. */
     void (*rides)(struct waiter *w);
-    /* It rides no more; its session is as if it had not sent anything. goes_on: it looks for a server anew, else it
-     * waits still. */
-    void (*unridden)(struct waiter *w, bool goes_on);
+    /* It rides no more; its session is to be as if it had not sent anything. */
+    void (*unridden)(struct waiter *w);
     /* The server is about to be freed. */
     void (*freed)(struct server *s);
 };
@@ -258,6 +257,7 @@ void pool_acquire_private(struct pool *p, struct waiter *w, const char *replicat
 /* For ride.c: s is w's now; w leaves the line; nobody is to be given a server. */
 void pool_attach(struct server *s, struct waiter *w);
 void pool_unqueue(struct waiter *w);
+void pool_requeue(struct waiter *w); /* behind those who have waited longer */
 bool pool_is_paused(const struct pool *p);
 /* True if a client of another worker has waited so much longer than our own first one that it goes before it. */
 bool pool_foreign_goes_first(const struct pool *p, usec_t own_since, int *worker);

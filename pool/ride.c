@@ -248,14 +248,17 @@ static void disown_all(struct rider *r)
         disown(r->server, expect_at(&r->expects, i));
 }
 
-static void set_down(struct rider *r, bool goes_on)
+/* waits: in the line. */
+static void set_down(struct rider *r, bool waits)
 {
     struct waiter *w = r->waiter;
 
     disown_all(r);
     r->waiter = NULL;
     w->ride = NULL;
-    r->server->pool->set->hooks->unridden(w, goes_on);
+    r->server->pool->set->hooks->unridden(w);
+    if (waits)
+        pool_requeue(w);
     if (!r->begun)
         rider_end(r);
 }

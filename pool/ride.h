@@ -55,14 +55,14 @@ void ride_close(struct rider *r, const struct ride_window *w);
 bool ride_next(struct server *s);
 /* w leaves. Its session is as if it had not sent anything. */
 void ride_leave(struct waiter *w);
-/* All of s leave and look for another server: something is to hit what runs there now. */
+/* All of s leave, and wait in the line as long as they have waited: something is to hit what runs there now. */
 void ride_disband(struct server *s);
 /* The same; what they have sent is answered to nobody, ahead of what the owner sends next. */
 void ride_absorb(struct server *s);
-/* The owner sends more, behind what they have sent. */
+/* The owner sends something: what others have sent already is ahead of it. */
 static inline void ride_make_way(struct server *s)
 {
-    if (UNLIKELY(s->rider_count > 0) && !s->rider_sends)
+    if (UNLIKELY(s->rider_count > 0) && !s->rider_sends && LIST_FIRST(&s->riders, struct rider, node)->begun)
         ride_absorb(s);
 }
 /* The server is gone. */

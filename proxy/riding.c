@@ -163,7 +163,7 @@ bool riding_turn(struct client *c, struct server *s)
     return true;
 }
 
-void riding_undo(struct client *c, bool goes_on)
+void riding_undo(struct client *c)
 {
     c->in_batch = c->quiet = false;
     c->stream_left = 0;
@@ -171,8 +171,4 @@ void riding_undo(struct client *c, bool goes_on)
     buf_free(&c->replay);
     prepare_unbind(c);
     unnamed_stmt_set(&c->unnamed, c->unnamed_told);
-    if (!goes_on)
-        return;
-    client_move(c, CLIENT_IDLE);
-    client_wake(c);
 }

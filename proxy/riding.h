@@ -23,6 +23,6 @@ bool riding_turn(struct client *c, struct server *s);
 
 /* --- for pool/ride.h --- */
 bool riding_is_short(const struct server *s);
-void riding_undo(struct client *c, bool goes_on);
+void riding_undo(struct client *c);
 
 #endif

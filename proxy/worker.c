@@ -227,9 +227,9 @@ static void hook_rides(struct waiter *wt)
     client_wake(client_of_waiter(wt));
 }
 
-static void hook_unridden(struct waiter *wt, bool goes_on)
+static void hook_unridden(struct waiter *wt)
 {
-    riding_undo(client_of_waiter(wt), goes_on);
+    riding_undo(client_of_waiter(wt));
 }
 
 static void hook_drained(struct server *s)
