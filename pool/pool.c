@@ -562,6 +562,12 @@ static void park(struct server *s)
     }
 }
 
+/* Who rides has set no placeholder. */
+static bool may_rescue(const struct server *s)
+{
+    return !pool_is_paused(s->pool) && !(s->pool->set->config->opt.placeholder_strict && s->placeholders);
+}
+
 static void hand_out(struct server *s)
 {
     struct pool *p = s->pool;
@@ -578,7 +584,7 @@ static void hand_out(struct server *s)
         server_close(s, "another is opened for a replication client");
     else if (p->set->config->opt.placeholder_strict && shows_others(s, w))
         server_close(s, "placeholder_strict");
-    else if (w != NULL || (!pool_is_paused(p) && (w = ride_rescue(p)) != NULL))
+    else if (w != NULL || (may_rescue(s) && (w = ride_rescue(p)) != NULL))
         pool_attach(s, w);
     else
         park(s);

@@ -4,6 +4,8 @@
  */
 #include "pool/ride.h"
 
+#include "parser/msgout.h"
+
 #define RIDE_TURNS 256                     /* that a server goes on for without its pool */
 #define RIDE_PATIENCE (20 * USEC_PER_MSEC) /* after which what runs ahead is not short */
 
@@ -277,6 +279,16 @@ void ride_disband(struct server *s)
     }
 }
 
+/* Who has left in the middle of its batch sends no Sync; an error in it must not pass over what comes next. */
+static void end_of_part(struct server *s)
+{
+    if (!server_needs_sync(s))
+        return;
+    msg_empty(&s->conn.out, 'S');
+    conn_touch(&s->conn);
+    expect_push(&s->expects, (struct expect){.type = EXPECT_SYNC, .verdict = EXPECT_SKIP});
+}
+
 void ride_absorb(struct server *s)
 {
     ride_disband(s);
@@ -286,6 +298,7 @@ void ride_absorb(struct server *s)
             expect_push(&s->expects, expect_pop(&r->expects));
         rider_end(r);
     }
+    end_of_part(s);
 }
 
 void ride_drop(struct server *s)

@@ -697,6 +697,7 @@ bool server_needs_sync(const struct server *s)
 
 static void send_cleaning(struct server *s, const char *sql)
 {
+    ride_make_way(s);
     msg_query(&s->conn.out, sql);
     conn_touch(&s->conn);
     s->state_since = s->pool->set->loop->now;

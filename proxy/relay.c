@@ -318,7 +318,7 @@ static bool run_again(struct relay *r, const struct msg_error *e)
     c->replaying = true;
     LIST_FOR_EACH (it, &s->stmts.lru) {
         struct server_stmt *st = LIST_ENTRY(it, struct server_stmt, lru_node);
-        if (st->batch == s->batch)
+        if (st->batch >= s->batch) /* those who ride behind may have used it since */
             st->stale = true;
     }
     for (uint32_t i = 0; i < s->expects.count; i++)
@@ -466,6 +466,8 @@ static enum verdict on_error(struct relay *r, struct span body)
     if (r->c != NULL) {
         prepare_unnamed_failed(r->c, s);
         client_wake(r->c); /* what waited for these answers goes on: up to Sync there are no others */
+    } else {
+        s->unnamed_asked = 0; /* who has left a place behind may come back */
     }
     return forward ? RELAY_FORWARD : RELAY_DROP;
 }

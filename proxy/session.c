@@ -12,6 +12,7 @@
  * Thread: worker.
  */
 #include "conf/log.h"
+#include "pool/ride.h"
 #include "proxy/active.h"
 #include "proxy/apart.h"
 #include "proxy/ask.h"
@@ -713,6 +714,7 @@ void session_settled(struct client *c, struct server *s)
         c->deferred.on_trial = false;
     }
     if (c->replaying) {
+        ride_make_way(s); /* what they have sent is answered first: it may change what the server has */
         if (expect_empty(&s->expects))
             rerun(c);
         return;

@@ -380,3 +380,75 @@ def test_many_pipelines_at_once(front, held):
             assert len(tags_of(got)) == 40
         s.wait_idle()
         assert rode(s) > 0
+
+
+def test_those_who_wait_are_served_in_their_order(front, held):
+    """A server becomes free that nobody could ride on: the next in line get seats on it before its new client has sent
+    anything. They keep their places."""
+    s, stack, (a, *clients) = started(front, held, 9)
+    with stack:
+        a.ask(query("begin"))
+        for n, c in enumerate(clients):
+            c.send(query(f"select 'n{n}'"))
+            wait_for(lambda n=n: s.pool("db")["cl_waiting"] == n + 1, 10, "it to wait")
+        a.ask(query("commit"))
+        for n, c in enumerate(clients):
+            assert rows_of(c.recv_until()) == [[f"n{n}"]]
+        sent = dict.fromkeys(m.text for _, m in held.fake.seen("'n"))  # on a busy machine some are sent twice
+        assert list(sent) == [f"select 'n{n}'" for n in range(len(clients))]
+        s.wait_idle()
+
+
+def test_a_shared_statement_that_is_run_again_is_prepared_anew(front, held):
+    """All run the same statement: those behind have used it since, and yet it is outdated for the first."""
+    told = outdated_once(held, "now outdated")
+    s, stack, (a, b) = started(front, held, 2)
+    with stack:
+        for each in (a, b):
+            each.ask(parse("st", "select 'shared'") + sync())
+            for _ in range(KNOWN):
+                each.ask(bind("", "st") + execute() + sync())
+        a.send(bind("", "st", values=["now outdated"]) + execute() + sync())
+        held.fake.wait_for(lambda: told)
+        b.send(bind("", "st") + execute() + sync())
+        wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
+        held.gate("bind").set()
+        assert rows_of(a.recv_until()) == [["shared"]]
+        assert rows_of(b.recv_until()) == [["shared"]]
+        assert len(held.fake.seen("'shared'")) == 2
+        s.wait_idle()
+
+
+def test_an_unnamed_statement_that_failed_for_nobody_is_sent_again(front, fakes):
+    """The cancel of the first hits the Parse that was sent behind for another: the server does not have it then."""
+    server = Held(fakes)
+    hit = []
+
+    def configure(conn):
+        usual = conn._answer_extended
+
+        def answer(m):
+            if m.type == "P" and server.gate("hold").is_set() and not hit:
+                hit.append(m)
+                return error("57014", "canceling statement due to user request")
+            return usual(m)
+
+        conn._answer_extended = answer
+
+    server.fake.configure = configure
+    server.fake.on_cancel = lambda _cancel: server.gate("hold").set()
+    s, stack, (a, b) = started(front, server, 2)
+    with stack:
+        b.ask(parse("", "select 'of b'") + sync())
+        for _ in range(KNOWN):
+            b.ask(bind() + execute() + sync())
+        a.send(query("select 'hold'"))
+        server.wait_seen("hold")
+        seen = len(server.fake.seen("'of b'"))
+        b.send(bind() + execute() + sync())
+        wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
+        send_cancel(s.port, a.pid, a.key)
+        assert rows_of(a.recv_until()) == [["hold"]]
+        assert rows_of(b.recv_until()) == [["of b"]]
+        assert hit and len(server.fake.seen("'of b'")) == seen + 2
+        s.wait_idle()
