@@ -452,3 +452,48 @@ def test_an_unnamed_statement_that_failed_for_nobody_is_sent_again(front, fakes)
         assert rows_of(b.recv_until()) == [["of b"]]
         assert hit and len(server.fake.seen("'of b'")) == seen + 2
         s.wait_idle()
+
+
+def test_what_was_asked_ahead_for_another_does_not_pass_over_what_is_run_again(front, held):
+    """B's batch waits to hear how its rows look here; the question fails, as the statement of the first does, which is
+    run again behind it."""
+    told = outdated_once(held, "now outdated")
+    failed = []
+    usual = held.fake.configure
+
+    def configure(conn):
+        usual(conn)
+        before = conn._answer_extended
+
+        def answer(m):
+            if m.type == "D" and m.body[:1] == b"S" and told and not failed:
+                failed.append(m)
+                return error("0A000", "cached plan must not change result type")
+            return before(m)
+
+        conn._answer_extended = answer
+
+    held.fake.configure = configure
+    s, stack, (a, b, c) = started(front, held, 3, default_pool_size=2)
+    with stack:
+        a.ask(parse("st", "select 'from a'") + sync())
+        for _ in range(KNOWN):
+            a.ask(bind("", "st") + execute() + sync())
+        a.ask(query("begin"))  # the other server gets b's statement
+        c.ask(query("begin"))
+        c.ask(query("commit"))
+        b.ask(parse("st", "select 'from b'") + describe("S", "st") + sync())
+        for _ in range(KNOWN):
+            b.ask(bind("", "st") + execute() + sync())
+        c.ask(query("begin"))
+        a.ask(query("commit"))
+        a.send(bind("", "st", values=["now outdated"]) + execute() + sync())
+        held.fake.wait_for(lambda: told)
+        b.send(bind("", "st") + execute() + sync())
+        wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
+        held.gate("bind").set()
+        assert rows_of(a.recv_until()) == [["from a"]]
+        b.recv_until()
+        assert failed
+        c.ask(query("commit"))
+        s.wait_idle()
