@@ -258,7 +258,7 @@ class Bank:
         why = {number: self.errors.get(number) for number in (*torn, *missing, *undone)}
         assert not any(found.values()), f"{found}; clients were told {why}"
         assert self.wrong_sums == [], f"{len(self.wrong_sums)} of {self.sums} sums were wrong"
-        assert self.surprises == []
+        assert self.surprises == [], self.surprises[:5]
 
     def tell(self):
         return (f"{self.transfers.last} transfers: {self.transfers.count(True)} committed, "
