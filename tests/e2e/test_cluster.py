@@ -359,10 +359,16 @@ def test_reads_are_balanced_and_limits_hold(trio, sluice):
     ports = [port_of(s.connect()) for _ in range(10)]
     assert ports.count(one.port) + ports.count(two.port) == 10 and ports.count(one.port) in (4, 5, 6)
     clients = [s.connect() for _ in range(10)]
-    in_threads(10, lambda i: [clients[i].execute("SELECT pg_sleep(0.05)") for _ in range(4)])
+    used = set()
+
+    def sleep(i):
+        used.add(clients[i].execute("SELECT inet_server_port() FROM pg_sleep(0.05)").fetchone()[0])
+
+    in_threads(10, lambda i: [sleep(i) for _ in range(4)])
+    # In the end the servers of one may have been closed, for clients that waited for the other's.
+    assert used == {one.port, two.port}
     mine = [row for row in s.admin("SHOW SERVERS") if row["database"] == "shop"]
-    assert len(mine) <= 5 and {row["port"] for row in mine} == {one.port, two.port}
-    assert {row["target"] for row in mine} == {"standby"}
+    assert 0 < len(mine) <= 5 and {row["target"] for row in mine} == {"standby"}
     wait_for(lambda: all(row["in_flight"] == 0 for row in s.admin("SHOW NODES")), 5, "nothing to be in flight")
 
 
