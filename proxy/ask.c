@@ -143,8 +143,7 @@ static void note_settings(struct client *c, const struct stmt_list *list, const 
             note_placeholder(c->pool, span_of(s->name, strlen(s->name)));
     }
     if (calls > 0 && sql != NULL)
-        settings_of_text(sql, strlen(sql), c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0, name_placeholder,
-                         &naming);
+        settings_of_text(sql, strlen(sql), client_lex_flags(c), name_placeholder, &naming);
     c->unsettled = c->unsettled || naming.count < calls;
 }
 

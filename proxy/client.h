@@ -5,6 +5,7 @@
 #ifndef SLUICE_CLIENT_H
 #define SLUICE_CLIENT_H
 
+#include "parser/lex.h"
 #include "parser/msgin.h"
 #include "parser/msgout.h"
 #include "pool/traces.h"
@@ -167,10 +168,16 @@ static inline struct client *client_of_waiter(struct waiter *w)
     return CONTAINER_OF(w, struct client, waiter);
 }
 
-/* A new connection; takes over fd, peer and address. */
+/* How its texts are read. */
+static inline unsigned client_lex_flags(const struct client *c)
+{
+    return c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+}
+
 /* One without a socket (conn_init_inside), logged in as `of`, with its settings; what it is asked is not counted as a
  * client's. */
 struct client *client_new_inside(struct client *of, const struct conn_handler *handler);
+/* A new connection; takes over fd, peer and address. */
 struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *peer, char *address, int port,
                           bool admin_port);
 void client_move(struct client *c, enum client_state to);

@@ -126,7 +126,7 @@ static struct coordinated *make(struct client *c, const struct request *q, char 
     k->name = mem_strdup(k->declares ? q->cursor : q->simple ? "" : q->bind.portal);
     msg_parse(&k->parse, "", q->run.sql, q->run.types);
     put_bind(&k->bind, portal, q);
-    k->lex_flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    k->lex_flags = client_lex_flags(c);
     k->text = coordinator_text(c, &q->run);
     k->asks_time = moment_is_asked(k->text, k->lex_flags) != MOMENT_NOT;
     if (joint_moment(c) != NULL) {

@@ -70,7 +70,7 @@ static const char *bars_types(const struct sharding_run *run)
 const char *coordinator_bars(struct client *c, const struct sharding_run *run)
 {
     const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
-    unsigned flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    unsigned flags = client_lex_flags(c);
 
     if (list == NULL || list->count != 1)
         return "is no statement by itself";

@@ -281,7 +281,7 @@ static char *write_text(struct writer *w, const char *sql)
 char *coordinator_text(struct client *c, const struct sharding_run *run)
 {
     const struct stmt *s = reading_of(run->shape)->list->stmts[0];
-    unsigned flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    unsigned flags = client_lex_flags(c);
     struct writer w = {.c = c, .s = s, .o = s->outline};
 
     if (w.o != NULL && !(w.o->flags & (OUTLINE_WITH | OUTLINE_SET)) && w.o->from == NULL &&

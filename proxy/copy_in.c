@@ -489,7 +489,7 @@ size_t copy_in_input(struct copy_in *i, const uint8_t *p, size_t len)
 /* What each shard runs. */
 static char *text_of(const struct client *c, const struct request *q, const struct copy_split *split)
 {
-    unsigned flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    unsigned flags = client_lex_flags(c);
 
     return split->gives ? copy_given_sql(q->run.sql, split->table->column, flags) : mem_strdup(q->run.sql);
 }

@@ -53,7 +53,7 @@ size_t cursor_select(const struct stmt *s, const char *sql, unsigned lex_flags)
 const struct request *cursor_request(struct client *c, const struct request *q, struct request *select)
 {
     const struct stmt *s = request_stmt(q);
-    size_t at = cursor_select(s, q->run.sql, c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0);
+    size_t at = cursor_select(s, q->run.sql, client_lex_flags(c));
 
     if (at == 0)
         return q;

@@ -216,7 +216,7 @@ static size_t put_statements(struct client *c, const char *sql, size_t len, stru
     int depth = 0;
     bool any = false;
 
-    lex_init(&l, sql, len, c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0);
+    lex_init(&l, sql, len, client_lex_flags(c));
     do {
         lex_next(&l, &t);
         bool ends = t.kind == TOKEN_END || (t.kind == TOKEN_SELF && t.first == ';' && depth == 0);

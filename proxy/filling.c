@@ -144,11 +144,6 @@ static void ask(struct filling *f, uint32_t shard)
     arm_go(p->arm);
 }
 
-static unsigned lex_flags_of(const struct filling *f)
-{
-    return f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
-}
-
 static struct span types_of(const struct filling *f)
 {
     return span_of(buf_head(&f->types), buf_used(&f->types));
@@ -158,7 +153,7 @@ static struct span types_of(const struct filling *f)
  * NULL: whoever runs it knows that. */
 static void put_fetch(const struct filling *f, const struct moment *m, struct buf *to)
 {
-    char *timed = m == NULL ? NULL : moment_write(f->plan.refill->fetch, lex_flags_of(f), m, true);
+    char *timed = m == NULL ? NULL : moment_write(f->plan.refill->fetch, client_lex_flags(f->c), m, true);
 
     msg_parse(to, "", timed != NULL ? timed : f->plan.refill->fetch, types_of(f));
     free(timed);
@@ -297,7 +292,7 @@ static void write_part(struct filling *f)
     f->part_sql = refill_sql(r, &p);
     if (m == NULL)
         return;
-    char *timed = moment_write(f->part_sql, lex_flags_of(f), m, true);
+    char *timed = moment_write(f->part_sql, client_lex_flags(f->c), m, true);
     free(f->part_sql);
     f->part_sql = timed;
 }

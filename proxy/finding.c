@@ -270,18 +270,13 @@ bool finding_param(const struct sharding_run *run, uint32_t number, struct key_p
     return true;
 }
 
-static unsigned lex_flags(const struct finding *f)
-{
-    return f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
-}
-
 struct keyset_text finding_text(const struct finding *f, struct key_param **params)
 {
     struct statement_slots read = statement_slots(f->c, f->run->shape, f->run->sql);
     struct keyset_text text = {.sql = f->run->sql,
                                .slots = read.slots,
                                .slot_count = read.count,
-                               .lex_flags = lex_flags(f),
+                               .lex_flags = client_lex_flags(f->c),
                                .utf8 = place_is_utf8(f->c)};
 
     *params = NULL;
@@ -470,7 +465,8 @@ static void find_rows_as_a_whole(struct finding *f, const struct stmt *s)
 static bool find_command(struct finding *f, const struct stmt *s)
 {
     struct scatter_refusal r;
-    enum write_way way = writes_of_command(s, f->run->sql, strlen(f->run->sql), lex_flags(f), find_quietly, f, &r);
+    enum write_way way =
+        writes_of_command(s, f->run->sql, strlen(f->run->sql), client_lex_flags(f->c), find_quietly, f, &r);
 
     if (f->outdated)
         refuse_outdated(f);

@@ -66,8 +66,7 @@ void one_key_learn(const struct finding *f)
 static bool text_of_value(struct client *c, const struct sharding_run *run, const struct stmt_value *v,
                           struct key_param *params, struct keyset_text *text)
 {
-    *text = (struct keyset_text){
-        .sql = run->sql, .lex_flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0, .utf8 = place_is_utf8(c)};
+    *text = (struct keyset_text){.sql = run->sql, .lex_flags = client_lex_flags(c), .utf8 = place_is_utf8(c)};
     if (v->kind == VALUE_PARAM) {
         text->params = params;
         text->param_count = v->at;

@@ -170,7 +170,7 @@ bool set_config_is(const struct stmt *s)
 
 char *set_config_text(const struct client *c, const struct stmt *s, const struct sharding_run *run)
 {
-    unsigned flags = c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    unsigned flags = client_lex_flags(c);
     struct call_text r = {.run = run};
     struct arena arena = {.chunks = NULL};
     size_t len = strlen(run->sql);

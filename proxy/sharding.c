@@ -65,7 +65,7 @@ struct scatter_plan *finding_plan(struct finding *f, struct scatter_refusal *r)
     struct scatter_facts facts = scatter_map_facts(&m, false);
 
     const struct stmt *s = list->stmts[0];
-    unsigned lex_flags = f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    unsigned lex_flags = client_lex_flags(f->c);
     const char *sql = f->run->sql;
     size_t len = strlen(sql), explained = s->kind == STMT_EXPLAIN ? scatter_explained(sql, len, lex_flags) : 0;
     size_t declared = cursor_select(s, sql, lex_flags);

@@ -9,7 +9,7 @@
 
 static const char *differs_of_copy(const struct finding *f, const struct stmt *s)
 {
-    unsigned lex_flags = f->c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
+    unsigned lex_flags = client_lex_flags(f->c);
     const char *by = copy_format_differs(s, f->run->sql, strlen(f->run->sql), lex_flags);
 
     return by == NULL ? NULL : "its table lies on all shards, and it has a condition or defaults for fields";

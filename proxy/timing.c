@@ -19,11 +19,6 @@ struct defaults {
     struct column_default items[DEFAULTS_MAX];
 };
 
-static unsigned lex_flags_of(const struct client *c)
-{
-    return c->vars->standard_strings ? LEX_STANDARD_STRINGS : 0;
-}
-
 static void take_default(void *arg, const char *column, const char *sql)
 {
     struct defaults *d = arg;
@@ -74,7 +69,7 @@ static char *with_defaults(struct client *c, const struct sharding_run *run, con
     if (list == NULL || list->count != 1)
         return NULL;
     read_defaults(&d, run, list->stmts[0]);
-    char *text = insert_defaults(sql, lex_flags_of(c), d.items, d.count);
+    char *text = insert_defaults(sql, client_lex_flags(c), d.items, d.count);
     arena_free(&d.arena);
     return text;
 }
@@ -126,7 +121,7 @@ static bool fills_defaults(struct client *c, const struct sharding_run *run)
 enum moment_asked timing_asked(struct client *c, const struct sharding_run *run)
 {
     char *text = with_defaults(c, run, run->sql);
-    enum moment_asked asked = moment_is_asked(text != NULL ? text : run->sql, lex_flags_of(c));
+    enum moment_asked asked = moment_is_asked(text != NULL ? text : run->sql, client_lex_flags(c));
 
     free(text);
     return asked == MOMENT_NOT && fills_defaults(c, run) ? MOMENT_TRANSACTION : asked;
@@ -135,7 +130,7 @@ enum moment_asked timing_asked(struct client *c, const struct sharding_run *run)
 char *timing_write(struct client *c, const struct sharding_run *run, const char *sql, const struct moment *m)
 {
     char *text = with_defaults(c, run, sql);
-    char *timed = moment_write(text != NULL ? text : sql, lex_flags_of(c), m, true);
+    char *timed = moment_write(text != NULL ? text : sql, client_lex_flags(c), m, true);
 
     free(text);
     return timed;
