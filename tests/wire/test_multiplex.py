@@ -58,6 +58,15 @@ def started(front, held, clients, **options):
     return s, stack, [stack.enter_context(s.client()) for _ in range(clients)]
 
 
+def send_behind(s, held, first, **behind):
+    """`first` is held at the server; then each of these clients (by the statement's value) has sent, and waits."""
+    first.send(query("select 'hold'"))
+    held.wait_seen("hold")
+    for n, (value, client) in enumerate(behind.items(), 1):
+        client.send(query(f"select '{value}'"))
+        wait_for(lambda n=n: s.pool("db")["cl_waiting"] == n, 10, "it to wait")
+
+
 def rode(s):
     return int(next(r for r in s.admin("SHOW STATS") if r["database"] == "db")["total_multiplexed_count"])
 
@@ -65,16 +74,11 @@ def rode(s):
 def test_several_are_in_flight_and_each_gets_its_own_answer(front, held):
     s, stack, (a, b, c) = started(front, held, 3)
     with stack:
-        a.send(query("select 'hold'"))
-        held.wait_seen("hold")
-        b.send(query("select 'bad for b'"))
-        c.send(query("select 'for c'"))
-        held.wait_seen("hold")
-        wait_for(lambda: s.pool("db")["cl_waiting"] == 2, 10, "both to wait")
+        send_behind(s, held, a, bad_for_b=b, for_c=c)
         held.gate("hold").set()
         assert rows_of(a.recv_until()) == [["hold"]]
         assert errors_of(b.recv_until()) == ["22012"]
-        assert rows_of(c.recv_until()) == [["for c"]]
+        assert rows_of(c.recv_until()) == [["for_c"]]
         assert len(held.fake.conns) == 1
         assert b.value("select 'b again'") == "b again"
         s.wait_idle()
@@ -142,10 +146,7 @@ def test_nothing_follows_what_is_no_short_read(front, held):
 def test_none_where_it_is_switched_off(front, held):
     s, stack, (a, b) = started(front, held, 2, multiplex_depth=0)
     with stack:
-        a.send(query("select 'hold'"))
-        held.wait_seen("hold")
-        b.send(query("select 'off'"))
-        wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
+        send_behind(s, held, a, off=b)
         held.gate("hold").set()
         assert rows_of(a.recv_until()) == [["hold"]]
         assert rows_of(b.recv_until()) == [["off"]]
@@ -209,17 +210,12 @@ def test_a_statement_that_its_server_is_asked_about_first(front, held, leaves):
 def test_a_client_leaves_while_it_rides(front, held):
     s, stack, (a, b, c) = started(front, held, 3)
     with stack:
-        a.send(query("select 'hold'"))
-        held.wait_seen("hold")
-        b.send(query("select 'for b'"))
-        wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
-        c.send(query("select 'for c'"))
-        wait_for(lambda: s.pool("db")["cl_waiting"] == 2, 10, "both to wait")
+        send_behind(s, held, a, for_b=b, for_c=c)
         b.reset()
         wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to be gone")
         held.gate("hold").set()
         assert rows_of(a.recv_until()) == [["hold"]]
-        assert rows_of(c.recv_until()) == [["for c"]]
+        assert rows_of(c.recv_until()) == [["for_c"]]
         s.wait_idle()
         assert a.value("select 'on'") == "on"
         assert len(held.fake.conns) == 1
@@ -228,18 +224,13 @@ def test_a_client_leaves_while_it_rides(front, held):
 def test_a_rider_is_cancelled(front, held):
     s, stack, (a, b, c) = started(front, held, 3)
     with stack:
-        a.send(query("select 'hold'"))
-        held.wait_seen("hold")
-        b.send(query("select 'for b'"))
-        wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
-        c.send(query("select 'for c'"))
-        wait_for(lambda: s.pool("db")["cl_waiting"] == 2, 10, "both to wait")
+        send_behind(s, held, a, for_b=b, for_c=c)
         send_cancel(s.port, b.pid, b.key)
         assert errors_of(b.recv_until()) == ["57014"]
         assert held.fake.cancels == []
         held.gate("hold").set()
         assert rows_of(a.recv_until()) == [["hold"]]
-        assert rows_of(c.recv_until()) == [["for c"]]
+        assert rows_of(c.recv_until()) == [["for_c"]]
         assert b.value("select 'b again'") == "b again"
         s.wait_idle()
 
@@ -273,16 +264,12 @@ def test_a_cancel_of_the_first_meets_nobody_else(fakes, front):
 def test_the_server_dies_under_its_riders(front, held):
     s, stack, (a, b, c) = started(front, held, 3)
     with stack:
-        a.send(query("select 'hold'"))
-        held.wait_seen("hold")
-        for n, each in enumerate((b, c), 1):
-            each.send(query(f"select 'rider {n}'"))
-            wait_for(lambda n=n: s.pool("db")["cl_waiting"] == n, 10, "it to wait")
+        send_behind(s, held, a, rider_1=b, rider_2=c)
         held.fake.conns[0].hang_up()
         held.let_all_go()
         assert errors_of(a.recv_until())[0][:2] in ("08", "57")
-        assert rows_of(b.recv_until()) == [["rider 1"]]
-        assert rows_of(c.recv_until()) == [["rider 2"]]
+        assert rows_of(b.recv_until()) == [["rider_1"]]
+        assert rows_of(c.recv_until()) == [["rider_2"]]
         assert a.value("select 'a'") == "a"
         s.wait_idle()
 
