@@ -130,6 +130,12 @@ static inline bool expect_is_ours(const struct expect *e)
            e->effect == EFFECT_LIMIT || e->effect == EFFECT_ASK || e->effect == EFFECT_CLEANUP;
 }
 
+/* What the server has by it, or has no more, whoever sent it: it counts when its client has left, too. */
+static inline bool expect_is_servers(const struct expect *e)
+{
+    return e->effect == EFFECT_STMT_PREPARED || e->effect == EFFECT_STMT_CLOSED || e->effect == EFFECT_UNNAMED;
+}
+
 /* The entry that is answered next, or NULL. */
 static inline struct expect *expect_head(const struct expect_queue *q)
 {

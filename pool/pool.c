@@ -321,7 +321,7 @@ static void give(struct server *s, int worker)
 
 /* --- opening --- */
 
-static int opening_count(const struct pool *p)
+int pool_opening_count(const struct pool *p)
 {
     return p->count[SERVER_RESOLVING] + p->count[SERVER_CONNECTING] + p->count[SERVER_LOGIN];
 }
@@ -349,7 +349,7 @@ static bool may_open(const struct pool *p)
 {
     bool failing = __atomic_load_n(&p->target->failures, __ATOMIC_RELAXED) > 0;
 
-    return may_try(p) && opening_count(p) < (failing ? 1 : OPENING_MAX);
+    return may_try(p) && pool_opening_count(p) < (failing ? 1 : OPENING_MAX);
 }
 
 static bool reserve_is_due(const struct pool *p)

@@ -254,11 +254,12 @@ bool pool_acquire(struct pool *p, struct waiter *w);
 /* Wants a connection of its own, for replication: opened with this startup parameter (borrowed while it waits); never
  * shared. Waits in the same line; an idle server is closed to make room. */
 void pool_acquire_private(struct pool *p, struct waiter *w, const char *replication);
-/* For ride.c: s is w's now; w leaves the line; nobody is to be given a server. */
+/* For ride.c: s is w's now; w leaves the line; nobody is to be given a server; how many servers are being opened. */
 void pool_attach(struct server *s, struct waiter *w);
 void pool_unqueue(struct waiter *w);
 void pool_requeue(struct waiter *w); /* behind those who have waited longer */
 bool pool_is_paused(const struct pool *p);
+int pool_opening_count(const struct pool *p);
 /* True if a client of another worker has waited so much longer than our own first one that it goes before it. */
 bool pool_foreign_goes_first(const struct pool *p, usec_t own_since, int *worker);
 /* Gives up waiting. */

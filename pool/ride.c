@@ -95,8 +95,7 @@ static bool may_board(const struct waiter *w)
 /* A server that is idle, here or at another worker, or on its way, is meant for who waits. */
 static bool is_expected(const struct pool *p)
 {
-    return p->count[SERVER_IDLE] + p->count[SERVER_RESOLVING] + p->count[SERVER_CONNECTING] + p->count[SERVER_LOGIN] >
-               0 ||
+    return p->count[SERVER_IDLE] > 0 || pool_opening_count(p) > 0 ||
            limits_idle_elsewhere(p->target, p->set->worker) >= 0;
 }
 
@@ -233,7 +232,7 @@ bool ride_next(struct server *s)
 /* What the server has learnt by it stays its own; everything else is as if it had not been sent. */
 static void disown(struct server *s, struct expect *e)
 {
-    if (e->effect != EFFECT_STMT_PREPARED && e->effect != EFFECT_STMT_CLOSED && e->effect != EFFECT_UNNAMED) {
+    if (!expect_is_servers(e)) {
         s->pool->set->hooks->dropped(s, e);
         e->effect = EFFECT_NONE;
         e->arg = NULL;

@@ -34,7 +34,7 @@ struct rider {
 };
 
 /* w waits, with a batch that is short: where it is the first in line, and nothing else will be free, it rides, and is
- * to send its batch between ride_open and ride_close (hook `rides`). False: it waits on. */
+ * to send its batch between ride_open and ride_close. False: it waits on. */
 bool ride_take(struct waiter *w);
 /* s has just been given to somebody: if with a short batch, those who are next in line ride along (hook `rides`). */
 void ride_fill(struct server *s);

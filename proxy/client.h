@@ -222,6 +222,10 @@ size_t session_input(struct client *c, const uint8_t *p, size_t len);
 void session_attached(struct client *c, struct server *s);
 /* What a server has answered of its batch is dropped: the primary gets it, ahead of what the client has sent since. */
 void session_try_primary(struct client *c);
+/* Its next batch has a server of its own, or rides on one (riding.h). */
+void session_begin_anew(struct client *c);
+/* The batch that it is sending rests on prepared statements, and may have to be run again. */
+void session_keep_for_replay(struct client *c, const uint8_t *batch, size_t len);
 /* Goes on after a wait. */
 void session_run(struct client *c);
 /* The client has closed its side, or is gone (error). */

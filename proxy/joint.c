@@ -672,17 +672,18 @@ void joint_cancel(struct client *c)
 {
     struct joint *j = c->joint;
 
+    bool asks = j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_LOOKING ||
+                j->phase == JOINT_DRAWING || j->phase == JOINT_TIMING;
+
     /* What runs now may be over when the cancel comes there; then it is for what follows. */
-    j->cancelled = j->phase == JOINT_JOINING || j->phase == JOINT_GATED || j->phase == JOINT_SEEING ||
-                   j->phase == JOINT_LOOKING || j->phase == JOINT_DRAWING || j->phase == JOINT_TIMING;
+    j->cancelled = asks || j->phase == JOINT_GATED;
     if (j->phase == JOINT_ENDING)
         commit_cancel(j->commit);
     else if (j->phase == JOINT_GATED && j->behind)
         fail_waiting(j, "57014", CANCELLED);
     else if (j->phase == JOINT_DEALING)
         deal_cancel(j->deal);
-    else if (j->phase == JOINT_JOINING || j->phase == JOINT_SEEING || j->phase == JOINT_LOOKING ||
-             j->phase == JOINT_DRAWING || j->phase == JOINT_TIMING || j->phase == JOINT_TELLING)
+    else if (asks || j->phase == JOINT_TELLING)
         round_cancel(&j->round);
 }
 

@@ -5,7 +5,6 @@
 #include "proxy/riding.h"
 
 #include "pool/ride.h"
-#include "proxy/ask.h"
 #include "proxy/catalog.h"
 #include "proxy/cut.h"
 #include "proxy/routing.h"
@@ -49,15 +48,13 @@ static bool batch_may(struct client *c, const uint8_t *batch, size_t extent, uin
 
 static bool entry_is_short(struct client *c, const struct expect *e)
 {
-    bool ours = e->effect == EFFECT_STMT_PREPARED || e->effect == EFFECT_STMT_CLOSED || e->effect == EFFECT_UNNAMED;
-
     switch (e->type) {
     case EXPECT_QUERY:
     case EXPECT_EXECUTE:
         return e->verdict == EXPECT_FORWARD && !e->limited && shape_is_short(c, e->shape);
     case EXPECT_PARSE:
     case EXPECT_CLOSE:
-        return ours;
+        return expect_is_servers(e);
     case EXPECT_BIND:
     case EXPECT_DESCRIBE:
     case EXPECT_SYNC:
@@ -81,16 +78,6 @@ bool riding_is_short(const struct server *s)
 }
 
 /* --- sending --- */
-
-/* What rests on a prepared statement may have to be run again (session.c). */
-static void keep_for_replay(struct client *c, const uint8_t *batch)
-{
-    if (batch[0] != 'B')
-        return;
-    buf_consume(&c->replay, buf_used(&c->replay));
-    buf_put(&c->replay, batch, c->waiter.batch_bytes);
-    c->pretended = 0;
-}
 
 static void send_all(struct client *c, const uint8_t *batch)
 {
@@ -116,13 +103,11 @@ static void send_behind(struct client *c, const uint8_t *batch)
 
     if (!ride_may_send(r) || send_needs_preamble(c, r->server))
         return;
-    ask_forget_block(c);
-    buf_consume(&c->prepared, buf_used(&c->prepared));
-    c->readying = false;
-    c->xact_at = 0;
+    session_begin_anew(c);
     ride_open(r, &window);
     c->server = r->server;
-    keep_for_replay(c, batch);
+    if (batch[0] == 'B')
+        session_keep_for_replay(c, batch, c->waiter.batch_bytes);
     send_all(c, batch);
     c->server = NULL;
     ride_close(r, &window);

@@ -379,6 +379,13 @@ static bool rests_on_prepared(const struct work *k)
     return k->f.type == 'B' || (k->f.type == 'P' && k->at[FRAME_HEADER] != '\0');
 }
 
+void session_keep_for_replay(struct client *c, const uint8_t *batch, size_t len)
+{
+    buf_consume(&c->replay, buf_used(&c->replay));
+    buf_put(&c->replay, batch, len);
+    c->pretended = 0;
+}
+
 /* A batch that may have to be run again is kept, if all of it is there. What rests on more than pretended Parses is
  * forgotten again (prepare.c). */
 static void keep_for_replay(struct client *c, struct work *k)
@@ -388,9 +395,7 @@ static void keep_for_replay(struct client *c, struct work *k)
         return;
     if (batch_extent(c, k) == 0 || k->last != 'S')
         return;
-    buf_consume(&c->replay, buf_used(&c->replay));
-    buf_put(&c->replay, k->at, k->extent);
-    c->pretended = 0;
+    session_keep_for_replay(c, k->at, k->extent);
 }
 
 /* So is one ahead of which a setting may be refused; what is not there whole waits for the answer (send.c). */
@@ -542,7 +547,7 @@ size_t session_input(struct client *c, const uint8_t *p, size_t len)
 
 /* --- waits that end --- */
 
-static void begin_anew(struct client *c)
+void session_begin_anew(struct client *c)
 {
     c->readying = false;
     buf_consume(&c->prepared, buf_used(&c->prepared));
@@ -560,7 +565,7 @@ void session_attached(struct client *c, struct server *s)
 
     c->server = s;
     if (!rode)
-        begin_anew(c);
+        session_begin_anew(c);
     client_move(c, CLIENT_ACTIVE);
     stat_add(&st->server_assignment_count, 1);
     c->waited_us = now - c->waiter.since;
