@@ -150,8 +150,7 @@ void conn_start_tls(struct conn *c, struct tls *tls)
 {
     c->tls = tls;
     c->phase = CONN_HANDSHAKE;
-    list_del(&c->eager_node);
-    list_push_back(&c->loop->eager, &c->eager_node); /* begins in this turn's flush: never inside a callback */
+    conn_read_soon(c); /* begins in this turn's flush: never inside a callback */
 }
 
 static void free_events(struct conn *c)
@@ -231,8 +230,8 @@ static void handshake(struct conn *c)
         c->phase = CONN_OPEN;
         write_event_off(c);
         c->handler->opened(c);
-        if (c->phase == CONN_OPEN && tls_pending(c->tls) && list_empty(&c->eager_node))
-            list_push_back(&c->loop->eager, &c->eager_node);
+        if (c->phase == CONN_OPEN && tls_pending(c->tls))
+            conn_read_soon(c);
         if (c->phase == CONN_OPEN && buf_used(&c->out) > 0)
             conn_touch(c);
         break;
@@ -347,8 +346,8 @@ static void read_more(struct conn *c)
         c->in.len += (size_t)n;
         give_input(c, buf_head(&c->in), buf_used(&c->in));
     }
-    if (c->phase == CONN_OPEN && c->tls != NULL && tls_pending(c->tls) && list_empty(&c->eager_node))
-        list_push_back(&c->loop->eager, &c->eager_node);
+    if (c->phase == CONN_OPEN && c->tls != NULL && tls_pending(c->tls))
+        conn_read_soon(c);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -362,6 +361,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
         handshake(c);
     else if (c->phase == CONN_OPEN)
         read_more(c);
+}
+
+void conn_read_soon(struct conn *c)
+{
+    if (list_empty(&c->eager_node))
+        list_push_back(&c->loop->eager, &c->eager_node);
 }
 
 void conn_reprocess(struct conn *c)
@@ -387,8 +392,8 @@ void conn_resume(struct conn *c)
     if (c->eof || c->broken || c->read_event == NULL)
         return;
     event_add(c->read_event, NULL);
-    if (c->tls != NULL && tls_pending(c->tls) && list_empty(&c->eager_node))
-        list_push_back(&c->loop->eager, &c->eager_node);
+    if (c->tls != NULL && tls_pending(c->tls))
+        conn_read_soon(c);
 }
 
 /* --- writing --- */
@@ -644,10 +649,16 @@ static void set_option(int fd, int level, int name, int value)
     setsockopt(fd, level, name, &value, sizeof value);
 }
 
-void conn_tune_listener(int fd, const struct options *o)
+static void tune_inherited(int fd, const struct options *o)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, o->tcp_keepalive);
+}
+
+void conn_tune_listener(int fd, const struct options *o)
+{
+    tune_inherited(fd, o);
+    set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, o->tcp_defer_accept);
 }
 
 void conn_tune_accepted(int fd, const struct options *o)
@@ -670,7 +681,7 @@ void conn_tune_accepted(int fd, const struct options *o)
 
 void conn_tune(int fd, const struct options *o)
 {
-    conn_tune_listener(fd, o);
+    tune_inherited(fd, o);
     conn_tune_accepted(fd, o);
 }
 

@@ -32,7 +32,7 @@ struct conn_loop {
     struct event_base *base;        /* borrowed */
     uint8_t *scratch;               /* owned; every recv without unfinished input goes here */
     struct list dirty;              /* conns with bytes to flush at the end of the turn */
-    struct list eager;              /* conns whose TLS holds bytes that no poll would report */
+    struct list eager;              /* conns that are read without asking the kernel first: conn_read_soon */
     struct list warm;               /* conns whose TLS may hold memory of its own */
     usec_t now;                     /* the turn's time */
     bool now_is_fresh;              /* read since the turn woke */
@@ -51,7 +51,7 @@ static inline void conn_loop_time(struct conn_loop *l)
         l->now_is_fresh = true;
     }
 }
-/* Writes what the turn has gathered: one send a connection. Then reads again what TLS still holds. */
+/* Writes what the turn has gathered: one send a connection. Then reads those of conn_read_soon. */
 void conn_loop_flush(struct conn_loop *l);
 /* Once in a while: TLS sessions that were not used since the last time keep no memory. */
 void conn_loop_rest(struct conn_loop *l);
@@ -149,14 +149,17 @@ void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 /* Hands unfinished input to the handler again (after a wait). */
 void conn_reprocess(struct conn *c);
+/* Reads at the end of the turn, whether or not the kernel was asked: TLS holds bytes that no poll would report, or a
+ * peer that speaks first has just come, whose first message is most likely here. */
+void conn_read_soon(struct conn *c);
 
 /* Out of one loop, into another. Only with nothing queued, nothing unfinished, no TLS bytes pending. */
 bool conn_can_move(const struct conn *c);
 void conn_detach(struct conn *c);
 void conn_adopt(struct conn *c, struct conn_loop *loop);
 
-/* Options of TCP sockets; harmless on Unix sockets. Those of a listener are inherited by what it accepts; a connection
- * of our own needs both. */
+/* Options of TCP sockets; harmless on Unix sockets. Those of a listener are inherited by what it accepts (but for
+ * tcp_defer_accept); a connection of our own needs them, too: conn_tune. */
 void conn_tune_listener(int fd, const struct options *o);
 void conn_tune_accepted(int fd, const struct options *o);
 void conn_tune(int fd, const struct options *o);

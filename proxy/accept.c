@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define BURST_MAX 64u                    /* connections that are accepted before others have a turn */
+#define STREAK 8u                        /* bursts in a row that found all they asked for: a storm, perhaps */
 #define PAUSE_USEC (100 * USEC_PER_MSEC) /* while there are no descriptors */
 
 static struct {
@@ -22,6 +23,7 @@ static struct {
     struct event_base *base;     /* of the accepting thread; borrowed */
     struct conn_watch **watches; /* owned, one a listener */
     unsigned burst;              /* how many are taken before the kernel is asked again whether there are more */
+    unsigned streak;             /* bursts in a row that were full */
     usec_t full_logged_at;
     int *handed; /* owned: clients that are on their way to each worker; atomic */
     unsigned next_worker;
@@ -184,13 +186,15 @@ static void on_ready(void *arg)
             break;
         case ACCEPT_NONE:
             acceptor.burst = 1;
+            acceptor.streak = 0;
             return;
         case ACCEPT_FULL:
             accept_full();
             return;
         }
     }
-    acceptor.burst = MIN(acceptor.burst * 2, BURST_MAX);
+    if (++acceptor.streak >= STREAK)
+        acceptor.burst = MIN(acceptor.burst * 2, BURST_MAX);
 }
 
 /* --- start and end --- */

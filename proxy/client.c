@@ -102,6 +102,7 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
     c->port = port;
     c->admin_port = admin_port;
     begin_life(c, w, CLIENT_STARTUP);
+    conn_read_soon(&c->conn);
     c->horizon = c->last_answer = cluster_sample_now(); /* what others wrote before it came, it sees */
     __atomic_add_fetch(&w->active_clients, 1, __ATOMIC_RELAXED);
     return c;

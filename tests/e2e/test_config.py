@@ -333,7 +333,7 @@ tcp_defer_accept=1|tcp_keepalive=1|tcp_keepcnt=0|tcp_keepidle=0|tcp_keepintvl=0|
 dns_max_ttl=15|dns_nxdomain_ttl=15|dns_zone_check_period=0
 """
 WITHOUT_MEANING = ["so_reuseport", "resolv_conf", "pkt_buf", "disable_pqexec", "track_extra_parameters",
-                   "auth_ldap_options", "sbuf_loopcnt", "tcp_defer_accept", "dns_zone_check_period"]
+                   "auth_ldap_options", "sbuf_loopcnt", "dns_zone_check_period"]
 DATABASE = ("host=127.0.0.1 port=@PG@ dbname=shop user=md5user password='md5pass' auth_user=postgres "
             "auth_query='SELECT ''demo'', $1' auth_dbname=postgres client_encoding=UTF8 datestyle='ISO, DMY' "
             "timezone=UTC application_name='it''s' pool_size=3 min_pool_size=0 reserve_pool_size=1 reserve_pool=1 "

@@ -125,6 +125,25 @@ def test_nothing_comes(fakes, front):
         assert 0.5 < time.monotonic() - started
 
 
+@pytest.mark.parametrize("seconds", [0, 600])
+def test_who_says_nothing_yet_is_accepted_with_its_first_message(fakes, front, seconds):
+    """tcp_defer_accept, also where it is changed: the kernel keeps such a client for that long."""
+    s = front(fakes(), verbose=1, tcp_defer_accept=600 - seconds)
+    s.write(options={"tcp_defer_accept": seconds})
+    s.reload()
+
+    def is_accepted(client):
+        return f"accepted 127.0.0.1:{client.sock.getsockname()[1]}" in s.log()
+
+    with Client(s.port) as silent:
+        with s.client() as c:
+            assert c.value("select 1") == "ok" and is_accepted(c)
+        assert is_accepted(silent) == (seconds == 0)
+        silent.send(startup("demo", "db"))
+        silent.finish_login()
+        assert silent.value("select 1") == "ok" and is_accepted(silent)
+
+
 @pytest.mark.parametrize("upto", [1, 4, 7, 8, 12, -1])
 def test_truncated_startup_held_open(fakes, front, upto):
     s = front(fakes(), client_login_timeout=1)
