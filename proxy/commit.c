@@ -21,6 +21,7 @@
 #include <stdio.h>
 
 #define AGAIN_USEC (USEC_PER_SEC / 5) /* between attempts to end what is decided */
+#define HIDE_USEC USEC_PER_SEC        /* for which nobody is kept waiting by a decision that takes its time */
 
 /* What two-phase commit usually is: the row is written last, and who finds none rolls back. For tests/e2e/test_bank.py,
  * which must find the money that this loses. */
@@ -60,8 +61,11 @@ struct commit {
     bool doubtful;     /* something may be left to control */
     bool decided;      /* L has committed */
     bool gated;
-    bool nobody;  /* was there to be asked when it began: goes on when it is looked at next */
-    usec_t since; /* the decision, once that was asked for */
+    bool alike;       /* what it has changed is to be the same on all shards */
+    shardset hidden;  /* which are closed to clients until they have it */
+    usec_t hidden_at; /* ... since then */
+    bool nobody;      /* was there to be asked when it began: goes on when it is looked at next */
+    usec_t since;     /* the decision, once that was asked for */
     usec_t again_at;
     const char *tag;  /* borrowed from the client's: what it is told if all goes well; NULL: nothing */
     struct buf error; /* an ErrorResponse: what it is told otherwise */
@@ -98,6 +102,21 @@ static void let_readers_in(struct commit *m)
     m->gated = false;
 }
 
+static void hide(struct commit *m)
+{
+    shardset more = m->alike ? m->prepared & ~m->hidden : 0;
+
+    twophase_close(m->db, more);
+    m->hidden |= more;
+    m->hidden_at = m->worker->loop.now;
+}
+
+static void reveal(struct commit *m, shardset shards)
+{
+    twophase_reopen(m->db, m->hidden & shards);
+    m->hidden &= ~shards;
+}
+
 /* What is half done is seen by nobody until control has ended it, unless that takes too long: where the client is still
  * there, commit_wait is over by now. */
 static void leave_to_control(struct commit *m)
@@ -115,6 +134,7 @@ static void end(struct commit *m)
     if (m->doubtful)
         leave_to_control(m);
     let_readers_in(m);
+    reveal(m, m->hidden);
     if (c != NULL && m->fatal[0] == '\0') {
         if (buf_used(&m->error) > 0)
             conn_send(&c->conn, buf_head(&m->error), buf_used(&m->error));
@@ -237,6 +257,7 @@ static void undo(struct commit *m)
 {
     shardset open = everybody(m) & ~m->prepared;
 
+    reveal(m, m->hidden);
     m->phase = UNDOING;
     round_begin(&m->round);
     if (tell(m, open, "ROLLBACK") == 0)
@@ -296,6 +317,7 @@ static void note_done(struct commit *m)
     for (uint32_t k = 0; k < m->count; k++)
         if (is_done(&m->round.parts[k]))
             m->prepared &= ~bit(k);
+    reveal(m, ~m->prepared);
 }
 
 /* Those that have not answered are asked until commit_wait is over, on new connections where theirs is gone. */
@@ -332,6 +354,7 @@ static void finish(struct commit *m)
 
 static void try_again(struct commit *m)
 {
+    reveal(m, m->hidden); /* it waits for servers itself */
     for (uint32_t k = 0; k < m->count; k++) {
         if (!(m->prepared & bit(k)) || !arm_is_gone(m->arms[k]))
             continue;
@@ -358,6 +381,7 @@ static void after_deciding(struct commit *m)
         let_readers_in(m);
         undo(m);
     } else {
+        hide(m);
         finish(m);
     }
 }
@@ -393,6 +417,7 @@ static void decide(struct commit *m)
     }
     buf_put_cstr(&sql, "COMMIT");
     m->phase = DECIDING;
+    hide(m);
     round_begin(&m->round);
     if (tell(m, bit(m->home), (const char *)sql.data) == 0) { /* it was never sent: the claim is dead */
         keep_lost(m);
@@ -643,10 +668,11 @@ static struct commit *make(struct client *c, struct arm **arms, uint32_t count, 
     return m;
 }
 
-struct commit *commit_new(struct client *c, struct arm **arms, uint32_t count, const char *tag)
+struct commit *commit_new(struct client *c, struct arm **arms, uint32_t count, const char *tag, bool alike)
 {
     struct commit *m = make(c, arms, count, tag);
 
+    m->alike = alike;
     ask(m);
     return m;
 }
@@ -680,8 +706,19 @@ void commit_cancel(struct commit *m)
         round_cancel(&m->round);
 }
 
+/* Some have it by now, or nobody knows when they will. */
+static void review_hidden(struct commit *m)
+{
+    if (m->phase == FINISHING)
+        note_done(m);
+    else if (m->worker->loop.now - m->hidden_at >= HIDE_USEC)
+        reveal(m, m->hidden);
+}
+
 void commit_pump(struct commit *m)
 {
+    if (m->hidden != 0)
+        review_hidden(m);
     if (m->nobody) {
         m->nobody = false;
         on_round(&m->round);

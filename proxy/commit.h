@@ -23,8 +23,9 @@ struct commit;
 
 /* COMMIT of arms (owned from now on, with the array; by shard, NULL: takes no part), which hold their servers in their
  * transactions. c is told the tag (borrowed while c is there) or the error, and then joint_ended is called, with the
- * arms. */
-struct commit *commit_new(struct client *c, struct arm **arms, uint32_t count, const char *tag);
+ * arms. alike: it has changed what is to be the same on all shards (a table that lies everywhere, objects): while one
+ * has it and another does not, clients get no server of the latter, whose rows may refer to it. */
+struct commit *commit_new(struct client *c, struct arm **arms, uint32_t count, const char *tag, bool alike);
 /* ROLLBACK of them; tag NULL: the client is told nothing. */
 struct commit *commit_new_rollback(struct client *c, struct arm **arms, uint32_t count, const char *tag);
 /* The client is gone: it goes on without it. */

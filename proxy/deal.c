@@ -97,6 +97,11 @@ static bool runs_in_turn(const struct deal *d)
     return d->way.way == WRITE_COMMAND;
 }
 
+bool deal_is_alike(const struct deal *d)
+{
+    return d->way.way != WRITE_ROWS && d->way.way != WRITE_SAME;
+}
+
 static void run_next(struct deal *d)
 {
     do

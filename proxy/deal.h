@@ -26,6 +26,8 @@ bool deal_would(struct client *c, const struct request *q, shardset *shards);
 struct deal *deal_new(struct client *c, const struct request *q, struct arm *const *arms);
 /* The same of any one statement, as that shard alone runs it. Never NULL. */
 struct deal *deal_new_on(struct client *c, const struct request *q, struct arm *const *arms, uint32_t shard);
+/* What it changes is to be the same on all shards (a table that lies everywhere, objects), or much at once. */
+bool deal_is_alike(const struct deal *d);
 void deal_free(struct deal *d); /* NULL is nothing */
 /* What has come is looked at. Also once in a while, for arms that are gone. */
 void deal_pump(struct deal *d);

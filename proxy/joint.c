@@ -529,7 +529,8 @@ void joint_end_batch(struct joint *j, bool commits)
     portals_free(j);
     j->phase = JOINT_ENDING;
     j->arms = NULL;
-    j->commit = commits ? commit_new(j->c, arms, j->count, NULL) : commit_new_rollback(j->c, arms, j->count, NULL);
+    j->commit =
+        commits ? commit_new(j->c, arms, j->count, NULL, j->alike) : commit_new_rollback(j->c, arms, j->count, NULL);
 }
 
 void joint_begin_block(struct joint *j, const struct request *q, const char *tag)
@@ -562,7 +563,8 @@ static void end_now(struct joint *j, bool commits)
     portals_free(j);
     j->phase = JOINT_ENDING;
     j->arms = NULL;
-    j->commit = commits ? commit_new(c, arms, j->count, "COMMIT") : commit_new_rollback(c, arms, j->count, "ROLLBACK");
+    j->commit = commits ? commit_new(c, arms, j->count, "COMMIT", j->alike)
+                        : commit_new_rollback(c, arms, j->count, "ROLLBACK");
 }
 
 #define MODES                                                                                                          \

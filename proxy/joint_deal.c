@@ -18,7 +18,8 @@ static void end_once(struct joint *j, bool commits)
 
     j->phase = JOINT_ENDING;
     j->arms = NULL;
-    j->commit = commits ? commit_new(j->c, arms, j->count, j->tag) : commit_new_rollback(j->c, arms, j->count, NULL);
+    j->commit =
+        commits ? commit_new(j->c, arms, j->count, j->tag, j->alike) : commit_new_rollback(j->c, arms, j->count, NULL);
 }
 
 static void end_alone(struct joint *j, bool failed, const char *tag)
@@ -63,8 +64,10 @@ enum joint_step joint_deal(struct joint *j, const struct request *q)
     joint_take_back(j);
     j->phase = JOINT_DEALING;
     j->deal = deal_new(j->c, q, j->arms);
-    if (j->deal != NULL)
+    if (j->deal != NULL) {
+        j->alike = j->alike || deal_is_alike(j->deal);
         return JOINT_TAKEN;
+    }
     joint_hand_over(j);
     return JOINT_NOT;
 }

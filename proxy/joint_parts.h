@@ -40,6 +40,7 @@ struct joint {
     bool batchs;                  /* it is a batch's that came without one, and ends by its Sync */
     bool begins;                  /* TELLING: the batch begins a transaction that outlives it */
     bool drops;                   /* FAILING: the batch at the client's head is dropped after it */
+    bool alike;                   /* it has changed what is to be the same on all shards (commit.h) */
     bool reads;                   /* it is in the gate */
     bool chains;                  /* CHAINING, ENDING: AND CHAIN */
     bool commits;                 /* CHAINING: it is COMMIT */

@@ -47,6 +47,11 @@ void twophase_over(struct worker *w, struct database_state *db, uint32_t home_sh
  * given up by control, after commit_wait at the latest. Thread: worker. */
 void twophase_doubt(struct database_state *db, const char *gid, uint64_t decided, bool gated);
 
+/* Clients get no server of these shards; they do again. For as long as a commit is seen on one and not on others.
+ * Thread: worker. */
+void twophase_close(const struct database_state *db, uint64_t shards);
+void twophase_reopen(const struct database_state *db, uint64_t shards);
+
 typedef void twophase_told(struct client *c, const char *gid, enum twophase_outcome outcome);
 /* The answer to COMMIT on L is lost: was it committed? told is called in c's worker, unless c is gone by then; within
  * commit_wait, or with UNKNOWN. Thread: worker. */

@@ -4,11 +4,12 @@
  *
  *   a primary is about to be published ──> held ──(a round: nothing is left there that can be ended)──> open
  *   a worker leaves behind what it has decided, and has told so ──> owed ──(COMMIT PREPARED there)──> open
+ *   a commit changes what all shards have alike (commit.h) ──> closed where it is not seen yet ──(the same)──> open
  *
  * What is in doubt because its home shard does not answer keeps nothing closed: nobody was told that it is committed.
  * Nor does a shard stay closed whose recovery_user cannot ask it at all.
  * Source: SHARDS 3.5 (README.md, "Shards").
- * Thread: control.
+ * Thread: control, but for twophase_close and twophase_reopen: worker.
  */
 #include "proxy/twophase_parts.h"
 
@@ -28,6 +29,31 @@ static void review_in_worker(struct worker *w, void *arg)
 {
     (void)arg;
     pools_review(&w->pools);
+}
+
+static void add_to_closed(const struct database_state *db, shardset shards, int step)
+{
+    char name[TWOPHASE_NAME_SIZE];
+
+    for (uint32_t k = 0; k < SHARDS_MAX; k++) {
+        if (!(shards >> k & 1))
+            continue;
+        twophase_name(db, k, name);
+        struct database_state *part = limits_database(k == 0 ? db->name : name);
+        __atomic_add_fetch(&part->closed, step, __ATOMIC_ACQ_REL);
+    }
+}
+
+void twophase_close(const struct database_state *db, uint64_t shards)
+{
+    add_to_closed(db, shards, 1);
+}
+
+void twophase_reopen(const struct database_state *db, uint64_t shards)
+{
+    add_to_closed(db, shards, -1);
+    if (shards != 0)
+        workers_call(review_in_worker, NULL, NULL);
 }
 
 static void open_shards(struct twophase_store *s, shardset shards)

@@ -513,22 +513,11 @@ static void doubt_arrives(void *receiver, struct message *m)
     free(d);
 }
 
-static void close_to_clients(const struct database_state *db, uint32_t shard)
-{
-    char name[TWOPHASE_NAME_SIZE];
-
-    twophase_name(db, shard, name);
-    struct database_state *part = limits_database(shard == 0 ? db->name : name);
-    __atomic_add_fetch(&part->closed, 1, __ATOMIC_ACQ_REL);
-}
-
 void twophase_doubt(struct database_state *db, const char *gid, uint64_t decided, bool gated)
 {
     struct doubt *d = mem_zalloc(sizeof *d);
 
-    for (uint32_t k = 0; k < SHARDS_MAX; k++)
-        if (decided >> k & 1)
-            close_to_clients(db, k);
+    twophase_close(db, decided);
     d->m.run = doubt_arrives;
     d->db = db;
     d->decided = decided;

@@ -644,6 +644,31 @@ def test_a_shard_that_says_nothing_is_waited_for_until_commit_wait(shop):
     prepared.await_end()
 
 
+def test_what_lies_everywhere_is_referred_to_once_anybody_can_see_it(shop, client):
+    """It is seen on the shard that decides, and another one has it only prepared yet: who needs that waits."""
+    with shop.server(shop.databases[1]) as server:
+        server.execute("ALTER TABLE users ADD CONSTRAINT of FOREIGN KEY (country) REFERENCES countries")
+    prepared = Prepared(shop, "with it", before=["INSERT INTO countries VALUES ('xx', 'new')"])
+    stopped, = shop.rows(1, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "
+                            "query LIKE 'PREPARE TRANSACTION%'")[0]
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        prepared.decide()
+        wait_for(lambda: shop.rows(0, "SELECT 1 FROM countries WHERE code = 'xx'"), 20, "it to be seen on the first")
+        insert = Call(lambda: client.execute("INSERT INTO users VALUES (57, 'refers', 'xx')").rowcount)
+        wait_for(lambda: insert.error or "waiting" in [row["state"] for row in shop.sluice.admin("SHOW CLIENTS")], 20,
+                 "the shard to be asked for, or waited for")
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    insert.await_end()
+    prepared.await_end()
+    assert insert.error is None and insert.result == 1
+    client.execute("DELETE FROM users WHERE id = 57")
+    with shop.server(shop.databases[1]) as server:
+        server.execute("ALTER TABLE users DROP CONSTRAINT of")
+    client.execute("DELETE FROM countries")
+
+
 def waiting(shop, shard):
     return shop.rows(shard, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND "
                             "wait_event_type = 'Lock'")
