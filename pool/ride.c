@@ -46,7 +46,7 @@ void rides_free(struct pools *set)
 static bool has_seat(const struct server *s, const struct waiter *w)
 {
     return s->rider_count < s->pool->set->config->opt.multiplex_depth && s->turns < RIDE_TURNS && s->tx == 'I' &&
-           s->vars == w->vars && s->cancels_open == 0 && !s->close_needed && !s->replication &&
+           server_suits(s, w->vars) && s->cancels_open == 0 && !s->close_needed && !s->replication &&
            buf_used(&s->close_names) == 0 && !conn_is_high(&s->conn);
 }
 

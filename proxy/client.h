@@ -226,6 +226,9 @@ void session_try_primary(struct client *c);
 void session_begin_anew(struct client *c);
 /* The batch that it is sending rests on prepared statements, and may have to be run again. */
 void session_keep_for_replay(struct client *c, const uint8_t *batch, size_t len);
+/* The batch is a replica's, which may refuse it: it is kept for the primary, and its answer held back until it is
+ * certain. */
+void session_keep_for_primary(struct client *c, const uint8_t *batch, size_t len);
 /* Goes on after a wait. */
 void session_run(struct client *c);
 /* The client has closed its side, or is gone (error). */

@@ -33,17 +33,16 @@ static bool shape_is_short(struct client *c, const struct shape *shape)
 static bool session_is_plain(const struct client *c)
 {
     return c->mode == POOL_TRANSACTION && c->pins == 0 && c->traces == 0 && c->asking == 0 && !c->inside &&
-           !c->standby && !c->replication && !c->failed_block && !c->unsettled && !c->quiet && !c->parted &&
-           c->cut_left == 0 && !c->is_cut && !c->chains && c->carry_errors == NULL && !c->vars->placeholders &&
-           !c->worker->config->opt.server_reset_query_always && c->cancelling.since == 0;
+           c->parked == NULL && !c->standby && !c->replication && !c->failed_block && !c->unsettled && !c->quiet &&
+           !c->parted && c->cut_left == 0 && !c->is_cut && !c->chains && c->carry_errors == NULL &&
+           !c->vars->placeholders && !c->worker->config->opt.server_reset_query_always && c->cancelling.since == 0;
 }
 
 static bool batch_may(struct client *c, const uint8_t *batch, size_t extent, uint8_t last)
 {
     return c->worker->config->opt.multiplex_depth > 0 && extent > 0 && (last == 'Q' || last == 'S') &&
-           extent <= BATCH_MAX && !defer_is_open(c) && !cut_is_split(c) && !sharding_is_on(c) && c->wanted == c->pool &&
-           !c->to_primary && buf_used(&c->again) == 0 && session_is_plain(c) &&
-           routing_batch_is(c, batch, extent, shape_is_short);
+           extent <= BATCH_MAX && !defer_is_open(c) && !cut_is_split(c) && !c->spread && !c->to_primary &&
+           buf_used(&c->again) == 0 && session_is_plain(c) && routing_batch_is(c, batch, extent, shape_is_short);
 }
 
 static bool entry_is_short(struct client *c, const struct expect *e)
@@ -96,12 +95,18 @@ static void send_all(struct client *c, const uint8_t *batch)
     r->whole = r->sent == size && r->server->expects.limited == 0 && session_is_plain(c);
 }
 
+/* A replica's server that logged in after the sample may show less than that. */
+static bool shows_enough(struct client *c, const struct server *s)
+{
+    return !routing_is_guest(c, s) || routing_shows_enough(c, s);
+}
+
 static void send_behind(struct client *c, const uint8_t *batch)
 {
     struct rider *r = c->waiter.ride;
     struct ride_window window;
 
-    if (!ride_may_send(r) || send_needs_preamble(c, r->server))
+    if (!ride_may_send(r) || send_needs_preamble(c, r->server) || !shows_enough(c, r->server))
         return;
     session_begin_anew(c);
     ride_open(r, &window);
@@ -141,6 +146,10 @@ bool riding_turn(struct client *c, struct server *s)
     c->waiter.rode = false;
     worker_answers(w, c);
     routing_answered(c, s);
+    if (routing_is_guest(c, s)) {
+        session_keep_for_primary(c, buf_head(&c->conn.in), c->waiter.batch_bytes);
+        c->again_sent = c->waiter.rode_bytes;
+    }
     buf_consume(&c->conn.in, c->waiter.rode_bytes);
     stat_add(&st->received, c->waiter.rode_bytes);
     stat_add(&st->multiplexed_count, 1);

@@ -412,14 +412,17 @@ static void keep_for_settings(struct client *c, struct work *k)
     c->again_sent = 0;
 }
 
-/* A batch that a replica may refuse is kept for the primary, and the answer is held back until it is certain. */
-static void keep_for_primary(struct client *c, struct work *k)
+void session_keep_for_primary(struct client *c, const uint8_t *batch, size_t len)
 {
-    if (!routing_is_guest(c, c->server) || c->in_batch || c->server->tx != 'I' || buf_used(&c->again) > 0)
-        return;
-    buf_put(&c->again, k->at, batch_extent(c, k));
+    buf_put(&c->again, batch, len);
     c->again_sent = 0;
     conn_hold(&c->conn);
+}
+
+static void keep_for_primary(struct client *c, struct work *k)
+{
+    if (routing_is_guest(c, c->server) && !c->in_batch && c->server->tx == 'I' && buf_used(&c->again) == 0)
+        session_keep_for_primary(c, k->at, batch_extent(c, k));
 }
 
 /* A replica's server that logged in after the sample may show less than that: the primary it is. */

@@ -7,6 +7,8 @@ import time
 
 import psycopg
 import pytest
+from lib.pg import Cluster
+from lib.shards import Shop
 from lib.util import in_threads, run, wait_for
 
 ROWS = 200
@@ -21,24 +23,27 @@ def table(pg):
     return pg
 
 
-def start(sluice, table, **options):
-    s = sluice(databases={"shop": f"host=127.0.0.1 port={table.port}"}, workers=1,
+def start(sluice, *nodes, **options):
+    """In front of a table's server, or of a primary and its replica."""
+    s = sluice(databases={"shop": f"host={','.join('127.0.0.1' for _ in nodes)} "
+                                  f"port={','.join(str(node.port) for node in nodes)}"}, workers=1,
                options={"default_pool_size": 3, "monitor_user": "postgres", "monitor_database": "postgres",
                         "query_wait_timeout": 60, "server_login_retry": 1, "multiplex_limit": 1000, **options})
-    with s.connect() as c:  # until it is known to be short, and to read
-        for _ in range(20):
-            c.execute("SELECT v FROM riders WHERE id = 1")
-
-        def is_known():
-            in_threads(8, lambda _: read_some(s, 20))
-            return rode(s) > 0
-
-        wait_for(is_known, 30, "reads to ride", every=0.2)
+    await_rides(s)
     return s
 
 
-def rode(s):
-    return int(next(r for r in s.admin("SHOW STATS") if r["database"] == "shop")["total_multiplexed_count"])
+def await_rides(s):
+    """Until reads are known to be short, and to read."""
+    def is_known():
+        in_threads(8, lambda _: read_some(s, 20))
+        return rode(s) > 0
+
+    wait_for(is_known, 30, "reads to ride", every=0.2)
+
+
+def rode(s, database="shop"):
+    return int(next(r for r in s.admin("SHOW STATS") if r["database"] == database)["total_multiplexed_count"])
 
 
 def read_some(s, count):
@@ -270,3 +275,84 @@ def test_without_a_monitor_user_nothing_rides(sluice, table):
     s = sluice(databases={"shop": f"host=127.0.0.1 port={table.port}"}, workers=1, options={"default_pool_size": 1})
     in_threads(8, lambda _: read_some(s, 30))
     assert rode(s) == 0
+
+
+# --- on a replica -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pair(worker_root):
+    """A primary with the table, and its replica."""
+    primary = Cluster.create(worker_root.parent, worker_root.name + "-riders")
+    primary.psql(f"CREATE TABLE riders (id int PRIMARY KEY, v text, n int DEFAULT 0); INSERT INTO riders "
+                 f"SELECT i, 'v' || i FROM generate_series(1, {ROWS}) i; GRANT ALL ON riders TO demo")
+    yield primary, primary.replica(f"{primary.folder.name}-standby")
+    for server in (*primary.replicas, primary):
+        server.stop("immediate")
+
+
+def reads(s):
+    """(on the primary, on the replica)"""
+    found = [row for row in s.admin("SHOW STATEMENTS") if "v from riders" in row["statement"]]
+    return sum(row["on_primary"] for row in found), sum(row["on_replica"] for row in found)
+
+
+def test_reads_ride_on_a_replica(sluice, pair):
+    s = start(sluice, *pair, read_your_writes="off")
+    (on_primary, on_replica), before = reads(s), rode(s)
+    in_threads(CLIENTS, lambda _: read_some(s, 60))
+    assert reads(s) == (on_primary, on_replica + CLIENTS * 60)
+    assert rode(s) > before
+    s.wait_idle()
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_on_a_replica_whose_servers_die_nobody_sees_an_error(sluice, pair, prepared):
+    """Nor a row that is older than what it wrote."""
+    s = start(sluice, *pair, sample_interval=10)
+    stop, before = threading.Event(), rode(s)
+
+    def kill():
+        with pair[1].admin() as c:
+            while not stop.wait(0.1):
+                c.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo' LIMIT 1")
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        all_work(s, 2, prepared=prepared)
+    finally:
+        stop.set()
+        killer.join()
+    assert rode(s) > before and reads(s)[1] > 0
+    s.wait_idle()
+
+
+# --- on shards ----------------------------------------------------------------------------------------------------
+
+
+def test_reads_of_one_shard_ride_there(pg, sluice):
+    shop = Shop(pg, sluice, "riding", default_pool_size=2, multiplex_limit=1000, query_wait_timeout=60)
+    with shop.connect() as c:
+        c.execute(f"INSERT INTO users (id, name) SELECT i, 'v' || i FROM generate_series(1, {ROWS}) i")
+    before = rode(shop.sluice, "store")
+
+    def one(i):
+        chance = random.Random(i)
+        with shop.connect(prepare_threshold=0 if i % 2 else None) as c:
+            for n in range(60):
+                key = chance.randint(1, ROWS)
+                found = c.execute("SELECT id, name FROM users WHERE id = %s", (key,)).fetchall()
+                assert found == [(key, f"v{key}")]
+                if n % 20 == 10:
+                    assert c.execute("SELECT count(*) FROM users").fetchone() == (ROWS,)
+                if n % 20 == 15:
+                    with c.transaction():
+                        c.execute("UPDATE users SET country = 'x' WHERE id IN (%s, %s)", (key, key % ROWS + 1))
+
+    def they_ride():
+        in_threads(CLIENTS, one, seconds=60)
+        return rode(shop.sluice, "store") > before
+
+    wait_for(they_ride, 30, "reads to ride", every=0.2)
+    shop.sluice.wait_idle()
