@@ -157,6 +157,30 @@ def test_old_decisions_go_when_nobody_needs_them(shop):
     assert {gid for gid, in shop.rows(0, kept)} == {gids["young"], gids["unknown part"]}
 
 
+def test_what_a_dead_process_has_not_deleted_goes(shop):
+    """It is killed after its clients were told COMMIT: its rows are there until another process finds them old."""
+    count = "SELECT count(*) FROM sluice.decision WHERE NOT 'store/s9' = ANY (parts)"
+    before = shop.rows(0, count)[0][0]
+
+    def commit_and_die():
+        with shop.connect() as c:
+            for i in range(800, 840, 4):
+                with c.transaction():
+                    c.execute("INSERT INTO users VALUES (%s, 'here') ON CONFLICT (id) DO UPDATE SET name = 'again'", (i,))
+                    c.execute("INSERT INTO users VALUES (%s, 'there') ON CONFLICT DO NOTHING", (i + 1,))
+            shop.sluice.signal(signal.SIGKILL)
+            shop.sluice.process.wait()
+        shop.sluice.start()
+        return shop.rows(0, count)[0][0] > before
+
+    assert any(commit_and_die() for _ in range(5))
+    names = shop.rows(0, "SELECT count(*), count(DISTINCT name) FROM users WHERE id BETWEEN 800 AND 839")
+    assert names == [(10, 1)]
+    shop.sluice.admin("SET decision_keep = '1'")
+    wait_for(lambda: shop.rows(0, count)[0][0] == 0, 30, "its rows to be deleted")
+    shop.sluice.admin("SET decision_keep = '86400'")
+
+
 def shapes(shop):
     row, = [row for row in shop.sluice.admin("SHOW MEM") if row["name"] == "statement_cache"]
     return int(row["used"])
