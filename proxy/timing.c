@@ -8,15 +8,13 @@
 #include "proxy/finding.h"
 #include "shard/insert_defaults.h"
 
-#define DEFAULTS_MAX 64 /* columns of a table */
-
 /* The defaults of a table's columns that ask for the time. */
 struct defaults {
     struct client *c;
     struct catalog_table table;
     struct arena arena;
-    size_t count;
-    struct column_default items[DEFAULTS_MAX];
+    size_t count, room;
+    struct column_default *items; /* in the arena */
 };
 
 static void take_default(void *arg, const char *column, const char *sql)
@@ -25,9 +23,10 @@ static void take_default(void *arg, const char *column, const char *sql)
     struct span type;
     int position;
 
-    if (d->count == DEFAULTS_MAX || moment_is_asked(sql, LEX_STANDARD_STRINGS) == MOMENT_NOT ||
+    if (moment_is_asked(sql, LEX_STANDARD_STRINGS) == MOMENT_NOT ||
         !catalog_column(d->c->db, &d->table, column, &position, &type))
         return;
+    d->items = arena_grow(&d->arena, d->items, d->count, &d->room, sizeof *d->items);
     size_t at = d->count++;
     for (; at > 0 && d->items[at - 1].position > position; at--)
         d->items[at] = d->items[at - 1];

@@ -185,6 +185,140 @@ static void fill_nothing(struct filler *f, uint32_t word)
     f->changed = true;
 }
 
+/* --- rows that are selected --- */
+
+#define ARMS_MAX 32
+
+/* Of the query: where its targets end (the token behind them), or those of each arm of its UNION. */
+struct arms {
+    uint32_t ends[ARMS_MAX];
+    size_t widths[ARMS_MAX]; /* 0: not known */
+    size_t count;
+};
+
+static bool is_any_word(const struct filler *f, uint32_t i, const char *const *among, size_t count)
+{
+    for (size_t k = 0; k < count; k++)
+        if (is_word(f, i, among[k]))
+            return true;
+    return false;
+}
+
+/* What is reserved is a name behind these only. */
+static bool is_label(const struct filler *f, uint32_t i)
+{
+    return i > 0 && (is_word(f, i - 1, "as") || is_byte(f, i - 1, '.'));
+}
+
+static bool ends_targets(const struct filler *f, uint32_t i)
+{
+    static const char *const words[] = {"from",      "where",     "group", "having", "window", "order",
+                                        "limit",     "offset",    "fetch", "for",    "union",  "except",
+                                        "intersect", "returning", "into",  "on"};
+
+    if (is_label(f, i) || !is_any_word(f, i, words, ARRAY_LEN(words)))
+        return false;
+    if (is_word(f, i, "from") || is_word(f, i, "on")) /* IS DISTINCT FROM, DISTINCT ON () */
+        return !is_word(f, i - 1, "distinct");
+    return !(is_word(f, i, "group") && is_word(f, i - 1, "within"));
+}
+
+static size_t width_of(struct filler *f, struct piece targets)
+{
+    size_t count;
+    const struct piece *items = clauses_split(&f->c, targets, &f->arena, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (piece_is_empty(items[i]) || is_byte(f, items[i].end - 1, '*') ||
+            f->c.tokens[items[i].end - 1].kind == TOKEN_OPERATOR)
+            return 0;
+    return count;
+}
+
+/* Returns what stands behind its targets; 0: it has none. */
+static uint32_t read_arm(struct filler *f, uint32_t select, uint32_t end, struct arms *arms)
+{
+    uint32_t i = select + 1;
+
+    while (i < end && !ends_targets(f, i))
+        i = next(f, i);
+    if (i == select + 1 || arms->count == ARMS_MAX || is_word(f, i, "into"))
+        return 0;
+    arms->widths[arms->count] = width_of(f, (struct piece){select + 1, i});
+    arms->ends[arms->count++] = i;
+    return i;
+}
+
+static uint32_t pass_over_with(const struct filler *f, uint32_t i, uint32_t end)
+{
+    while (i < end && !is_word(f, i, "select"))
+        i = next(f, i);
+    return i;
+}
+
+/* False: they are not all known. */
+static bool read_arms(struct filler *f, uint32_t i, uint32_t end, struct arms *arms)
+{
+    static const char *const sets[] = {"union", "except", "intersect"};
+    bool begins = true;
+
+    while (i < end) {
+        if (begins && is_word(f, i, "with"))
+            i = pass_over_with(f, i, end);
+        if (begins && is_byte(f, i, '(')) {
+            if (!read_arms(f, i + 1, clauses_closing(&f->c, i), arms))
+                return false;
+            i = next(f, i);
+        } else if (begins) {
+            i = is_word(f, i, "select") ? read_arm(f, i, end, arms) : 0;
+            if (i == 0)
+                return false;
+        } else if (is_any_word(f, i, sets, ARRAY_LEN(sets)) && !is_label(f, i)) {
+            i += is_word(f, i + 1, "all") || is_word(f, i + 1, "distinct") ? 2 : 1;
+            begins = true;
+            continue;
+        } else {
+            i = next(f, i);
+        }
+        begins = false;
+    }
+    return !begins;
+}
+
+/* Without names: those that come next, and no others. */
+static bool is_appended(const struct filler *f, const struct arms *arms, size_t d)
+{
+    size_t at = arms->widths[0];
+
+    for (size_t i = 0; i < arms->count; i++)
+        if (arms->widths[i] != at)
+            return false;
+    for (size_t k = 0; at > 0 && k < d; k++)
+        at += f->defaults[k].position == (int)at + 1;
+    return at > 0 && f->defaults[d].position == (int)at + 1;
+}
+
+/* The query at i gives them, too. Returns where its tail begins. */
+static uint32_t fill_query(struct filler *f, uint32_t i, uint32_t names, bool named)
+{
+    struct arms arms = {.count = 0};
+
+    if (!read_arms(f, i, (uint32_t)f->c.token_count, &arms))
+        return i;
+    if (named)
+        fill_names(f, names);
+    for (size_t k = 0; k < arms.count; k++)
+        for (size_t d = 0; d < f->count; d++) {
+            if (named ? f->places[d] != NOT_NAMED : !is_appended(f, &arms, d))
+                continue;
+            copy_to(f, end_of(f, arms.ends[k] - 1));
+            buf_put_text(&f->out, ", ");
+            buf_put_text(&f->out, f->defaults[d].sql);
+            f->changed = true;
+        }
+    return arms.ends[arms.count - 1];
+}
+
 /* The places are sorted by where they stand in a row, which is how the text is written. */
 static void sort_by_place(struct filler *f, struct column_default *sorted)
 {
@@ -213,7 +347,7 @@ static uint32_t fill_insert(struct filler *f, uint32_t i)
         return i + 2;
     }
     if (!is_word(f, i, "values"))
-        return i;
+        return fill_query(f, i, open, named);
     if (named) {
         struct column_default *sorted = arena_alloc(&f->arena, f->count * sizeof *sorted);
         fill_names(f, open);
@@ -224,15 +358,40 @@ static uint32_t fill_insert(struct filler *f, uint32_t i)
     return fill_rows(f, i + 1, named);
 }
 
+static void fill_set(struct filler *f, uint32_t column, uint32_t value)
+{
+    for (size_t d = 0; d < f->count; d++)
+        if (is_word(f, value, "default") && is_column(f, column, f->defaults[d].column)) {
+            put_instead(f, value, f->defaults[d].sql);
+            return;
+        }
+}
+
+/* SET (column, ...) = [ROW] (DEFAULT, ...) */
+static void fill_set_row(struct filler *f, uint32_t open)
+{
+    uint32_t equals = clauses_closing(&f->c, open) + 1;
+    uint32_t row = equals + (is_word(f, equals + 1, "row") ? 2 : 1);
+    size_t count, given;
+
+    if (!is_byte(f, equals, '=') || !is_byte(f, row, '('))
+        return;
+    const struct piece *names = split(f, open, &count), *values = split(f, row, &given);
+    for (size_t i = 0; i < count && count == given; i++)
+        if (values[i].end - values[i].first == 1)
+            fill_set(f, names[i].first, values[i].first);
+}
+
 /* SET column = DEFAULT, of the statement's own. */
 static void fill_sets(struct filler *f, uint32_t from)
 {
     for (uint32_t i = MAX(from, 1); i + 2 < f->c.token_count; i = next(f, i)) {
-        bool sets = (is_word(f, i - 1, "set") || is_byte(f, i - 1, ',')) && is_byte(f, i + 1, '=') &&
-                    is_word(f, i + 2, "default");
-        for (size_t d = 0; sets && d < f->count; d++)
-            if (is_column(f, i, f->defaults[d].column))
-                put_instead(f, i + 2, f->defaults[d].sql);
+        if (!is_word(f, i - 1, "set") && !is_byte(f, i - 1, ','))
+            continue;
+        if (is_byte(f, i, '('))
+            fill_set_row(f, i);
+        else if (is_byte(f, i + 1, '='))
+            fill_set(f, i, i + 2);
     }
 }
 

@@ -5,9 +5,11 @@
  *   INSERT INTO t (id, made) VALUES (1, DEFAULT), (2, $1)     INSERT INTO t (id, made) VALUES (1, now()), (2, $1)
  *   INSERT INTO t (id) VALUES (1), (2)                        INSERT INTO t (id, made) VALUES (1, now()), (2, now())
  *   INSERT INTO t DEFAULT VALUES                              INSERT INTO t (made) VALUES (now())
+ *   INSERT INTO t (id) SELECT n FROM u                        INSERT INTO t (id, made) SELECT n, now() FROM u
  *   ... SET made = DEFAULT                                    ... SET made = now()
  *
- * Not written are those of rows that a SELECT makes.
+ * Not written are those of a query's rows where the columns are not named, and are not the ones that come next behind
+ * those that it gives (as many as are told, without *); or where it is not made of SELECTs.
  * Thread: any (no state).
  */
 #ifndef SLUICE_INSERT_DEFAULTS_H

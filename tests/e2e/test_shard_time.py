@@ -9,13 +9,15 @@ import pytest
 
 from lib.shards import COUNT, SCHEMA, TABLES, Shop
 
-MORE_TABLES = "stamps.id = modulo\nnotes.id = modulo\nlands = everywhere\n"
-MORE_SCHEMA = """
+MORE_TABLES = "stamps.id = modulo\nnotes.id = modulo\nwide.id = modulo\nlands = everywhere\n"
+WIDE = [f"t{i}" for i in range(70)]
+MORE_SCHEMA = f"""
 CREATE TABLE stamps (id int PRIMARY KEY, made timestamptz DEFAULT now(), "da""y" date DEFAULT CURRENT_DATE, n int,
                      ends timestamp DEFAULT (now() AT TIME ZONE 'utc') + '1 day'::interval);
 CREATE TABLE notes (id int PRIMARY KEY, at timestamptz, zoned timetz, plain time, short timestamp(0), day date);
 CREATE TABLE lands (code text PRIMARY KEY, made timestamptz DEFAULT now(), name text);
-GRANT ALL ON stamps, notes, lands TO PUBLIC;
+CREATE TABLE wide (id int PRIMARY KEY, {', '.join(f'{t} timestamptz DEFAULT now()' for t in WIDE)});
+GRANT ALL ON stamps, notes, wide, lands TO PUBLIC;
 """
 
 
@@ -123,6 +125,27 @@ def test_a_transaction_has_one_time(shop, client):
     assert len(set(stored(shop, "SELECT name FROM lands WHERE code = 'a'"))) == 1
     with client.transaction():
         assert client.execute("SELECT now() FROM notes").fetchone()[0] > first
+
+
+def test_defaults_that_a_shard_would_compute_by_itself(shop, client):
+    """In a transaction that began on another one, or where all of them run the same text."""
+    client.execute("INSERT INTO notes (id) SELECT g FROM generate_series(0, 7) AS g")
+    with client.transaction():
+        first = client.execute("SELECT now() FROM notes WHERE id = 0").fetchone()[0]
+        client.execute("INSERT INTO stamps (id) SELECT id FROM notes WHERE id = 1 UNION ALL SELECT 5 ORDER BY 1")
+        client.execute("INSERT INTO stamps SELECT id FROM notes WHERE id = 2")
+        client.execute("INSERT INTO stamps (n, id) SELECT 1, 6 ON CONFLICT (id) DO UPDATE SET (n, made) = (2, DEFAULT)")
+        client.execute("INSERT INTO stamps (id, made) VALUES (3, NULL), (7, NULL), (9, NULL)")
+        client.execute("UPDATE stamps SET (n, made) = ROW (5, DEFAULT) WHERE id IN (3, 7)")
+        client.execute("UPDATE stamps SET (made, n) = (DEFAULT, 5) WHERE id = 9")
+        client.execute("INSERT INTO wide (id) VALUES (1), (2)")
+        client.execute("INSERT INTO wide (id) VALUES (3)")
+    assert sorted(stored(shop, "SELECT id, made FROM stamps")) == [(n, first) for n in (1, 2, 3, 5, 6, 7, 9)]
+    assert {time for row in stored(shop, f"SELECT {', '.join(WIDE)} FROM wide") for time in row} == {first}
+    client.execute("DELETE FROM wide")
+    client.execute("DELETE FROM stamps")
+    client.execute("INSERT INTO stamps (id) SELECT id FROM notes")
+    assert len(set(stored(shop, "SELECT made FROM stamps"))) == 1
 
 
 def test_a_pipeline_has_one_time(client):

@@ -60,11 +60,39 @@ static void columns_that_are_default(void **state)
            "CURRENT_DATE");
 }
 
+static void rows_that_are_set(void **state)
+{
+    (void)state;
+    expect("UPDATE t SET id = 1, (made, id, \"da\"\"y\") = (DEFAULT, DEFAULT, 5), name = DEFAULT WHERE id = 1",
+           "UPDATE t SET id = 1, (made, id, \"da\"\"y\") = (now(), DEFAULT, 5), name = DEFAULT WHERE id = 1");
+    expect("UPDATE t SET (name, Made) = ROW (f(1, 2), default), made = 1",
+           "UPDATE t SET (name, Made) = ROW (f(1, 2), now()), made = 1");
+    expect("UPDATE t SET (id, made) = (SELECT 1, u.made FROM u) WHERE (id, made) = (1, NULL)", NULL);
+}
+
 static void rows_that_are_selected(void **state)
 {
     (void)state;
-    expect("INSERT INTO t (id) SELECT 1", NULL);
-    expect("INSERT INTO t (SELECT 1)", NULL);
+    expect("INSERT INTO t (id) SELECT 1", "INSERT INTO t (id, \"made\", \"da\"\"y\") SELECT 1, now(), CURRENT_DATE");
+    expect("INSERT INTO t (id, made) (WITH x AS (SELECT 1) SELECT a.from, b IS DISTINCT FROM c AS from FROM x) "
+           "ON CONFLICT (id) DO UPDATE SET made = DEFAULT",
+           "INSERT INTO t (id, made, \"da\"\"y\") (WITH x AS (SELECT 1) SELECT a.from, b IS DISTINCT FROM c AS from, "
+           "CURRENT_DATE FROM x) ON CONFLICT (id) DO UPDATE SET made = now()");
+    expect(
+        "INSERT INTO t (id, made) SELECT DISTINCT ON (a) a, max(b) FILTER (WHERE c) GROUP BY 1 UNION ALL "
+        "(SELECT * FROM u LIMIT 1) EXCEPT SELECT percentile_disc(1) WITHIN GROUP (ORDER BY a) ON CONFLICT DO NOTHING",
+        "INSERT INTO t (id, made, \"da\"\"y\") SELECT DISTINCT ON (a) a, max(b) FILTER (WHERE c), CURRENT_DATE GROUP "
+        "BY "
+        "1 UNION ALL (SELECT *, CURRENT_DATE FROM u LIMIT 1) EXCEPT SELECT percentile_disc(1) WITHIN GROUP (ORDER BY "
+        "a), CURRENT_DATE ON CONFLICT DO NOTHING");
+    expect("INSERT INTO t SELECT a FROM u", "INSERT INTO t SELECT a, now() FROM u");
+    expect("INSERT INTO t SELECT a, b, c UNION SELECT 1, 2, 3",
+           "INSERT INTO t SELECT a, b, c, CURRENT_DATE UNION SELECT 1, 2, 3, CURRENT_DATE");
+    expect("INSERT INTO t SELECT * FROM u", NULL);
+    expect("INSERT INTO t SELECT u.* FROM u", NULL);
+    expect("INSERT INTO t (id) SELECT 1 UNION VALUES (1)", NULL);
+    expect("INSERT INTO t (id) TABLE u", NULL);
+    expect("INSERT INTO t (id) SELECT FROM u", NULL);
     expect("INSERT INTO t (VALUES (1))", NULL);
     expect("INSERT INTO", NULL);
     expect("", NULL);
@@ -75,6 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns_that_are_not_named),
         cmocka_unit_test(columns_that_are_default),
+        cmocka_unit_test(rows_that_are_set),
         cmocka_unit_test(rows_that_are_selected),
     };
 
