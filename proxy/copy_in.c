@@ -6,6 +6,7 @@
 
 #include "parser/msgout.h"
 #include "proxy/copy_facts.h"
+#include "proxy/copy_fixed.h"
 #include "proxy/draw.h"
 #include "proxy/joint.h"
 #include "proxy/whole.h"
@@ -33,6 +34,7 @@ struct copy_in {
     struct client *c;
     struct copy_split *split; /* owned */
     struct copy_facts *facts; /* owned: of a table that lies everywhere; NULL: it does not */
+    struct copy_fixed *fixed; /* owned: by key: what it leaves out, by the time; NULL: nothing */
     char *sql;                /* owned */
     bool asking;              /* for these */
     bool extended;            /* the client speaks the extended protocol: a Sync is to follow */
@@ -56,6 +58,7 @@ void copy_in_free(struct copy_in *i)
         return;
     copy_split_free(i->split);
     copy_facts_free(i->facts);
+    copy_fixed_free(i->fixed);
     free(i->sql);
     free(i);
 }
@@ -219,18 +222,37 @@ static void start(struct copy_in *i)
     }
 }
 
-/* The home shard has said what that table is. */
-static void after_asking(struct copy_in *i)
+static void heed_facts(struct copy_in *i)
 {
     const char *bar = copy_facts_bar(i->facts);
     char text[400];
 
-    i->asking = false;
     i->split->timed = copy_facts_timed(i->facts, &i->split->timed_count);
-    if (!i->failed && bar != NULL) {
-        snprintf(text, sizeof text, "COPY into \"%s\", which lies on all shards: %s", i->split->table->name, bar);
-        fail_by_own(i, "0A000", text, "Name the column, and give its values; or INSERT the rows.");
-    }
+    if (i->failed || bar == NULL)
+        return;
+    snprintf(text, sizeof text, "COPY into \"%s\", which lies on all shards: %s", i->split->table->name, bar);
+    fail_by_own(i, "0A000", text, "Name the column, and give its values; or INSERT the rows.");
+}
+
+/* A row of what was asked for. */
+static void on_fact(struct copy_in *i, struct span body)
+{
+    const char *bar = NULL;
+
+    if (i->facts != NULL)
+        copy_facts_row(i->facts, body);
+    else
+        bar = copy_fixed_row(i->fixed, i->split, body);
+    if (bar != NULL)
+        fail_by_own(i, "0A000", bar, "Name the column, and give its values; or INSERT the rows.");
+}
+
+/* The home shard has said what that table is, or what defaults are. */
+static void after_asking(struct copy_in *i)
+{
+    i->asking = false;
+    if (i->facts != NULL)
+        heed_facts(i);
     for (uint32_t k = 0; k < i->count && i->failed; k++)
         i->parts[k].over = true;
     if (!i->failed)
@@ -241,7 +263,7 @@ static void on_message(struct copy_in *i, struct copy_part *p, uint8_t type, str
 {
     if (i->asking && type != 'E') {
         if (type == 'D')
-            copy_facts_row(i->facts, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
+            on_fact(i, span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER));
         else if (type == 'Z')
             after_asking(i);
         return;
@@ -487,11 +509,32 @@ size_t copy_in_input(struct copy_in *i, const uint8_t *p, size_t len)
 /* --- beginning --- */
 
 /* What each shard runs. */
-static char *text_of(const struct client *c, const struct request *q, const struct copy_split *split)
+static char *text_of(const struct copy_in *i, const struct request *q)
 {
-    unsigned flags = client_lex_flags(c);
+    unsigned flags = client_lex_flags(i->c);
+    char *sql = i->fixed == NULL ? mem_strdup(q->run.sql) : copy_fixed_sql(i->fixed, mem_strdup(q->run.sql), flags);
+    char *given = i->split->gives ? copy_given_sql(sql, i->split->table->column, flags) : NULL;
 
-    return split->gives ? copy_given_sql(q->run.sql, split->table->column, flags) : mem_strdup(q->run.sql);
+    if (given == NULL)
+        return sql;
+    free(sql);
+    return given;
+}
+
+/* What is to be known before the rows may come; false: nothing. */
+static bool ask_first(struct copy_in *i, const struct request *q, struct arm *home)
+{
+    if (i->split->table->way == MAP_EVERYWHERE) {
+        i->facts = copy_facts_new(request_stmt(q));
+        copy_facts_ask(i->facts, arm_in(home));
+    } else if (i->fixed != NULL) {
+        copy_fixed_ask(i->fixed, i->split->format.kind == COPY_KIND_BINARY, arm_in(home));
+    } else {
+        return false;
+    }
+    i->asking = true;
+    arm_go(home);
+    return true;
 }
 
 struct copy_in *copy_in_new(struct client *c, const struct request *q, struct arm *const *arms)
@@ -503,7 +546,9 @@ struct copy_in *copy_in_new(struct client *c, const struct request *q, struct ar
     if (split == NULL)
         return NULL;
     i = mem_zalloc(sizeof *i + map->shard_count * sizeof(struct copy_part));
-    *i = (struct copy_in){.c = c, .split = split, .count = map->shard_count, .sql = text_of(c, q, split)};
+    *i = (struct copy_in){.c = c, .split = split, .count = map->shard_count};
+    i->fixed = copy_fixed_new(c, q);
+    i->sql = text_of(i, q);
     i->key_want = (uint32_t)MIN(c->worker->config->opt.sequence_block, KEYS_MAX);
     i->extended = !q->simple;
     request_begin(c, q);
@@ -516,13 +561,7 @@ struct copy_in *copy_in_new(struct client *c, const struct request *q, struct ar
         p->arm->user = &part_user;
         p->arm->owner = p;
     }
-    if (split->table->way == MAP_EVERYWHERE) {
-        i->facts = copy_facts_new(request_stmt(q));
-        i->asking = true;
-        copy_facts_ask(i->facts, arm_in(arms[0]));
-        arm_go(arms[0]);
-    } else {
+    if (!ask_first(i, q, arms[0]))
         start(i);
-    }
     return i;
 }

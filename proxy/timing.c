@@ -7,6 +7,10 @@
 #include "proxy/catalog.h"
 #include "proxy/finding.h"
 #include "shard/insert_defaults.h"
+#include "shard/scatter.h"
+
+#include <stdio.h>
+#include <strings.h>
 
 /* The defaults of a table's columns that ask for the time. */
 struct defaults {
@@ -100,6 +104,71 @@ size_t timing_defaults(struct client *c, const struct map_table *t, const char *
     return n;
 }
 
+/* Its functions say the same for each row; what is no function, but like timestamp(0), is a type. */
+static bool is_constant(const char *sql)
+{
+    static const char *const others[] = {"now",
+                                         "transaction_timestamp",
+                                         "statement_timestamp",
+                                         "to_char",
+                                         "timestamp",
+                                         "timestamptz",
+                                         "time",
+                                         "timetz",
+                                         "interval",
+                                         "localtimestamp",
+                                         "current_timestamp",
+                                         "localtime",
+                                         "current_time"};
+    struct token t = {.kind = TOKEN_SELF}, before;
+    struct lexer l;
+    char name[64];
+
+    lex_init(&l, sql, strlen(sql), LEX_STANDARD_STRINGS);
+    do {
+        before = t;
+        lex_next_plain(&l, &t);
+        if (t.kind != TOKEN_SELF || t.first != '(' || (before.kind != TOKEN_WORD && before.kind != TOKEN_QUOTED))
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)before.len, sql + before.start);
+        bool known = pure_kind_of(name) == PURE_PLAIN;
+        for (size_t i = 0; i < ARRAY_LEN(others); i++)
+            known = known || strcasecmp(name, others[i]) == 0;
+        if (!known)
+            return false;
+    } while (t.kind != TOKEN_END && t.kind != TOKEN_ERROR);
+    return t.kind == TOKEN_END;
+}
+
+size_t timing_copied(struct client *c, const struct sharding_run *run, struct arena *arena, struct refill_extra **found)
+{
+    const struct stmt_list *list = run->shape == NULL ? NULL : reading_of(run->shape)->list;
+    const struct stmt *s = list == NULL || list->count != 1 ? NULL : list->stmts[0];
+    struct finding f = {.c = c, .map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE), .run = run};
+    size_t count, kept = 0;
+
+    if (s == NULL || s->kind != STMT_COPY_FROM || s->table_count != 1 || s->column_count == 0)
+        return 0;
+    const struct map_table *t = finding_table(&f, &s->tables[0]);
+    if (t == NULL || t->way != MAP_BY_KEY)
+        return 0;
+    count = timing_defaults(c, t, s->columns, s->column_count, arena, found);
+    for (size_t i = 0; i < count; i++)
+        if (is_constant((*found)[i].sql))
+            (*found)[kept++] = (*found)[i];
+    return kept;
+}
+
+static bool copies_defaults(struct client *c, const struct sharding_run *run)
+{
+    struct arena arena = {.chunks = NULL};
+    struct refill_extra *found;
+    bool any = timing_copied(c, run, &arena, &found) > 0;
+
+    arena_free(&arena);
+    return any;
+}
+
 /* It inserts what a SELECT gives, and some column gets its default. */
 static bool fills_defaults(struct client *c, const struct sharding_run *run)
 {
@@ -123,7 +192,9 @@ enum moment_asked timing_asked(struct client *c, const struct sharding_run *run)
     enum moment_asked asked = moment_is_asked(text != NULL ? text : run->sql, client_lex_flags(c));
 
     free(text);
-    return asked == MOMENT_NOT && fills_defaults(c, run) ? MOMENT_TRANSACTION : asked;
+    if (asked == MOMENT_NOT && (fills_defaults(c, run) || copies_defaults(c, run)))
+        return MOMENT_TRANSACTION;
+    return asked;
 }
 
 char *timing_write(struct client *c, const struct sharding_run *run, const char *sql, const struct moment *m)

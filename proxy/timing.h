@@ -24,5 +24,8 @@ char *timing_write(struct client *c, const struct sharding_run *run, const char 
  * Returns how many; *found: in the arena. */
 size_t timing_defaults(struct client *c, const struct map_table *t, const char *const *columns, size_t count,
                        struct arena *arena, struct refill_extra **found);
+/* The same of what a COPY FROM of rows by key leaves out, where the default is one for all of its rows. */
+size_t timing_copied(struct client *c, const struct sharding_run *run, struct arena *arena,
+                     struct refill_extra **found);
 
 #endif

@@ -3,6 +3,8 @@
  *
  *   COPY users (name) FROM STDIN    ann     ──>    COPY users ("id", name) FROM STDIN    5  ann
  *
+ * Between these, the same for all rows, may stand what columns that they leave out get by their default.
+ *
  * Thread: worker.
  */
 #include "shard/copy_parts.h"
@@ -65,9 +67,75 @@ static void put_binary(struct buf *out, const struct key_value *key)
 
 void copy_given_header(struct copy_split *c)
 {
-    for (uint32_t k = 0; c->gives && k < c->map->shard_count; k++)
-        put_field(&c->outs[k], &c->format, c->table->column);
+    for (uint32_t k = 0; k < c->map->shard_count && c->table->way == MAP_BY_KEY; k++) {
+        if (c->gives)
+            put_field(&c->outs[k], &c->format, c->table->column);
+        buf_put(&c->outs[k], buf_head(&c->fixed_names), buf_used(&c->fixed_names));
+    }
 }
+
+/* --- what all rows are given --- */
+
+static void put_before(struct buf *out, struct buf *more)
+{
+    buf_put(more, buf_head(out), buf_used(out));
+    buf_free(out);
+    *out = *more;
+}
+
+static bool needs_escape(const struct copy_format *f, uint8_t byte)
+{
+    if (f->kind == COPY_KIND_CSV)
+        return byte == f->quote || byte == f->escape;
+    return byte == '\\' || byte == f->delimiter;
+}
+
+static void put_text(struct buf *out, const struct copy_format *f, struct span value)
+{
+    bool csv = f->kind == COPY_KIND_CSV;
+
+    if (value.ptr == NULL)
+        buf_put(out, f->null.ptr, f->null.len);
+    if (csv && value.ptr != NULL)
+        buf_put_u8(out, f->quote);
+    for (size_t i = 0; value.ptr != NULL && i < value.len; i++) {
+        if (needs_escape(f, value.ptr[i]))
+            buf_put_u8(out, csv ? f->escape : '\\');
+        buf_put_u8(out, value.ptr[i]);
+    }
+    if (csv && value.ptr != NULL)
+        buf_put_u8(out, f->quote);
+    buf_put_u8(out, f->delimiter);
+}
+
+static bool has_line(struct span value)
+{
+    return value.len > 0 && (memchr(value.ptr, '\n', value.len) != NULL || memchr(value.ptr, '\r', value.len) != NULL);
+}
+
+const char *copy_split_fix(struct copy_split *c, const char *column, struct span value)
+{
+    const struct copy_format *f = &c->format;
+    struct buf field = {0}, name = {0};
+    bool text = f->kind == COPY_KIND_TEXT, binary = f->kind == COPY_KIND_BINARY;
+
+    if (!binary && (has_line(value) || (text && value.ptr != NULL && value.len == f->null.len &&
+                                        memcmp(value.ptr, f->null.ptr, value.len) == 0)))
+        return "the default, by the time, of a column that it leaves out cannot be written as a field";
+    if (binary) {
+        buf_put_u32(&field, value.ptr == NULL ? UINT32_MAX : (uint32_t)value.len);
+        buf_put(&field, value.ptr, value.len);
+    } else {
+        put_text(&field, f, value);
+        put_text(&name, f, span_of(column, strlen(column)));
+    }
+    put_before(&c->fixed, &field);
+    put_before(&c->fixed_names, &name);
+    c->fixed_count++;
+    return NULL;
+}
+
+/* --- rows --- */
 
 struct key_value copy_given_next(struct copy_split *c)
 {
@@ -80,16 +148,19 @@ struct key_value copy_given_next(struct copy_split *c)
 void copy_given_row(struct copy_split *c, struct span row, const struct key_value *key, struct buf *out)
 {
     const char *text = (const char *)buf_head(&c->keys);
+    size_t head = c->format.kind == COPY_KIND_BINARY ? MIN(row.len, 2) : 0;
 
-    if (c->format.kind != COPY_KIND_BINARY) {
-        put_field(out, &c->format, text);
-        buf_put(out, row.ptr, row.len);
-    } else {
-        buf_put_u16(out, (uint16_t)(be16_at(row.ptr) + 1));
+    if (head == 2) /* what is less is no row, and the shard says so */
+        buf_put_u16(out, (uint16_t)(be16_at(row.ptr) + c->gives + c->fixed_count));
+    if (head == 2 && c->gives)
         put_binary(out, key);
-        buf_put(out, row.ptr + 2, row.len - 2);
-    }
-    buf_consume(&c->keys, strlen(text) + 1);
+    else if (head == 0 && c->gives)
+        put_field(out, &c->format, text);
+    if (head != 1)
+        buf_put(out, buf_head(&c->fixed), buf_used(&c->fixed));
+    buf_put(out, row.ptr + (head == 2 ? 2 : 0), row.len - (head == 2 ? 2 : 0));
+    if (c->gives)
+        buf_consume(&c->keys, strlen(text) + 1);
 }
 
 char *copy_given_sql(const char *sql, const char *column, unsigned lex_flags)

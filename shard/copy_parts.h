@@ -3,7 +3,7 @@
  *   copy_split.c   the stream: rows of text and CSV, where each goes
  *   copy_field.c   the key among a row's fields
  *   copy_binary.c  rows of binary data
- *   copy_given.c   rows that are given a key
+ *   copy_given.c   rows that are given a key, or what all of them get
  *   copy_time.c    rows that speak of the time at which they are read
  * Thread: worker.
  */
@@ -24,7 +24,7 @@ struct key_value copy_field(struct copy_split *c, struct span row, bool escapes)
 bool copy_lacks_key(const struct copy_split *c);
 /* The key that the next row gets. */
 struct key_value copy_given_next(struct copy_split *c);
-/* The row with it, which is used up. */
+/* The row with it, which is used up, and with what all rows are given. */
 void copy_given_row(struct copy_split *c, struct span row, const struct key_value *key, struct buf *out);
 /* What stands before a header of the client's. */
 void copy_given_header(struct copy_split *c);

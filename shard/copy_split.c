@@ -34,6 +34,8 @@ void copy_split_free(struct copy_split *c)
     }
     buf_free(&c->held);
     buf_free(&c->keys);
+    buf_free(&c->fixed);
+    buf_free(&c->fixed_names);
     buf_free(&c->scratch);
     buf_free(&c->bytes);
     map_unref((struct map *)c->map);
@@ -109,7 +111,7 @@ enum copy_result copy_place(struct copy_split *c, struct span row, uint64_t last
     uint32_t shard = c->format.key < 0 && !c->gives ? c->anywhere : shard_of(c, &given, &why);
     uint32_t to = shard == SHARD_NONE ? SHARD_NULL : shard;
 
-    if (c->gives)
+    if (c->gives || c->fixed_count > 0)
         copy_given_row(c, row, &given, &c->outs[to]);
     else
         buf_put(&c->outs[to], row.ptr, row.len);

@@ -5,7 +5,8 @@
  *   "1,a\n2,b\n5,c\n"    ──>   s2: "1,a\n5,c\n"    s3: "2,b\n"
  *
  * Into a table that lies everywhere, all shards get each row, unless it speaks of the time at which it is read.
- * A header goes to all shards; so do the head and the end of binary data. Nothing is changed in what a shard gets.
+ * A header goes to all shards; so do the head and the end of binary data. Nothing is changed in what a shard gets, but
+ * for fields that stand before those of a row: a key that it lacks, and what is the same for all rows.
  * Invariants: only an unfinished row is held. What came out is the caller's to take from `outs`.
  * Thread: worker.
  */
@@ -38,11 +39,14 @@ struct copy_split {
     size_t row_max;    /* longer ones are refused */
     const bool *timed; /* everywhere: by field: it may speak of the time; borrowed */
     size_t timed_count;
-    uint32_t anywhere; /* the shard of rows without a key, whose default makes it; SHARD_NONE: they are unsure */
-    bool gives;        /* rows come without a key, and are given one */
-    bool ending;       /* there are no more data */
-    struct buf keys;   /* for them, each with its NUL */
-    struct buf held;   /* the row that is not all there; or what waits for keys */
+    uint32_t anywhere;      /* the shard of rows without a key, whose default makes it; SHARD_NONE: they are unsure */
+    bool gives;             /* rows come without a key, and are given one */
+    struct buf fixed;       /* fields that all rows are given, too, as they are written */
+    struct buf fixed_names; /* ... in a header */
+    uint16_t fixed_count;
+    bool ending;     /* there are no more data */
+    struct buf keys; /* for them, each with its NUL */
+    struct buf held; /* the row that is not all there; or what waits for keys */
     /* Of that row, whose first bytes were looked at: */
     size_t at;
     bool quoted;
@@ -80,6 +84,9 @@ enum copy_result copy_split_end(struct copy_split *c);
 void copy_split_give(struct copy_split *c, const char *key);
 char *copy_given_sql(const char *sql, const char *column, unsigned lex_flags);
 const char *copy_given_bars(const struct copy_split *c);
+/* All rows are given this, too, in that column of the text: binary, or as a text; ptr NULL: NULL. Returns why they
+ * cannot (static), or NULL. The last one stands first in the text. */
+const char *copy_split_fix(struct copy_split *c, const char *column, struct span value);
 /* After COPY_WANTS. */
 enum copy_result copy_split_go_on(struct copy_split *c);
 

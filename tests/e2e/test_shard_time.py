@@ -148,6 +148,41 @@ def test_defaults_that_a_shard_would_compute_by_itself(shop, client):
     assert len(set(stored(shop, "SELECT made FROM stamps"))) == 1
 
 
+def copy(client, sql, data):
+    with client.cursor().copy(sql) as to:
+        to.write(data)
+
+
+@pytest.mark.parametrize("options, rows", [
+    ("", "{}\t{}\n"), ("WITH (DELIMITER ':')", "{}:{}\n"), ("WITH (FORMAT csv)", "{},{}\r\n"),
+    ("WITH (FORMAT csv, HEADER, QUOTE '!', ESCAPE ':')", "{},!{}!\n"), ("WITH (HEADER MATCH)", "{}\t{}\n")])
+def test_columns_that_a_copy_leaves_out(shop, client, options, rows):
+    head = ("id,n\n" if "csv" in options else "id\tn\n") if "HEADER" in options else ""
+    copy(client, f"COPY stamps (id, n) FROM STDIN {options}", head + "".join(rows.format(n, n) for n in range(8)))
+    rows_of = 'SELECT id, n, made, ends, "da""y", "da""y" = made::date FROM stamps'
+    got = stored(shop, rows_of)
+    assert sorted(row[:2] for row in got) == [(n, n) for n in range(8)]
+    assert len({row[2:] for row in got}) == 1 and got[0][5] and got[0][2] is not None
+    client.execute("DELETE FROM stamps")
+    with client.transaction():
+        first = client.execute("SELECT now()").fetchone()[0]
+        copy(client, f"COPY stamps (id, n) FROM STDIN {options}", head + "".join(rows.format(n, n) for n in range(8)))
+        client.execute("SELECT 1")
+    assert set(stored(shop, "SELECT made FROM stamps")) == {(first,)}
+
+
+def test_a_copy_of_binary_rows_leaves_out_columns(shop, client):
+    with client.transaction():
+        first = client.execute("SELECT now()").fetchone()[0]
+        with client.cursor().copy("COPY stamps (n, made, id) FROM STDIN (FORMAT binary)") as to:
+            to.set_types(["int4", "timestamptz", "int4"])
+            for n in range(8):
+                to.write_row((n, None, n))
+    assert len(set(stored(shop, 'SELECT made, "da""y" = %s::date, ends FROM stamps'.replace("%s", f"'{first}'")))) == 1
+    with pytest.raises(psycopg.errors.UniqueViolation, match="(?s)Key.*line 2"), client.transaction():
+        copy(client, "COPY stamps (id) FROM STDIN", "8\n1\n")
+
+
 def test_a_pipeline_has_one_time(client):
     with client.pipeline():
         cursors = [client.execute("INSERT INTO notes (id, at) VALUES (%s, now()) RETURNING at", [n]) for n in range(8)]

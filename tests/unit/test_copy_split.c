@@ -18,6 +18,7 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "countries = everywhere\n";
 
 static bool gives; /* rows come without keys, and get 1, 2, 3 */
+static bool fixes; /* all rows get a: "1:\\", b: NULL */
 
 static bool catalog(void *arg, const char *schema, const char *table, const char *column, struct map_column *out)
 {
@@ -48,6 +49,10 @@ static struct copy_split *split_for(const char *sql)
     struct copy_split *c = copy_split_new(map, t, &format, SHARD_NONE, 1000);
     c->ends_early = true;
     c->gives = gives;
+    if (fixes) {
+        assert_null(copy_split_fix(c, "b\"", span_of(NULL, 0)));
+        assert_null(copy_split_fix(c, "a", span_of("1:\\", 3)));
+    }
     static const bool timed[] = {false, true};
     c->timed = timed;
     c->timed_count = ARRAY_LEN(timed);
@@ -234,6 +239,33 @@ static void rows_get_keys(void **state)
     gives = false;
 }
 
+static void rows_get_what_is_the_same_for_all(void **state)
+{
+    static const char binary[] = SIGNATURE "\0\1\0\0\0\x08\0\0\0\0\0\0\0\1\xff\xff";
+    static const char expected[] = "s1:" SIGNATURE "\xff\xff"
+                                   "s2:" SIGNATURE "\0\3\0\0\0\3"
+                                   "1:\\\xff\xff\xff\xff\0\0\0\x08\0\0\0\0\0\0\0\1\xff\xff"
+                                   "s3:" SIGNATURE "\xff\xff"
+                                   "s4:" SIGNATURE "\xff\xff";
+
+    (void)state;
+    fixes = true;
+    check("copy users from stdin", "1\tx\n2\n", "s2:1:\\\\\t\\N\t1\tx\ns3:1:\\\\\t\\N\t2\n");
+    check("copy users from stdin (delimiter ':')", "1:x\n", "s2:1\\:\\\\:\\N:1:x\n");
+    check(
+        "copy users from stdin (format csv, escape '\\', header)", "id\n1\n",
+        "s1:\"a\",\"b\\\"\",id\ns2:\"a\",\"b\\\"\",id\n\"1:\\\\\",,1\ns3:\"a\",\"b\\\"\",id\ns4:\"a\",\"b\\\"\",id\n");
+    check_bytes("copy users from stdin binary", binary, sizeof binary - 1, expected, sizeof expected - 1);
+    gives = true;
+    check("copy users (name) from stdin", "x\n", "s2:1\t1:\\\\\t\\N\tx\n");
+    gives = fixes = false;
+
+    struct copy_split *c = split_for("copy users from stdin (null 'today')");
+    assert_non_null(copy_split_fix(c, "a", span_of("today", 5)));
+    assert_non_null(copy_split_fix(c, "a", span_of("a\nb", 3)));
+    copy_split_free(c);
+}
+
 /* The second column takes times. */
 static void all_get_what_lies_everywhere(void **state)
 {
@@ -333,6 +365,7 @@ int main(void)
         cmocka_unit_test(all_get_what_lies_everywhere),
         cmocka_unit_test(binary_is_read),
         cmocka_unit_test(rows_get_keys),
+        cmocka_unit_test(rows_get_what_is_the_same_for_all),
         cmocka_unit_test(conditions_on_what_lies_everywhere),
         cmocka_unit_test(options_that_hide_keys_are_refused),
         cmocka_unit_test(lines_are_found_again),
