@@ -166,7 +166,8 @@ def test_what_a_dead_process_has_not_deleted_goes(shop):
         with shop.connect() as c:
             for i in range(800, 840, 4):
                 with c.transaction():
-                    c.execute("INSERT INTO users VALUES (%s, 'here') ON CONFLICT (id) DO UPDATE SET name = 'again'", (i,))
+                    c.execute("INSERT INTO users VALUES (%s, 'here') ON CONFLICT (id) DO UPDATE SET name = 'again'",
+                              (i,))
                     c.execute("INSERT INTO users VALUES (%s, 'there') ON CONFLICT DO NOTHING", (i + 1,))
             shop.sluice.signal(signal.SIGKILL)
             shop.sluice.process.wait()
