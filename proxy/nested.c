@@ -110,27 +110,27 @@ static void walk_value(struct walk *w, uint32_t type, struct span value)
 /* --- rows --- */
 
 /* Of a server: for each column its type, where that has any in it and comes in binary format, else 0; the first is how
- * many there are. */
+ * many there are. NULL: there is no such column. */
 static uint32_t *read_columns(const struct oids_table *types, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
-    uint32_t count = reader_u16(&r), inner, any = 0;
-    uint32_t *columns = mem_zalloc((count + 1u) * sizeof *columns);
+    uint32_t count = reader_u16(&r), inner;
+    uint32_t *columns = NULL;
 
-    columns[0] = count;
     for (uint32_t i = 1; i <= count; i++) {
         reader_cstr(&r);
         reader_bytes(&r, 6);
         uint32_t type = reader_u32(&r);
         reader_bytes(&r, 6);
         bool binary = reader_u16(&r) == BINARY;
-        columns[i] = !r.bad && binary && oids_holds(types, type, &inner) != OIDS_NOTHING ? type : 0;
-        any |= columns[i];
+        if (r.bad || !binary || oids_holds(types, type, &inner) == OIDS_NOTHING)
+            continue;
+        if (columns == NULL)
+            columns = mem_zalloc((count + 1u) * sizeof *columns);
+        columns[0] = count;
+        columns[i] = type;
     }
-    if (any != 0)
-        return columns;
-    free(columns);
-    return NULL;
+    return columns;
 }
 
 static void walk_row(const struct server *s, const struct oids_table *types, struct span body)
