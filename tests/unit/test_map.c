@@ -222,7 +222,7 @@ static void buckets_lie_where_the_line_says(void **state)
     assert_int_equal(m->bucket_count, 16);
     assert_int_equal(map_modulus(m), 16);
     for (int i = -40; i < 40; i++) {
-        char text[8];
+        char text[16];
         snprintf(text, sizeof text, "%d", i);
         assert_int_equal(shard_of(m, "u", text), shards[(i + 48) % 16]);
         assert_int_equal(shard_of(m, "h", text), shards[hash_partition(hash_of_int8(i), 16)]);
