@@ -3,6 +3,7 @@ those ahead of it and behind it."""
 
 import contextlib
 import threading
+import time
 
 import pytest
 
@@ -471,3 +472,51 @@ def test_what_was_asked_ahead_for_another_does_not_pass_over_what_is_run_again(f
         assert failed
         c.ask(query("commit"))
         s.wait_idle()
+
+
+@pytest.mark.parametrize("strict", [0, 1])
+def test_who_rides_is_not_moved_to_where_a_placeholder_is(front, held, strict):
+    """What it rides behind takes long, and another server becomes free: one where a stranger has set app.x."""
+    s, stack, (a, c) = started(front, held, 2, default_pool_size=2, placeholder_strict=strict)
+    with stack, s.client(options="-c app.x=1") as b:
+        for n in range(4):
+            b.ask(query("begin"))
+            a.send(query(f"select 'hold {n}'"))
+            held.wait_seen(f"hold {n}")
+            c.send(query(f"select 'for c {n}'"))
+            wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
+            time.sleep(0.025)  # longer than what is short takes, and the worker's tick has mostly not come yet
+            b.ask(query("commit"))
+            assert rows_of(c.recv_until()) == [[f"for c {n}"]]
+            placeholder, riding = (held.fake.seen(text)[-1][0] for text in ('"x" TO', f"for c {n}"))
+            assert (riding == placeholder) == (not strict)
+            held.gate(f"hold {n}").set()
+            assert rows_of(a.recv_until()) == [[f"hold {n}"]]
+            s.wait_idle()
+
+
+def test_a_reset_query_comes_behind_what_was_sent_for_those_who_ride(front, held):
+    """B's batch was sent in part, and a Sync ends that part: it, too, is ahead of the reset query."""
+    s, stack, (a, b, c) = started(front, held, 3, default_pool_size=2)
+    with stack:
+        a.ask(query("begin"))  # the other server gets b's statement
+        c.ask(query("begin"))
+        c.ask(query("commit"))
+        b.ask(parse("st", "select 'from b'") + describe("S", "st") + sync())
+        for _ in range(KNOWN):
+            b.ask(bind("", "st") + execute() + sync())
+        c.ask(query("begin"))
+        a.ask(query("commit"))
+        a.send(query("select 'hold'"))
+        held.wait_seen("hold")
+        b.send(bind("", "st") + execute() + sync())
+        wait_for(lambda: s.pool("db")["cl_waiting"] == 1, 10, "it to wait")
+        s.admin("SET server_reset_query_always = 1")
+        held.let_all_go()
+        assert rows_of(a.recv_until()) == [["hold"]]
+        assert rows_of(b.recv_until()) == [["from b"]]
+        assert held.fake.wait_for(lambda: held.fake.seen("DISCARD ALL"))
+        assert rows_of(a.ask(query("select 'a again'"))) == [["a again"]]
+        c.ask(query("commit"))
+        s.wait_idle()
+        assert len(held.fake.conns) == 2
