@@ -92,6 +92,7 @@ static void each_line(struct client *c, const char *sql, struct shape **shape, s
     if (UNLIKELY(sharding_is_on(c))) {
         struct sharding_told told;
         sharding_tell(c, &(struct sharding_run){.shape = *shape, .sql = sql}, &told);
+        *shape = statement_read(c, sql, strlen(sql));
         put(out, "Shards", told.shards);
         put(out, "Way", told.way);
     }

@@ -97,6 +97,10 @@ void finding_insert(struct finding *f, const struct stmt *s, struct keyset *k, c
  * scatter_plan_free. */
 struct scatter_plan *finding_plan(struct finding *f, struct scatter_refusal *r);
 bool finding_is_coordinators(struct finding *f);
+/* Of a statement that several shards carry out: how. False: it is none; r->why[0] != 0: it is refused. */
+bool finding_deal(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r);
+/* Why several shards, and the coordinator, do not. */
+void finding_refuse_many(struct finding *f);
 
 /* --- sharding_copy.c --- */
 

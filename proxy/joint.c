@@ -372,6 +372,15 @@ void joint_tell_others(struct joint *j, uint32_t shard, char *sql)
             round_ask(&j->round, j->arms[k], j->sql);
 }
 
+void joint_tell_one(struct joint *j, uint32_t shard, char *sql)
+{
+    joint_take_back(j);
+    j->phase = JOINT_TELLING;
+    j->sql = sql;
+    round_begin(&j->round);
+    round_ask(&j->round, j->arms[shard], j->sql);
+}
+
 void joint_tell(struct joint *j, const struct request *q, char *sql, const char *tag, bool begins)
 {
     begin_command(j, q);

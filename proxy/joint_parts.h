@@ -96,6 +96,8 @@ enum joint_step joint_whole(struct joint *j, const struct request *q);
 void joint_tell(struct joint *j, const struct request *q, char *sql, const char *tag, bool begins);
 /* The others than that shard are told what the batch at the head sets, which is looked at once more then. Takes sql. */
 void joint_tell_others(struct joint *j, uint32_t shard, char *sql);
+/* That shard alone, likewise: what may fail there. */
+void joint_tell_one(struct joint *j, uint32_t shard, char *sql);
 /* What several shards answer together; NOT: it is none for that, after all. */
 enum joint_step joint_gather(struct joint *j, const struct request *q);
 enum joint_step joint_deal(struct joint *j, const struct request *q);
@@ -134,6 +136,10 @@ size_t portals_take(struct joint *j, const uint8_t *batch, size_t extent);
 void portals_heed(struct joint *j);
 /* A FETCH, MOVE or CLOSE of such a portal. False: it is none. */
 bool portals_run(struct joint *j, const struct request *q);
+/* The name of the cursor or portal that it opens; "": none that lasts. */
+const char *portals_opened(const struct request *q);
+/* For a server that may have one of that name: if it has, this fails as it would. Owned by the caller. */
+char *portals_question(const char *name);
 /* A DECLARE, or Bind, of one that is there. False: it is none. */
 bool portals_refuse(struct joint *j, const struct request *q);
 /* The transaction ends: its arms are about to be somebody else's. */

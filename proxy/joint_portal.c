@@ -9,6 +9,7 @@
  * savepoint is gone when that is returned to. One that has failed remains, as a name that cannot be run.
  * Thread: worker.
  */
+#include "parser/sql_text.h"
 #include "proxy/coordinated.h"
 #include "proxy/cursor.h"
 #include "proxy/gather.h"
@@ -280,9 +281,32 @@ bool portals_run(struct joint *j, const struct request *q)
     return true;
 }
 
+const char *portals_opened(const struct request *q)
+{
+    const struct stmt *s = request_stmt(q);
+
+    if (q->cursor != NULL)
+        return q->cursor;
+    if (s != NULL && s->kind == STMT_DECLARE && s->name != NULL)
+        return s->name;
+    return q->simple ? "" : q->bind.portal;
+}
+
+char *portals_question(const char *name)
+{
+    struct buf quoted = {0};
+
+    sql_text_name(&quoted, name);
+    buf_put_u8(&quoted, 0);
+    char *sql =
+        mem_printf("DECLARE %s CURSOR FOR SELECT 1; CLOSE %s", (const char *)quoted.data, (const char *)quoted.data);
+    buf_free(&quoted);
+    return sql;
+}
+
 bool portals_refuse(struct joint *j, const struct request *q)
 {
-    const char *name = q->cursor != NULL ? q->cursor : q->simple ? "" : q->bind.portal;
+    const char *name = portals_opened(q);
     char message[120];
 
     if (name[0] == '\0' || find(j, name, false) == NULL)

@@ -214,6 +214,22 @@ static enum joint_step run_timed(struct client *c, const struct request *q, cons
     return many || !j->timed ? JOINT_NOT : joint_deal_timed(j, q, shard);
 }
 
+/* A cursor is opened on other shards than that on which one of its name may be open: whether it is, its server says. */
+static bool asks_name(struct client *c, const struct request *q, const struct sharding_look *look, uint32_t here)
+{
+    const char *name = q == NULL ? "" : portals_opened(q);
+    uint32_t shard = name[0] == '\0' ? SHARD_NONE : journal_cursor_shard(c, name);
+    shardset shards = look->shards == 0 ? (shardset)1 << here : look->shards;
+
+    if (shard == SHARD_NONE || (shards == (shardset)1 << shard && !look->given && !look->viewed) ||
+        !journal_is_whole(c) || defer_is_serializable(c) || (c->joint != NULL && c->joint->told))
+        return false;
+    struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
+    if (shard < j->count && j->arms[shard] != NULL)
+        joint_tell_one(j, shard, portals_question(name));
+    return shard < j->count && j->arms[shard] != NULL;
+}
+
 static enum joint_step run_on(struct client *c, const struct request *q, const struct sharding_look *look, bool looked)
 {
     uint32_t here = (uint32_t)__atomic_load_n(&c->server->pool->target->db->part, __ATOMIC_RELAXED);
@@ -224,6 +240,8 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
 
     if (timed != JOINT_NOT)
         return timed;
+    if (asks_name(c, q, look, here))
+        return JOINT_WAIT;
     if (q != NULL && look->viewed && sharding_is_coordinators(c, &q->run))
         return ask_whole(c, q, looked);
     if (look->refused || shards == 0 || (shards == (shardset)1 << here && !many))

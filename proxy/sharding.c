@@ -204,7 +204,7 @@ static bool deal_refill(struct finding *f, struct sharding_deal *d, struct scatt
     return planned;
 }
 
-static bool deal_of(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
+bool finding_deal(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
 {
     const struct stmt *s = finding_stmt(f);
 
@@ -240,7 +240,7 @@ bool sharding_deal(struct client *c, const struct sharding_run *run, struct shar
     struct finding f = finding_of(c, run);
     struct scatter_refusal r;
 
-    return finding_is_many(&f) && !f.told && deal_of(&f, d, &r);
+    return finding_is_many(&f) && !f.told && finding_deal(&f, d, &r);
 }
 
 bool sharding_apart(struct client *c, const struct sharding_run *run, shardset *shards)
@@ -252,12 +252,12 @@ bool sharding_apart(struct client *c, const struct sharding_run *run, shardset *
 }
 
 /* Where it is sent to one of them all the same, it is no batch of its own, or within a transaction. */
-static void refuse_many(struct finding *f)
+void finding_refuse_many(struct finding *f)
 {
     struct scatter_refusal r;
     struct scatter_plan *plan = finding_plan(f, &r);
     struct sharding_deal deal = {.split = NULL};
-    bool dealt = plan == NULL && r.why[0] == '\0' && deal_of(f, &deal, &r);
+    bool dealt = plan == NULL && r.why[0] == '\0' && finding_deal(f, &deal, &r);
     const char *why = plan == NULL && !dealt ? coordinator_why_not(f) : NULL, *hint = NULL;
     const char *barred = cursor_bars(finding_stmt(f), &hint);
 
@@ -630,7 +630,7 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
     if (finding_is_many(&f) && lacks_block(s, finding_stmt(&f)))
         return NULL;
     if (finding_is_many(&f))
-        refuse_many(&f);
+        finding_refuse_many(&f);
     if (f.sqlstate == NULL && (f.shards == 0 || shardset_first(f.shards) == here)) {
         note(c, run, here);
         return NULL;
@@ -688,77 +688,4 @@ const char *sharding_bars(const struct sending *m)
     if (m->f->type == 'F' && m->s->pool->target->db->part != 0)
         return "a function call runs on the first shard, and the session is on another";
     return NULL;
-}
-
-/* --- what is told --- */
-
-static void put_shards(const struct finding *f, char *out, size_t size)
-{
-    size_t at = 0;
-
-    snprintf(out, size, "any");
-    for (uint32_t k = 0; f->shards >> k != 0 && at < size; k++)
-        if (f->shards >> k & 1)
-            at += (size_t)snprintf(out + at, size - at, "%s%s", at == 0 ? "" : ", ", f->map->shard_names[k]);
-}
-
-/* NULL: it is not carried out by several shards. */
-static const char *way_of_deal(struct finding *f)
-{
-    struct sharding_deal deal = {.split = NULL};
-    struct scatter_refusal r;
-    bool dealt = finding_is_many(f) && deal_of(f, &deal, &r);
-
-    insert_split_free(deal.split);
-    if (!dealt)
-        return NULL;
-    return deal.way == WRITE_ROWS || deal.way == WRITE_COPY ? "in one transaction: each of them its rows"
-           : deal.way == WRITE_REFILL ? "in one transaction: its rows are fetched, and each is put where it belongs"
-           : deal.way == WRITE_IMAGES ? "in one transaction: the first runs it, all get its rows"
-           : deal.way == WRITE_SAME   ? "in one transaction: the same on each of them"
-                                      : "in one transaction: the same on one after the other";
-}
-
-void sharding_tell(struct client *c, const struct sharding_run *run, struct sharding_told *told)
-{
-    struct finding f = finding_to_tell(c, run);
-    const char *deals = way_of_deal(&f);
-    struct scatter_refusal r;
-    struct scatter_plan *plan = finding_is_many(&f) ? finding_plan(&f, &r) : NULL;
-
-    told->set = f.shards;
-    put_shards(&f, told->shards, sizeof told->shards);
-    if (plan != NULL)
-        snprintf(told->way, sizeof told->way, "all of them together: %s", plan->why);
-    else if (deals != NULL)
-        snprintf(told->way, sizeof told->way, "%s", deals);
-    else if (coordinator_why_not(&f) == NULL)
-        snprintf(told->way, sizeof told->way, "coordinator: %s", f.viewed ? "it has a view" : r.why);
-    else if (finding_is_many(&f))
-        refuse_many(&f);
-    else
-        snprintf(told->way, sizeof told->way, f.told ? "one shard, which its user names" : "one shard");
-    if (f.sqlstate != NULL && strncmp(told->way, "coordinator", 11) != 0)
-        snprintf(told->way, sizeof told->way, "refused: %s", f.message);
-    scatter_plan_free(plan);
-}
-
-void sharding_tell_stranger(struct worker *w, struct database_state *db, const char *sql, struct sharding_told *told)
-{
-    struct client *c = mem_zalloc(sizeof *c);
-    struct shape *shape = mem_zalloc(sizeof *shape + 1);
-    struct user_state nobody = {.index = UINT32_MAX};
-    char *text;
-
-    c->worker = w;
-    c->db = db;
-    c->user = &nobody;
-    c->vars = vars_with(vars_new(), "client_encoding", "UTF8", true);
-    shape->value = reading_apart(&w->config->opt, sql, &text);
-    sharding_tell(c, &(struct sharding_run){.shape = shape, .sql = sql}, told);
-    reading_free(shape->value);
-    free(text);
-    free(shape);
-    vars_unref(c->vars);
-    free(c);
 }

@@ -98,7 +98,7 @@ bool sharding_run_of_bind(struct client *c, const struct msg_parse *parse, const
 /* The value of LIMIT or OFFSET, `none` where there is none. False: it cannot be told. */
 bool sharding_bound(const struct sharding_run *run, const struct scatter_limit *l, int64_t none, int64_t *value);
 
-/* Of a statement, for those who ask, in words. */
+/* Of a statement, for those who ask, in words. What was read before may be gone then (statement_read). */
 struct sharding_told {
     shardset set;
     char shards[500]; /* "s1, s3"; "any" */

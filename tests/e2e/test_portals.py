@@ -231,6 +231,59 @@ def test_where_cursors_are_not_as_others(both):
         assert got == wanted, text
 
 
+ONE, OTHER = "SELECT id FROM users WHERE id = 3", "SELECT id FROM users WHERE id = 6"
+
+
+@pytest.mark.parametrize("begin", ["BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ"])
+def test_a_name_is_one_cursors_wherever_that_lies(both, begin):
+    both(begin)
+    for text in (f"DECLARE c CURSOR FOR {ONE}", "SAVEPOINT a", f"DECLARE c CURSOR FOR {ORDERED}", "ROLLBACK TO a",
+                 f"DECLARE c CURSOR FOR {OTHER}", "ROLLBACK TO a", f"DECLARE c CURSOR FOR {ONE}", "ROLLBACK TO a",
+                 f"DECLARE c CURSOR FOR {GROUPED}", "ROLLBACK TO a", "FETCH c", "CLOSE c",
+                 f"DECLARE c CURSOR FOR {ORDERED}", "FETCH 2 FROM c", "SAVEPOINT b",
+                 f"DECLARE c SCROLL CURSOR FOR {ONE}", "ROLLBACK TO b", f"DECLARE c CURSOR WITH HOLD FOR {OTHER}",
+                 "ROLLBACK TO b", f"DECLARE c CURSOR FOR {ONE} FOR UPDATE", "ROLLBACK TO b", "FETCH 2 FROM c",
+                 "CLOSE c", f"DECLARE c CURSOR FOR {OTHER}", "FETCH c", "CLOSE c", f"DECLARE c SCROLL CURSOR FOR {ONE}",
+                 "FETCH c", "SAVEPOINT d", f"DECLARE c CURSOR FOR {OTHER}", "ROLLBACK TO d", "CLOSE ALL",
+                 f"DECLARE c CURSOR FOR {OTHER}", "FETCH c", "SAVEPOINT e", f"DECLARE c CURSOR FOR {WHOLE}",
+                 "ROLLBACK TO e", "FETCH c", "ROLLBACK"):
+        got, wanted = both(text)
+        assert got == wanted, text
+
+
+def test_a_name_is_one_portals_wherever_that_lies(line):
+    line.query("BEGIN")
+    assert ids(line.ask(opened(ONE, "p", 1) + sync())) == [3]
+    for sql in (ORDERED, OTHER, WHOLE):
+        line.query("SAVEPOINT a")
+        assert line.ask(opened(sql, "p", 1) + sync())[-2].sqlstate == "42P03", sql
+        line.query("ROLLBACK TO a")
+    assert line.query(f"DECLARE p CURSOR FOR {ORDERED}")[0].sqlstate == "42P03"
+    line.query("ROLLBACK TO a")
+    got = line.ask(close("P", "p") + opened(ORDERED, "p", 2) + sync())
+    assert ids(got) == [1, 2] and types_of(got)[-1] == "Z"
+    line.query("ROLLBACK")
+
+
+def test_the_way_of_a_cursor_is_told(shop):
+    with shop.connect() as client:
+        assert client.execute("SELECT max(name) FROM users").fetchone() is not None  # of a type that does not merge
+        for sql, words in ((ORDERED, "merged in order"), (WHOLE, "coordinator: "), (GROUPED, "coordinator: "),
+                           (ONE, "one shard"), ("SELECT * FROM countries", "one shard"),
+                           ("SELECT max(name) FROM users", "coordinator: "), ("SELECT id FROM adults", "coordinator: "),
+                           ("SELECT random() FROM users FOR UPDATE LIMIT 1", "refused: ")):
+            for declare in ("", "DECLARE c CURSOR FOR ", "DECLARE c NO SCROLL CURSOR FOR "):
+                told = dict(row.split(": ", 1) for row, in client.execute(f"EXPLAIN (SLUICE) {declare}{sql}"))
+                assert words in told["Way"], declare + sql
+                routed, = shop.sluice.admin(f"ROUTE store {declare}{sql}")
+                assert routed["shards"] == told["Shards"]
+                assert routed["way"] == told["Way"] or "could not be merged" in told["Way"]
+        told = str(client.execute(f"EXPLAIN (SLUICE) DECLARE c SCROLL CURSOR FOR {ORDERED}").fetchall())
+        assert "refused: a cursor over several shards goes forward only" in told
+        told = str(client.execute(f"EXPLAIN (SLUICE) /* sluice: shard=s2 */ DECLARE c CURSOR FOR {ORDERED}").fetchall())
+        assert "one shard, which its user names" in told
+
+
 def test_cursors_that_are_refused(shop):
     with shop.connect() as client:
         client.execute("BEGIN")
