@@ -220,15 +220,8 @@ void login_free(struct client *c);
 /* --- session.c --- */
 size_t session_input(struct client *c, const uint8_t *p, size_t len);
 void session_attached(struct client *c, struct server *s);
-/* What a server has answered of its batch is dropped: the primary gets it, ahead of what the client has sent since. */
-void session_try_primary(struct client *c);
 /* Its next batch has a server of its own, or rides on one (riding.h). */
 void session_begin_anew(struct client *c);
-/* The batch that it is sending rests on prepared statements, and may have to be run again. */
-void session_keep_for_replay(struct client *c, const uint8_t *batch, size_t len);
-/* The batch is a replica's, which may refuse it: it is kept for the primary, and its answer held back until it is
- * certain. */
-void session_keep_for_primary(struct client *c, const uint8_t *batch, size_t len);
 /* Goes on after a wait. */
 void session_run(struct client *c);
 /* The client has closed its side, or is gone (error). */
@@ -241,8 +234,6 @@ void session_cancel_over(struct client *c, struct server *s);
 void session_left_statement(struct client *c);
 /* Gives up the server: rolled back and cleaned where needed. */
 void session_detach(struct client *c);
-/* Settings that went ahead of its batch were refused, and are dropped: the batch is sent again. False: s is gone. */
-bool session_settings_dropped(struct client *c, struct server *s);
 /* What ReadyForQuery says to a client of whose transaction no server knows. */
 char session_block_status(const struct client *c);
 

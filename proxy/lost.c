@@ -4,6 +4,7 @@
  * Thread: worker.
  */
 #include "proxy/fate.h"
+#include "proxy/rerun.h"
 #include "proxy/routing.h"
 
 void session_refused(struct client *c, const struct refusal *why)
@@ -80,7 +81,7 @@ static void lose_server(struct client *c, struct server *s, bool timed_out)
     if (c->conn.held && c->cancelling.since == 0) {
         statement_rerun(s);
         client_move(c, CLIENT_IDLE);
-        session_try_primary(c);
+        rerun_on_primary(c);
         return;
     }
     if (c->conn.held)

@@ -18,6 +18,7 @@
 #include "proxy/fate.h"
 #include "proxy/nested.h"
 #include "proxy/placeholders.h"
+#include "proxy/rerun.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
 
@@ -415,7 +416,7 @@ static enum verdict settings_failed(struct relay *r, const struct msg_error *e)
     if (r->c->conn.held)
         conn_take_back(&r->c->conn); /* nothing of the batch's answer is there */
     if (r->c->state == CLIENT_ACTIVE && placeholders_refused(r->c, e))
-        return session_settings_dropped(r->c, s) ? RELAY_DROP : RELAY_GONE;
+        return rerun_without_settings(r->c, s) ? RELAY_DROP : RELAY_GONE;
     s->close_needed = true;
     login_settings(r->c, s, e);
     return s->state == SERVER_DEAD || s->state == SERVER_CLOSING ? RELAY_GONE : RELAY_DROP;

@@ -7,6 +7,7 @@
 #include "pool/ride.h"
 #include "proxy/catalog.h"
 #include "proxy/cut.h"
+#include "proxy/rerun.h"
 #include "proxy/routing.h"
 #include "proxy/sending.h"
 #include "proxy/sharding.h"
@@ -112,7 +113,7 @@ static void send_behind(struct client *c, const uint8_t *batch)
     ride_open(r, &window);
     c->server = r->server;
     if (batch[0] == 'B')
-        session_keep_for_replay(c, batch, c->waiter.batch_bytes);
+        rerun_keep_prepared(c, batch, c->waiter.batch_bytes);
     send_all(c, batch);
     c->server = NULL;
     ride_close(r, &window);
@@ -147,7 +148,7 @@ bool riding_turn(struct client *c, struct server *s)
     worker_answers(w, c);
     routing_answered(c, s);
     if (routing_is_guest(c, s)) {
-        session_keep_for_primary(c, buf_head(&c->conn.in), c->waiter.batch_bytes);
+        rerun_keep_guests(c, buf_head(&c->conn.in), c->waiter.batch_bytes);
         c->again_sent = c->waiter.rode_bytes;
     }
     buf_consume(&c->conn.in, c->waiter.rode_bytes);

@@ -26,6 +26,7 @@
 #include "proxy/guest.h"
 #include "proxy/joint.h"
 #include "proxy/placeholders.h"
+#include "proxy/rerun.h"
 #include "proxy/riding.h"
 #include "proxy/routing.h"
 #include "proxy/sharding.h"
@@ -379,13 +380,6 @@ static bool rests_on_prepared(const struct work *k)
     return k->f.type == 'B' || (k->f.type == 'P' && k->at[FRAME_HEADER] != '\0');
 }
 
-void session_keep_for_replay(struct client *c, const uint8_t *batch, size_t len)
-{
-    buf_consume(&c->replay, buf_used(&c->replay));
-    buf_put(&c->replay, batch, len);
-    c->pretended = 0;
-}
-
 /* A batch that may have to be run again is kept, if all of it is there. What rests on more than pretended Parses is
  * forgotten again (prepare.c). */
 static void keep_for_replay(struct client *c, struct work *k)
@@ -395,7 +389,7 @@ static void keep_for_replay(struct client *c, struct work *k)
         return;
     if (batch_extent(c, k) == 0 || k->last != 'S')
         return;
-    session_keep_for_replay(c, k->at, k->extent);
+    rerun_keep_prepared(c, k->at, k->extent);
 }
 
 /* So is one ahead of which a setting may be refused; what is not there whole waits for the answer (send.c). */
@@ -412,17 +406,10 @@ static void keep_for_settings(struct client *c, struct work *k)
     c->again_sent = 0;
 }
 
-void session_keep_for_primary(struct client *c, const uint8_t *batch, size_t len)
-{
-    buf_put(&c->again, batch, len);
-    c->again_sent = 0;
-    conn_hold(&c->conn);
-}
-
 static void keep_for_primary(struct client *c, struct work *k)
 {
     if (routing_is_guest(c, c->server) && !c->in_batch && c->server->tx == 'I' && buf_used(&c->again) == 0)
-        session_keep_for_primary(c, k->at, batch_extent(c, k));
+        rerun_keep_guests(c, k->at, batch_extent(c, k));
 }
 
 /* A replica's server that logged in after the sample may show less than that: the primary it is. */
@@ -632,47 +619,6 @@ void session_eof(struct client *c)
     }
 }
 
-static void rerun(struct client *c)
-{
-    struct buf batch = c->replay;
-    struct server *s = c->server;
-
-    c->replay = (struct buf){0};
-    c->replaying = false;
-    s->replied = false;
-    stat_add(&worker_stats(c->worker, c->db)->rerun_count, 1);
-    while (buf_used(&batch) > 0) {
-        struct frame f;
-        const char *why;
-        if (frame_next(FROM_CLIENT, buf_head(&batch), buf_used(&batch), &f, &why) != PARSE_OK)
-            break;
-        if (f.type == 'P' && c->pretended > 0) { /* has been answered */
-            c->pretended--;
-            buf_consume(&batch, f.total);
-            continue;
-        }
-        send_message(c, &f, buf_head(&batch), f.total); /* nothing is pending: it does not have to wait */
-        buf_consume(&batch, f.total);
-    }
-    buf_free(&batch);
-}
-
-/* Of a batch that waited in the middle (the replica was asked something first) the rest is there still. */
-void session_try_primary(struct client *c)
-{
-    assert(!c->conn.in_input);
-    if (c->conn.held)
-        conn_take_back(&c->conn);
-    if (c->deferred.on_trial)
-        defer_restore(c);
-    c->again_on = c->in_batch = false;
-    c->to_primary = true;
-    buf_put_front(&c->conn.in, buf_head(&c->again), MIN(c->again_sent, buf_used(&c->again)));
-    buf_free(&c->again);
-    stat_add(&worker_stats(c->worker, c->db)->rerun_count, 1);
-    client_wake(c);
-}
-
 static void leave_replica(struct client *c)
 {
     if (c->server->tx == 'I' && c->pins == 0) {
@@ -681,7 +627,7 @@ static void leave_replica(struct client *c)
         session_detach(c);
         client_move(c, CLIENT_IDLE);
     }
-    session_try_primary(c);
+    rerun_on_primary(c);
 }
 
 /* Nothing is under way, and what its session has left on the server is known. */
@@ -724,7 +670,7 @@ void session_settled(struct client *c, struct server *s)
     if (c->replaying) {
         ride_make_way(s); /* what they have sent is answered first: it may change what the server has */
         if (expect_empty(&s->expects))
-            rerun(c);
+            rerun_prepared(c);
         return;
     }
     buf_free(&c->replay);
@@ -745,28 +691,6 @@ void session_settled(struct client *c, struct server *s)
         c->writes = false;
     if (buf_used(&c->conn.in) > 0 || c->eof || c->conn.paused || cut_is_split(c))
         client_wake(c);
-}
-
-bool session_settings_dropped(struct client *c, struct server *s)
-{
-    if (buf_used(&c->again) == 0) { /* nothing else was sent */
-        s->settings_owner = UINT64_MAX;
-        if (s->tx == 'I') {
-            msg_query(&s->conn.out, "ROLLBACK");
-            conn_touch(&s->conn);
-            server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
-        }
-        return true;
-    }
-    c->deferred.on_trial = expect_waits_for(&s->expects, EFFECT_BEGIN);
-    c->failed_block = c->failed_block || expect_waits_for(&s->expects, EFFECT_FAILED_BLOCK);
-    unnamed_stmt_set(&c->unnamed, c->unnamed_told);
-    c->server = NULL;
-    s->owner = NULL;
-    client_move(c, CLIENT_IDLE);
-    session_try_primary(c);
-    server_close(s, "it does not take the settings of its client");
-    return false;
 }
 
 void session_cancel_over(struct client *c, struct server *s)

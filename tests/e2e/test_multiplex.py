@@ -348,7 +348,7 @@ def test_reads_of_one_shard_ride_there(pg, sluice):
                     assert c.execute("SELECT count(*) FROM users").fetchone() == (ROWS,)
                 if n % 20 == 15:
                     with c.transaction():
-                        c.execute("UPDATE users SET country = 'x' WHERE id IN (%s, %s)", (key, key % ROWS + 1))
+                        c.execute("UPDATE users SET country = 'x' WHERE id IN (%s, %s)", (i + 1, i + 102))
 
     def they_ride():
         in_threads(CLIENTS, one, seconds=60)
