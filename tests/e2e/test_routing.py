@@ -7,6 +7,7 @@ import pytest
 from lib.nodes import await_replica, reruns
 from lib.pg import Cluster
 from lib.util import wait_for
+from lib.wire import Client, bind, copy_data, copy_done, execute, extended, parse, query, sync
 
 
 @pytest.fixture(scope="module")
@@ -184,31 +185,92 @@ def test_hints_in_comments(trio):
 
 ROUTES = [
     ("SELECT nextval('s')", "primary"), ("SELECT pg_advisory_lock(1)", "primary"), ("SELECT lo_get(1)", "primary"),
-    ("WITH d AS (DELETE FROM items RETURNING id) SELECT * FROM d", "primary"),
-    ("SELECT * INTO t2 FROM items", "primary"),
+    ("SELECT setval('s', 1)", "primary"), ("SELECT pg_try_advisory_xact_lock(1)", "primary"),
+    ("WITH d AS (DELETE FROM items WHERE id < 0 RETURNING id) SELECT * FROM d", "primary"),
+    ("SELECT * INTO t2 FROM items", "primary"), ("CREATE TABLE t3 AS SELECT 1", "primary"),
+    ("INSERT INTO items SELECT FROM items WHERE id < 0", "primary"), ("TRUNCATE t2", "primary"),
+    ("UPDATE items SET qty = 1 WHERE id < 0", "primary"), ("ALTER TABLE items RESET (fillfactor)", "primary"),
+    ("SELECT id FROM items FOR UPDATE", "primary"), ("SELECT id FROM items FOR KEY SHARE", "primary"),
     ("SELECT id FROM items FOR NO KEY UPDATE", "primary"), ("EXPLAIN SELECT id FROM items", "replica"),
-    ("EXPLAIN ANALYZE DELETE FROM items", "primary"), ("EXPLAIN ANALYZE SELECT id FROM items", "replica"),
-    ("COPY (SELECT 1) TO STDOUT", "replica"), ("COPY (DELETE FROM items RETURNING 1) TO STDOUT", "primary"),
+    ("EXPLAIN ANALYZE DELETE FROM items WHERE id < 0", "primary"), ("EXPLAIN DELETE FROM items", "primary"),
+    ("EXPLAIN ANALYZE SELECT id FROM items", "replica"), ("COPY items (id) FROM STDIN WHERE false", "primary"),
+    ("COPY (SELECT 1) TO STDOUT", "replica"), ("COPY items TO STDOUT", "replica"),
+    ("COPY (DELETE FROM items WHERE id < 0 RETURNING 1) TO STDOUT", "primary"),
     ("CALL p()", "primary"), ("DO 'BEGIN END'", "primary"), ("LISTEN a", "primary"), ("NOTIFY a", "primary"),
     ("SHOW server_version", "primary"), ("SELECT current_setting('port')", "primary"), ("VALUES (1)", "replica"),
+    ("SELECT pg_backend_pid()", "primary"), ("SELECT pg_stat_get_numscans(0)", "primary"),
     ("SELECT * FROM pg_stat_activity", "primary"), ("TABLE items", "replica"), ("COMMIT PREPARED 'x'", "primary"),
-    ("SELECT 1; DELETE FROM items", "primary"), ("SELECT 1; SELECT 2", "replica"), ("BEGIN", "primary"),
+    ("WITH i AS (SELECT * FROM items) SELECT max(row_number) FROM (SELECT row_number() OVER () FROM i) AS n",
+     "replica"),
+    ("SELECT 1; DELETE FROM items WHERE id < 0", "primary"), ("SELECT 1; SELECT 2", "replica"),
     ("SELECT now(), random(), lower('A'), count(*) FROM items", "replica"), ("LOCK items", "primary"),
-    ("DECLARE c CURSOR FOR SELECT 1", "primary"), ("SELECT volatile_one()", "primary"),
-    ("SELECT stable_one()", "replica"),
+    ("DECLARE c CURSOR FOR SELECT 1", "primary"), ("SELECT volatile_one()", "primary"), ("VACUUM items", "primary"),
+    ("SELECT stable_one()", "replica"), ("SELECT id FROM volatile_view", "primary"),
+    ("SELECT 1 AS told /* sluice: primary */", "primary"), ("/* sluice: replica */ SELECT volatile_one()", "replica"),
     ("SELEC 1", "primary"), ("PREPARE p AS SELECT 1", "primary"), ("SELECT txid_current()", "primary")]
 
 
 def test_where_statements_go(trio):
     s, primary, _replicas = trio
-    primary.query("CREATE FUNCTION volatile_one() RETURNS int LANGUAGE sql AS 'SELECT 1';"
-                  "CREATE FUNCTION stable_one() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1'", dbname="shop")
+    know_functions(s, primary)
+    with s.connect() as c:
+        for sql, where in [*ROUTES, ("BEGIN", "primary")]:
+            settle(s, c)
+            assert (sql, explain(c, sql)["Route"]) == (sql, where)
+
+
+def know_functions(s, primary):
+    primary.query("CREATE OR REPLACE FUNCTION volatile_one() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+                  "CREATE OR REPLACE FUNCTION stable_one() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';"
+                  "CREATE OR REPLACE PROCEDURE p() LANGUAGE sql AS 'SELECT 1'; CREATE SEQUENCE IF NOT EXISTS s;"
+                  "CREATE OR REPLACE VIEW volatile_view AS SELECT volatile_one() AS id;"
+                  "GRANT ALL ON volatile_view, s TO PUBLIC", dbname="shop")
     with s.connect() as c:
         c.execute("CREATE TEMP TABLE gone (a int); DROP TABLE gone")  # DDL that Sluice sees: the catalog is read anew
         wait_for(lambda: explain(c, "SELECT volatile_one()")["Reason"] == "calls a volatile function", 10,
                  "the functions to be known")
-        for sql, where in ROUTES:
-            assert (sql, explain(c, sql)["Route"]) == (sql, where)
+
+
+def data_of(sql):
+    return copy_data(b"1\n") + copy_done() if sql.endswith("WHERE false") else b""
+
+
+def say_prepared(c, sql):
+    c.ask(parse("", sql) + sync())
+    c.ask(bind() + execute() + data_of(sql) + sync())
+
+
+READ = "VALUES (0)"
+WAYS = {
+    "simple": lambda c, sql: c.ask(query(sql) + data_of(sql)),
+    "extended": lambda c, sql: c.ask(extended(sql) + data_of(sql) + sync()),
+    "prepared": say_prepared,
+    "between others": lambda c, sql: c.ask(query(READ) + extended(sql) + data_of(sql) + sync() + query(READ), 3),
+    "in a batch": lambda c, sql: c.ask(extended(READ) + extended(sql) + data_of(sql) + sync()),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_where_statements_run(nodes, sluice, way):
+    """Each by a session of its own whose reads are a replica's."""
+    s = start(sluice, *nodes, auth_type="trust")
+    know_functions(s, nodes[0])
+    with s.connect() as c:
+        shapes = {sql: explain(c, sql)["Statement"] for sql, _where in ROUTES}
+    for sql, where in ROUTES:
+        if ";" in sql and way != "simple":
+            continue
+        with Client(s.port).login("demo", "shop") as c:
+            def ran(sql=sql, where=where, c=c):
+                await_replica(s, c.query)
+                s.admin("RESET STATEMENTS")
+                WAYS[way](c, sql)
+                rows = [row for row in s.admin("SHOW STATEMENTS") if row["statement"] == shapes[sql]]
+                if where == "primary":  # what its Parse refuses does not run
+                    assert all((row["on_replica"], row["reruns"]) == (0, 0) for row in rows), rows
+                    assert rows or way == "prepared", sql
+                return where == "primary" or rows[0]["on_replica"]
+            wait_for(ran, 20, f"{sql} on the {where}")
 
 
 def test_new_functions_are_known_soon_after_their_ddl(trio):
