@@ -51,6 +51,7 @@ struct filling {
     bool describes, simple;
     bool described; /* the client has been told, or does not want to be */
     bool learnt;    /* the first shard has taken the statement */
+    bool planned;   /* ... and its parameters */
     bool exact;     /* values' texts tell all of them */
     bool failed;    /* the client was told an error */
     bool pumping;
@@ -99,7 +100,7 @@ static void fail(struct filling *f, const struct buf *error)
     f->failed = true;
     if (f->parses != NULL && !f->learnt)
         prepare_untake(f->c, f->parses); /* PostgreSQL would not have it, either */
-    opening_tell(&f->opening, f->c, f->learnt, f->learnt);
+    opening_tell(&f->opening, f->c, f->learnt, f->planned);
     whole_send_error(f->c, buf_head(error), buf_used(error));
     cancel_all(f);
 }
@@ -149,7 +150,18 @@ static struct span types_of(const struct filling *f)
     return span_of(buf_head(&f->types), buf_used(&f->types));
 }
 
-/* The statement that fetches, with the client's parameters: its values in text format. m: the time that it asks for;
+/* The client's parameters; values come in text format. */
+static void put_bind(const struct filling *f, struct buf *to)
+{
+    size_t mark = msg_begin(to, 'B');
+
+    buf_put(to, "\0", 2); /* unnamed portal and statement */
+    buf_put(to, buf_head(&f->params), buf_used(&f->params));
+    buf_put_u16(to, 0);
+    msg_end(to, mark);
+}
+
+/* The statement that fetches, with the client's parameters. m: the time that it asks for;
  * NULL: whoever runs it knows that. */
 static void put_fetch(const struct filling *f, const struct moment *m, struct buf *to)
 {
@@ -157,24 +169,27 @@ static void put_fetch(const struct filling *f, const struct moment *m, struct bu
 
     msg_parse(to, "", timed != NULL ? timed : f->plan.refill->fetch, types_of(f));
     free(timed);
-    size_t mark = msg_begin(to, 'B');
-    buf_put(to, "\0", 2); /* unnamed portal and statement */
-    buf_put(to, buf_head(&f->params), buf_used(&f->params));
-    buf_put_u16(to, 0);
-    msg_end(to, mark);
+    put_bind(f, to);
     msg_named(to, 'D', 'P', "");
     msg_execute(to, "");
     msg_empty(to, 'S');
 }
 
+/* It is planned, too: a value that its column cannot have is an error also where there are no rows. */
 static void learn(struct filling *f)
 {
     struct buf *in = arm_in(f->parts[0].arm);
+    struct span declared = span_of(buf_head(&f->declared), buf_used(&f->declared));
+    char *planned = mem_printf("EXPLAIN %s", f->sql);
 
     begin_phase(f, LEARNING);
-    msg_parse(in, "", f->sql, span_of(buf_head(&f->declared), buf_used(&f->declared)));
+    msg_parse(in, "", f->sql, declared);
     msg_named(in, 'D', 'S', "");
+    msg_parse(in, "", planned, declared);
+    put_bind(f, in);
+    msg_execute(in, "");
     msg_empty(in, 'S');
+    free(planned);
     ask(f, 0);
 }
 
@@ -405,11 +420,9 @@ static void on_learning(struct filling *f, uint8_t type, struct span body)
 {
     struct reader r = reader_of(body.ptr, body.len);
 
-    if (type == '1') {
-        f->learnt = true;
-        if (!f->failed)
-            opening_tell(&f->opening, f->c, true, true);
-    }
+    f->learnt = f->learnt || type == '1';
+    f->planned = f->planned || type == 'C';
+    opening_tell(&f->opening, f->c, f->learnt, f->planned);
     if (type != 't')
         return;
     for (uint16_t n = reader_u16(&r); n > 0; n--)
