@@ -1,16 +1,20 @@
 """Random conversations, told to PostgreSQL itself and through Sluice: every message of the answers must be the same.
 
 A seed makes a conversation of valid and invalid requests in any order: names that exist or not, errors anywhere, Syncs
-and Flushes where they like. Three clients of one pool do it at the same time, so that servers and names are shared.
+and Flushes where they like. Three clients of one pool do it at the same time, so that servers and names are shared;
+others only read meanwhile, so that short reads are sent behind those of others (multiplexing).
 A conversation is plain (statements, names, portals) or wide (settings, DEALLOCATE and DISCARD, COPY, pipelines,
 messages around the sizes of buffers). Others are broken off or cancelled anywhere: then nobody waits for ever, and
 nothing is lost.
 """
 
+import contextlib
+import itertools
 import os
 import random
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -220,12 +224,42 @@ def survived(port, seed, number, wide):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_same_as_postgresql(shop, prepared, seed, wide):
     told, expected = zip(*(survived(prepared.port, seed, seed + 500_000 * i, wide) for i in range(3)))
-    s = shop(prepared.port, max_prepared_statements=3, default_pool_size=1 + seed % 2, query_wait_notify=0)
-    got = in_threads(len(told), lambda i: through(s, told[i], seed))
+    s = shop(prepared.port, max_prepared_statements=3, default_pool_size=1 + seed % 2, query_wait_notify=0,
+             monitor_user="postgres", multiplex_limit=1000)
+    with reading(s):
+        got = in_threads(len(told), lambda i: through(s, told[i], seed))
     for requests, wanted, answers in zip(told, expected, got):
         if "unexpected state" not in repr(answers):  # of what PostgreSQL 15 may die, it dies not every time (survived)
             assert answers == wanted, difference(requests, wanted, answers)
     s.wait_idle()
+
+
+@contextlib.contextmanager
+def reading(s, count=3):
+    """Meanwhile others read, and get their own values."""
+    stop, readers = threading.Event(), []
+
+    def batch(n, value):
+        if n % 2:
+            return query(f"SELECT '{value}', 'x'")
+        name = "" if n % 4 else f"r {value}"
+        return extended("SELECT $1::text, $2::text", [value, "x"], name) + close("S", name) + sync()
+
+    def read(number):
+        with Client(s.port).login("postgres", "shop") as c:
+            for n in itertools.takewhile(lambda _: not stop.is_set(), itertools.count()):
+                values = [f"{number} {n} {i}" for i in range(1 + n % 3)]
+                got = c.ask(b"".join(batch(n + i, value) for i, value in enumerate(values)), len(values))
+                assert rows_of(got) == [[value, "x"] for value in values]
+
+    with ThreadPoolExecutor(count) as pool:
+        readers = [pool.submit(read, i) for i in range(count)]
+        try:
+            yield
+        finally:
+            stop.set()
+    for reader in readers:
+        reader.result()
 
 
 def through(s, requests, seed):
