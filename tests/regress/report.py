@@ -38,7 +38,8 @@ def what_ran(sluice):
     """How much went through Sluice, and how many statements ran under which pin."""
     totals = [row for row in sluice.admin("SHOW STATS_TOTALS") if row["database"] not in ("sluice", "pgbouncer")]
     lines = [f"   {row['database']}: {row['query_count']} statements, {row['xact_count']} transactions, "
-             f"{row['server_assignment_count']} times a server was given" for row in totals]
+             f"{row['server_assignment_count']} times a server was given, {row['multiplexed_count']} batches rode"
+             for row in totals]
     pins = [f"   {row['statements']} of them by clients that kept their server for a {row['pin']}"
             for row in sluice.admin("SHOW PINS") if row["statements"]]
     return "-- through Sluice\n" + "\n".join(lines + pins)
