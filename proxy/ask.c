@@ -505,7 +505,7 @@ void ask_answered(struct server *s, struct client *c, struct ask *ask, bool done
         settings_answered(s, c, ask);
     if (done && (ask->asked & TRACE_STATEMENT))
         statements_answered(s, c, ask);
-    if (c != NULL && (ask->asked & TRACE_TEMP) && sharding_is_on(c) && c->parked == NULL)
+    if (c != NULL && (ask->asked & TRACE_TEMP) && sharding_is_on(c) && c->parked == NULL && (done || c->server == s))
         temp_names_are(c, &ask->temporary, done && ask->temporaries < TRACES_TEMP_MAX);
     if (c != NULL && done) {
         if (ask->suspects != NULL)

@@ -403,3 +403,19 @@ def test_what_is_wrong_with_a_map_is_told_with_its_line(pg, sluice, tables, word
     s.write()
     done = subprocess.run([PROGRAM, "-t", str(s.ini)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode != 0 and words in done.stderr and "sluice.ini:" in done.stderr
+
+
+def test_a_server_that_dies_before_it_tells_what_the_session_has_left(shop):
+    """Its temporary tables, if there were any, are gone with it: no name is in doubt."""
+    client = shop.connect()
+    client.execute("CREATE FUNCTION perhaps() RETURNS int LANGUAGE plpgsql AS "
+                   "'BEGIN IF false THEN CREATE TEMP TABLE mine (a int); END IF; RETURN 1; END'")
+    with shop.pg.admin(shop.databases[0]) as holder:
+        holder.autocommit = False
+        holder.execute("LOCK TABLE pg_depend IN ACCESS EXCLUSIVE MODE")
+        client.execute("/* sluice: shard=s1 */ SELECT perhaps()")
+        asked, = wait_for(lambda: shop.pg.backends(wait_event_type="Lock", usename="demo", datname=shop.databases[0]),
+                          20, "the server to be asked")
+        holder.execute("SELECT pg_terminate_backend(%s, 60000)", (asked["pid"],))
+        holder.rollback()
+    wait_for(lambda: client.execute("SELECT count(*) FROM users").fetchone() == (0,), 20, "all shards to be read")
