@@ -101,7 +101,7 @@ class Answer:
         columns = range(result.nfields)
         self.columns = [(result.fname(k), names.type(result.ftype(k)), result.fmod(k), result.fsize(k),
                          names.table(result.ftable(k)), result.ftablecol(k), result.fformat(k)) for k in columns]
-        read = [reader(result.ftype(k), result.fformat(k)) for k in columns]
+        read = [reader(result.ftype(k), result.fformat(k), names) for k in columns]
         self.rows = [tuple(read[k](result.get_value(n, k)) for k in columns) for n in range(result.ntuples)]
 
     def differs(self, other, order):
@@ -125,7 +125,9 @@ class Answer:
         return None if same(mine, theirs) else f"rows {mine[:30]} instead of {theirs[:30]}"
 
 
-def reader(type_oid, binary):
+def reader(type_oid, binary, names):
+    if binary and names.types[type_oid].startswith("_"):  # it tells its elements' type
+        return lambda value: value and (value[:8], names.type(struct.unpack_from("!I", value, 8)[0]), value[12:])
     if type_oid not in FLOATS:
         return lambda value: value
     if binary:
