@@ -237,7 +237,7 @@ def test_random_writes(shop):
                 refused[found[1][:70]] += 1
                 continue
             expected = ran(whole, sql, binary, prepare)
-            # By whichever row; what is wrong with the whole of it, too, may be told by a shard that does not have that row.
+            # By whichever row; of what is wrong in two ways, too: a shard may not have the row that is.
             both_wrong = all(said[0][:2] in ("21", "22", "23") for said in (found, expected)) or \
                 (found[0] == "42809" and expected[0][:2] == "22")
             same = both_wrong or (found[0] == expected[0] and (expected[2] is None or found == expected))

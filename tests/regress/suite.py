@@ -50,6 +50,7 @@ def settings_of_environment(environ=os.environ):
     """What is asked for; the head of tests/regress/run says what each means."""
     return {"tests": environ.get("TESTS", "").split(), "keep": environ.get("KEEP", "") not in ("", "0"),
             "pool_mode": environ.get("POOL_MODE") or "transaction", "pool_shuffle": environ.get("POOL_SHUFFLE") or "1",
-            "alike": environ.get("ALIKE", "") not in ("", "0"), "multiplex_limit": environ.get("MULTIPLEX_LIMIT") or "5",
+            "alike": environ.get("ALIKE", "") not in ("", "0"),
+            "multiplex_limit": environ.get("MULTIPLEX_LIMIT") or "5",
             "pool_size": int(environ.get("POOL_SIZE") or 8), "stall_s": int(environ.get("STALL") or 180),
             "connections": int(environ.get("CONNECTIONS") or 20)}
