@@ -207,9 +207,7 @@ static void join_next(struct joint *j)
     else
         journal_put(j->c, &sql);
     buf_put_u8(&sql, 0);
-    for (uint32_t k = 0; k < j->count; k++)
-        if (j->arms[k] != NULL && j->arms[k]->client->server == NULL)
-            round_ask(&j->round, j->arms[k], (const char *)sql.data);
+    round_ask_in_order(&j->round, j->arms, (const char *)sql.data);
     buf_free(&sql);
 }
 

@@ -18,6 +18,7 @@ static void forget(struct round *r)
 {
     for (uint32_t k = 0; k < r->count; k++)
         buf_free(&r->parts[k].error);
+    buf_free(&r->next);
 }
 
 void round_free(struct round *r)
@@ -36,10 +37,22 @@ void round_begin(struct round *r)
         r->parts[k] = (struct round_part){.round = r, .arm = r->parts[k].arm}; /* which is still this one's */
 }
 
+/* Those that have not had their turn will not have it. */
+static void drop_next(struct round *r)
+{
+    for (uint32_t k = 0; k < r->count; k++)
+        if (r->parts[k].is_next)
+            r->parts[k] = (struct round_part){
+                .round = r, .arm = r->parts[k].arm, .asked = true, .over = true, .lost = r->parts[k].lost};
+    buf_free(&r->next);
+}
+
 static void end_part(struct round_part *p)
 {
     p->over = true;
     p->round->pending--;
+    if (round_part_failed(p))
+        drop_next(p->round);
 }
 
 static void on_row(struct round_part *p, struct span body)
@@ -130,7 +143,30 @@ static void on_output(struct arm *a)
         r->over(r);
 }
 
-static const struct arm_user user = {.output = on_output};
+static void ask_next(struct round *r)
+{
+    uint32_t k = 0;
+
+    while (k < r->count && !r->parts[k].is_next)
+        k++;
+    if (k < r->count && r->parts[k].arm->client != NULL) {
+        round_ask(r, r->parts[k].arm, (const char *)buf_head(&r->next));
+        return;
+    }
+    if (k < r->count)
+        r->parts[k].lost = true;
+    drop_next(r);
+}
+
+static void on_attached(struct arm *a)
+{
+    struct round *r = ((struct round_part *)a->owner)->round;
+
+    if (buf_used(&r->next) > 0)
+        ask_next(r);
+}
+
+static const struct arm_user user = {.output = on_output, .attached = on_attached};
 
 void round_ask(struct round *r, struct arm *a, const char *sql)
 {
@@ -144,6 +180,15 @@ void round_ask(struct round *r, struct arm *a, const char *sql)
     arm_go(a);
 }
 
+void round_ask_in_order(struct round *r, struct arm *const *arms, const char *sql)
+{
+    buf_put(&r->next, sql, strlen(sql) + 1);
+    for (uint32_t k = 0; k < r->count; k++)
+        if (arms[k] != NULL && arms[k]->client->server == NULL)
+            r->parts[k] = (struct round_part){.round = r, .arm = arms[k], .is_next = true};
+    ask_next(r);
+}
+
 void *round_owner(const struct arm *a)
 {
     return a == NULL || a->user != &user ? NULL : ((struct round_part *)a->owner)->round->owner;
@@ -151,6 +196,7 @@ void *round_owner(const struct arm *a)
 
 void round_cancel(struct round *r)
 {
+    drop_next(r);
     for (uint32_t k = 0; k < r->count; k++)
         if (r->parts[k].asked && !r->parts[k].over && !arm_is_gone(r->parts[k].arm))
             arm_cancel(r->parts[k].arm);

@@ -16,6 +16,7 @@ struct round_part {
     struct round *round;
     struct arm *arm;
     bool asked, over;
+    bool is_next;     /* it is to be asked, in its turn */
     bool lost;        /* its connection ended before it had answered */
     char tx;          /* 'I', 'T', 'E' */
     struct buf error; /* its first ErrorResponse, whole; empty: none */
@@ -27,6 +28,7 @@ struct round_part {
 
 /* Zeroed, then round_init. It must not move. */
 struct round {
+    struct buf next;      /* the text of round_ask_in_order; empty: all that there are were asked */
     struct client *hears; /* borrowed; notices go to it; NULL: to nobody */
     uint32_t speaks;      /* the shard whose reported settings are its own from now on */
     void (*over)(struct round *r);
@@ -42,6 +44,10 @@ void round_free(struct round *r);
 void round_begin(struct round *r);
 /* The arm has nothing to do. over() is called later, never from here. */
 void round_ask(struct round *r, struct arm *a, const char *sql);
+/* The same of those of the arms (by shard, may be NULL) that have no server yet; but each only when the one before it has
+ * got its own, so that who takes several cannot wait in a circle for others who do. Where one fails, those behind it are
+ * not asked any more, and are over. */
+void round_ask_in_order(struct round *r, struct arm *const *arms, const char *sql);
 /* Of the round that asked this arm last; NULL: none did, or it is lent since. */
 void *round_owner(const struct arm *a);
 /* Those that still run are to end by an error. */

@@ -5,7 +5,7 @@ import threading
 import psycopg
 import pytest
 from lib.shards import Shop
-from lib.util import wait_for
+from lib.util import in_threads, wait_for
 from psycopg import errors
 
 
@@ -75,6 +75,18 @@ def test_a_ring_over_shards_is_broken(request, what):
     young.execute(UPDATE.format(0))
     old.close()
     young.close()
+
+
+def test_who_needs_several_shards_from_the_start_takes_them_in_order(narrow):
+    """Statements over all shards and transactions over two of them, in whatever order these name them: no ring."""
+    def work(i):
+        with narrow.connect() as client:
+            for _ in range(8):
+                assert client.execute("SELECT count(*) FROM users").fetchone() == (8,)
+                with client.transaction():
+                    client.execute("UPDATE users SET country = 'x' WHERE id IN (%s, %s)", (i, (i + 3) % 4 + 4))
+
+    in_threads(4, work, seconds=60)
 
 
 def test_who_waits_for_a_stranger_waits_for_deadlock_wait(roomy):
