@@ -44,9 +44,9 @@ void round_free(struct round *r);
 void round_begin(struct round *r);
 /* The arm has nothing to do. over() is called later, never from here. */
 void round_ask(struct round *r, struct arm *a, const char *sql);
-/* The same of those of the arms (by shard, may be NULL) that have no server yet; but each only when the one before it has
- * got its own, so that who takes several cannot wait in a circle for others who do. Where one fails, those behind it are
- * not asked any more, and are over. */
+/* The same of those of the arms (by shard, may be NULL) that have no server yet; but each only when the one before it
+ * has got its own, so that who takes several cannot wait in a circle for others who do. Where one fails, those behind
+ * it are not asked any more, and are over. */
 void round_ask_in_order(struct round *r, struct arm *const *arms, const char *sql);
 /* Of the round that asked this arm last; NULL: none did, or it is lent since. */
 void *round_owner(const struct arm *a);
