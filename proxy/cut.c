@@ -81,7 +81,21 @@ static bool begins_run(const struct frame *f, const uint8_t *p, const struct msg
            strcmp(bind.name, parse->name) != 0;
 }
 
-static struct step read_step(struct client *c, struct msg_parse *parse, const uint8_t *p, size_t len)
+/* It speaks of a portal over several shards (joint_portal.c), which takes it alone. bound: another unnamed one has come
+ * before it. */
+static bool is_joints(const struct client *c, const struct frame *f, const uint8_t *p, bool bound)
+{
+    struct reader r = reader_of(p + FRAME_HEADER, f->total - FRAME_HEADER);
+
+    if (!joint_is_on(c) || strchr("ECD", f->type) == NULL || (f->type != 'E' && reader_u8(&r) != 'P'))
+        return false;
+    const char *name = reader_cstr(&r);
+    return !r.bad && (name[0] != '\0' || !bound) && joint_has_portal(c, name);
+}
+
+/* *bound: see is_joints. first: it is the batch's. */
+static struct step read_step(struct client *c, struct msg_parse *parse, const uint8_t *p, size_t len, bool first,
+                             bool *bound)
 {
     struct step s = {.len = 0};
     struct frame f = {.type = 0};
@@ -91,13 +105,16 @@ static struct step read_step(struct client *c, struct msg_parse *parse, const ui
         uint8_t last = f.type;
         if (s.len == len || frame_next(FROM_CLIENT, p + s.len, len - s.len, &f, &why) != PARSE_OK ||
             f.total > len - s.len || strchr("PBDCEH", f.type) == NULL ||
+            ((s.len > 0 || !first) && is_joints(c, &f, p + s.len, *bound)) ||
             (s.len > 0 && begins_run(&f, p + s.len, last == 'P' ? parse : NULL)))
             break;
         struct span body = span_of(p + s.len + FRAME_HEADER, f.total - FRAME_HEADER);
         if (f.type == 'P' && msgin_parse(body, parse) != PARSE_OK)
             parse->name = NULL;
-        if (f.type == 'B')
+        if (f.type == 'B') {
             look_at_bind(c, parse, body, &s);
+            *bound = true;
+        }
         s.len += f.total;
     }
     return s;
@@ -112,9 +129,10 @@ static void measure(struct client *c, const uint8_t *batch, size_t extent, struc
 {
     struct msg_parse parse = {.name = NULL};
     size_t at = 0, steps = 0;
+    bool bound = false;
 
     for (;; steps++) {
-        struct step s = read_step(c, &parse, batch + at, extent - at);
+        struct step s = read_step(c, &parse, batch + at, extent - at, at == 0, &bound);
         bool fits = !s.apart && !shardset_is_many(k->look.shards | s.look.shards);
         if (s.len == 0 || (at > 0 && (!fits || s.unknown)))
             break;

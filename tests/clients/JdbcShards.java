@@ -119,6 +119,82 @@ public final class JdbcShards {
         });
     }
 
+    /** A result that comes so many rows at a time. */
+    private static ResultSet open(Connection c, int size, String sql, int from) throws SQLException {
+        PreparedStatement s = c.prepareStatement(sql);
+        s.setFetchSize(size);
+        s.setInt(1, from);
+        return s.executeQuery();
+    }
+
+    private static List<Integer> next(ResultSet rows, int count) throws SQLException {
+        List<Integer> seen = new ArrayList<>();
+        while (seen.size() < count && rows.next()) {
+            seen.add(rows.getInt(1));
+        }
+        return seen;
+    }
+
+    private static List<Integer> range(int from, int to) {
+        List<Integer> numbers = new ArrayList<>();
+        for (int n = from; n <= to; n++) {
+            numbers.add(n);
+        }
+        return numbers;
+    }
+
+    /** Several at once: of all shards, of one, and of the coordinator; others' writes and savepoints between them. */
+    private static void portalsAtOnce(Connection c) throws Exception {
+        ResultSet all = open(c, 2, "SELECT id, email FROM users WHERE id >= ? ORDER BY id", 61);
+        ResultSet one = open(c, 3, "SELECT n FROM users, generate_series(1, 9) n WHERE id = ? ORDER BY n", 62);
+        ResultSet whole = open(c, 4, "SELECT row_number() OVER (ORDER BY id) FROM users WHERE id >= ?", 61);
+        ResultSet large = open(c, 50, "SELECT id + 1000 * n FROM users, generate_series(1, 300) n WHERE id > ?", 60);
+        Checks.equal(next(all, 3), range(61, 63));
+        Checks.equal(next(one, 4), range(1, 4));
+        Checks.equal(next(whole, 5), range(1, 5));
+        Checks.equal(next(large, 60).size(), 60);
+        Checks.equal(c.createStatement().executeUpdate("UPDATE users SET email = 'between' WHERE id >= 61"), 20);
+        Checks.equal(insert(c, 101, 102), 2L);
+        java.sql.Savepoint saved = c.setSavepoint();
+        ResultSet late = open(c, 1, "SELECT id FROM users WHERE id > ? ORDER BY id DESC", 0);
+        Checks.equal(next(late, 2), List.of(102, 101));
+        c.rollback(saved);
+        Checks.refused("34000", () -> next(late, 5));
+        c.rollback(saved);
+        Checks.equal(next(large, 9000).size(), 20 * 300 - 60);
+        Checks.equal(next(whole, 100), range(6, 20));
+        Checks.equal(next(one, 100), range(5, 9));
+        Checks.equal(next(all, 1), List.of(64));
+        Checks.equal(all.getString(2), "portal");
+        all.close();
+        one.close();
+        ResultSet again = open(c, 7, "SELECT id, email FROM users WHERE id >= ? ORDER BY id", 79);
+        Checks.equal(next(again, 9), List.of(79, 80, 101, 102));
+    }
+
+    private static void portals(String... settings) throws Exception {
+        Checks.withConnection(c -> {
+            c.createStatement().execute("DELETE FROM users");
+            insert(c, range(61, 80).stream().mapToInt(n -> n).toArray());
+            c.createStatement().execute("UPDATE users SET email = 'portal'");
+            c.setAutoCommit(false);
+            for (int n = 0; n < 3; n++) {
+                portalsAtOnce(c);
+                c.rollback();
+            }
+            c.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+            ResultSet all = open(c, 3, "SELECT id FROM users WHERE id >= ? ORDER BY id", 61);
+            Checks.equal(next(all, 4), range(61, 64));
+            Checks.withConnection(other -> other.createStatement().execute("DELETE FROM users"));
+            ResultSet left = open(c, 2, "SELECT id FROM users WHERE id >= ? ORDER BY id", 61);
+            Checks.equal(next(left, 2), range(61, 62));
+            Checks.equal(next(all, 100), range(65, 80));
+            c.commit();
+            Checks.refused("34000", () -> next(left, 1));
+            c.rollback();
+        }, settings);
+    }
+
     private static void generatedKeys() throws Exception {
         Checks.withConnection(c -> {
             String sql = "INSERT INTO users (id, email, version) VALUES (41, 'a', 1), (42, 'b', 1), (43, 'c', 1)";
@@ -153,6 +229,9 @@ public final class JdbcShards {
         checks.add("batches_saved", () -> batches("autosave", "always", "prepareThreshold", "-1"));
         checks.add("autosave", JdbcShards::autosave);
         checks.add("cursors", JdbcShards::cursors);
+        checks.add("portals", JdbcShards::portals);
+        checks.add("portals_prepared", () -> portals("prepareThreshold", "1"));
+        checks.add("portals_in_binary", () -> portals("prepareThreshold", "-1", "binaryTransfer", "true"));
         checks.add("generated_keys", JdbcShards::generatedKeys);
         checks.add("copies", JdbcShards::copies);
         System.exit(checks.run(() -> { }, () -> { }, names));

@@ -80,6 +80,20 @@ def test_other_statements_between(shop, line, sql):
     assert shop.rows(3, "SELECT name FROM users WHERE id = 3") == [("user 3",)]
 
 
+@pytest.mark.parametrize("sql", [ORDERED, WHOLE])
+def test_what_is_closed_before_a_portal_is_run(line, sql):
+    """A driver closes portals of transactions that are over when it next speaks; also statements."""
+    line.query("BEGIN")
+    assert ids(line.ask(opened(sql, "p", 1) + sync())) == [1]
+    assert ids(line.ask(opened(ONE, "q", 1) + sync())) == [3]
+    for n, closes in enumerate((close("P", "gone"), close("S", "gone"), close("P", "a") + close("S", "b"))):
+        got = line.ask(closes + execute("p", 1) + sync())
+        assert ids(got) == [2 + n] and types_of(got)[-1] == "Z", types_of(got)
+    got = line.ask(close("P", "gone") + close("P", "q") + describe("P", "p") + execute("p", 2) + sync())
+    assert types_of(got) == "33TDDsZ"
+    line.query("ROLLBACK")
+
+
 def test_groups_and_limits(line):
     line.query("BEGIN")
     got = line.ask(opened(GROUPED, "p", 2) + sync())
