@@ -580,12 +580,13 @@ static enum verdict on_parameter(struct relay *r, struct span body)
     return RELAY_FORWARD;
 }
 
-/* Notices belong to what runs; one that comes unasked goes to who holds the server. */
-static enum verdict on_async(const struct relay *r)
+/* Notices belong to what runs; one that comes unasked goes to who holds the server. So does every notification, even
+ * in the answer to a question of ours: who listens keeps its server. */
+static enum verdict on_async(const struct relay *r, uint8_t type)
 {
     const struct expect *head = expect_head(&r->s->expects);
 
-    return r->c != NULL && (head == NULL || is_forwarded(r, head)) ? RELAY_FORWARD : RELAY_DROP;
+    return r->c != NULL && (type == 'A' || head == NULL || is_forwarded(r, head)) ? RELAY_FORWARD : RELAY_DROP;
 }
 
 static bool is_own_row(const struct server *s)
@@ -626,7 +627,7 @@ static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
         return on_parameter(r, body);
     case 'N':
     case 'A':
-        return on_async(r);
+        return on_async(r, type);
     case 'G':
         return on_copy_in(r);
     case 'H':

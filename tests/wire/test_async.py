@@ -44,6 +44,22 @@ def test_while_the_client_is_idle_in_a_transaction(fakes, front, sent):
         assert tags_of(c.query("commit")) == ["COMMIT"]
 
 
+def test_a_notification_while_sluice_asks_what_the_session_has_left(fakes, front):
+    """It comes in the answer to our own question, and is the client's all the same; a notice there is nobody's."""
+    sent = notification(4, "chan", "payload")
+
+    def answer(_conn, sql):
+        if "pg_listening_channels" in sql:
+            return notice("ours") + sent + result("ok")
+        return complete("LISTEN") if sql == "listen chan" else None
+
+    s = front(fakes(answer=answer))
+    with s.client() as c:
+        assert tags_of(c.query("listen chan")) == ["LISTEN"]
+        assert c.recv().raw == sent
+        assert c.value("select 1") == "ok"
+
+
 def test_while_the_server_is_idle(fakes, front):
     """Nobody holds the server: no client gets what is not its own, and the server may go on working."""
     fake = fakes()
