@@ -122,7 +122,7 @@ build/bench/parse: bench/parse.c $(library) Makefile
 bench-parse: build/bench/parse ## what lexing, a known shape and a new one cost, in nanoseconds
 	build/bench/parse
 
-demo: ## a primary, two replicas and Sluice, with a tour; they go on running (DEMO_PORT=)
+demo: ## a primary, two replicas, four shards and Sluice, with a tour; they go on running (DEMO_PORT=)
 	tests/demo/run start
 
 demo-stop: ## end the demo

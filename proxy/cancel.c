@@ -7,7 +7,8 @@
  *   pid: | worker + 1 (7 bits) | slot (24 bits) |      positive, as PostgreSQL's are
  *
  * A request that nobody here knows may belong to a peer behind the same address ([peers]): it is passed to each, once,
- * with one byte more at the end of its key, which says that it has been passed on.
+ * with one byte more at the end of its key, which says that it has been passed on. It stays open until all of them have
+ * closed theirs.
  *
  * Source: PostgreSQL documentation, Message Flow, Canceling Requests in Progress; postmaster.c (processCancelRequest).
  * Thread: worker; a client's request may arrive on any worker and is passed on.
@@ -33,13 +34,21 @@ struct asker {
     uint64_t client; /* 0: nobody waits */
 };
 
+/* One client's request on its way to the peers. */
+struct passing {
+    struct asker asker;
+    size_t open; /* how many of them have not closed theirs; the last one frees it */
+};
+
 struct cancel {
     struct conn conn;
     struct list node; /* in worker->cancels */
     struct worker *worker;
-    struct server *server; /* NULL: it is gone */
+    struct server *server;   /* NULL: it is gone */
+    struct passing *passing; /* counted; NULL: not for a peer */
+    int port;                /* a peer's whose name is being looked up; 0: it has its address */
     struct address address;
-    char *host;              /* owned: its name, for the certificate; NULL without TLS */
+    char *host;              /* owned: a peer's name; a server's, for the certificate; NULL without TLS */
     struct tls_context *tls; /* counted; NULL without */
     bool ssl_asked;
     bool done;
@@ -80,12 +89,22 @@ static void answer(struct asker *asker)
     worker_post(asker->worker, &am->message);
 }
 
+static void passing_leave(struct passing *p)
+{
+    if (p == NULL || --p->open > 0)
+        return;
+    answer(&p->asker);
+    free(p);
+}
+
 static void cancel_end(struct cancel *x)
 {
     struct server *s = x->server;
 
     x->done = true;
     answer(&x->asker);
+    passing_leave(x->passing);
+    x->passing = NULL;
     conn_close(&x->conn);
     if (s == NULL)
         return;
@@ -168,12 +187,36 @@ void cancel_server_gone(struct worker *w, const struct server *s)
     }
 }
 
+static int cancel_connect(struct cancel *x)
+{
+    return conn_connect(&x->conn, &x->worker->loop, &cancel_handler, (struct sockaddr *)&x->address.addr,
+                        x->address.len);
+}
+
+/* Connects as soon as the peer's name is resolved. */
+static void find_peer(struct cancel *x)
+{
+    char why[160];
+    enum resolve_answer found = resolve_host(x->host, x->port, 0, &x->address, why, sizeof why);
+
+    if (found == RESOLVE_WAIT)
+        return;
+    x->port = 0;
+    if (found == RESOLVE_OK && cancel_connect(x) == 0)
+        return;
+    log_warn("a cancel request cannot be passed on to peer %s: %s", x->host,
+             found == RESOLVE_OK ? strerror(errno) : why);
+    cancel_end(x);
+}
+
 void cancel_tick(struct worker *w)
 {
     usec_t limit = w->config->opt.cancel_wait_timeout;
 
     LIST_FOR_EACH_SAFE (it, &w->cancels) {
         struct cancel *x = LIST_ENTRY(it, struct cancel, node);
+        if (!x->done && x->port != 0)
+            find_peer(x);
         if (!x->done && limit > 0 && w->loop.now - x->began_at > limit) {
             if (x->server != NULL)
                 x->server->close_needed = true; /* the signal may still come: this server serves nobody else */
@@ -207,13 +250,11 @@ struct cancel_message {
     uint8_t key[CANCEL_KEY_LONG];
 };
 
-static struct cancel *cancel_new(struct worker *w, const struct address *to, uint32_t pid, const uint8_t *key,
-                                 size_t key_len)
+static struct cancel *cancel_new(struct worker *w, uint32_t pid, const uint8_t *key, size_t key_len)
 {
     struct cancel *x = mem_zalloc(sizeof *x);
 
     x->worker = w;
-    x->address = *to;
     x->began_at = w->loop.now;
     x->pid = pid;
     x->key_len = (uint16_t)key_len;
@@ -225,8 +266,7 @@ static struct cancel *cancel_new(struct worker *w, const struct address *to, uin
 /* False: there was no connecting; x is freed. */
 static bool cancel_begin(struct cancel *x)
 {
-    if (conn_connect(&x->conn, &x->worker->loop, &cancel_handler, (struct sockaddr *)&x->address.addr, x->address.len) <
-        0) {
+    if (cancel_connect(x) < 0) {
         log_warn("cancel request failed: %s", strerror(errno));
         cancel_free(x);
         return false;
@@ -242,7 +282,8 @@ static bool request(struct worker *w, struct server *s, struct asker *asker)
     if (s->cancel_key_len == 0)
         return false;
     ride_disband(s); /* it may hit what was sent behind */
-    x = cancel_new(w, &s->address, s->backend_pid, s->cancel_key, s->cancel_key_len);
+    x = cancel_new(w, s->backend_pid, s->cancel_key, s->cancel_key_len);
+    x->address = s->address;
     if (s->conn.tls != NULL && w->pools.server_tls != NULL) {
         x->tls = w->pools.server_tls;
         tls_context_ref(x->tls);
@@ -262,20 +303,36 @@ bool cancel_server(struct worker *w, struct server *s)
     return request(w, s, &(struct asker){0});
 }
 
-static void pass_to_peers(struct worker *w, const struct cancel_message *cm)
+static void pass_to(struct worker *w, const struct config_peer *peer, const struct cancel_message *cm,
+                    struct passing *passing)
 {
-    const struct config *cfg = w->config;
     uint8_t key[CANCEL_KEY_LONG + 1];
-    char why[160];
+    struct cancel *x;
 
     memcpy(key, cm->key, cm->key_len);
     key[cm->key_len] = PASSED_ON;
+    x = cancel_new(w, cm->pid, key, cm->key_len + 1u);
+    x->host = mem_strdup(peer->host);
+    x->port = peer->port;
+    x->passing = passing;
+    passing->open++;
+    list_push_back(&w->cancels, &x->node);
+    find_peer(x);
+}
+
+static void pass_to_peers(struct worker *w, struct cancel_message *cm)
+{
+    const struct config *cfg = w->config;
+    struct passing *passing = mem_zalloc(sizeof *passing);
+
+    passing->open = 1; /* until all are asked */
+    passing->asker = cm->asker;
+    cm->asker.client = 0;
     for (size_t i = 0; i < cfg->peer_count && !cm->passed_on; i++) {
-        const struct config_peer *peer = &cfg->peers[i];
-        struct address to;
-        if (peer->id != cfg->opt.peer_id && resolve_host(peer->host, peer->port, 0, &to, why, sizeof why) == RESOLVE_OK)
-            cancel_begin(cancel_new(w, &to, cm->pid, key, cm->key_len + 1u));
+        if (cfg->peers[i].id != cfg->opt.peer_id)
+            pass_to(w, &cfg->peers[i], cm, passing);
     }
+    passing_leave(passing);
 }
 
 uint32_t cancel_pid_of(int worker, uint32_t slot)

@@ -292,3 +292,28 @@ def test_client_resets_inside_a_transaction(fakes, front):
     texts = [m.text.lower() for _, m in fake.messages if m.type == "Q"]
     assert any("rollback" in t or "abort" in t for t in texts[texts.index("select mine"):texts.index("select after")])
     assert len(fake.conns) == 1
+
+
+@pytest.mark.parametrize("version", [0x30000, PROTO_3_2])
+def test_a_peer_passes_it_on(fakes, front, version):
+    """Several processes behind one address: a name is looked up first, a peer that is away holds up nobody for ever."""
+    slow = Slow(fakes)
+    s = front(slow.fake)
+    other = front(slow.fake, peer_id=1, cancel_wait_timeout=1)
+    other.peers = {1: f"host=127.0.0.1 port={other.port}", 2: f"host=localhost port={s.port}",
+                   3: "host=nowhere.invalid"}
+    s.peers = {1: f"host=127.0.0.1 port={other.port}"}
+    s.options["peer_id"] = 2
+    for each in (s, other):
+        each.write()
+        each.reload()
+    with s.client(version=version) as a, s.client() as b:
+        a.send(query("select slow"))
+        slow.wait_running()
+        send_cancel(other.port, a.pid, a.key)
+        assert errors_of(a.recv_until()) == ["57014"]
+        send_cancel(other.port, a.pid, bytes(len(a.key)))
+        send_cancel(other.port, b.pid, b.key)
+        assert a.value("select 1") == b.value("select 1") == "ok" and len(slow.fake.cancels) == 1
+    rows = [(row["peer_id"], row["host"], row["port"]) for row in other.admin("SHOW PEERS")]
+    assert rows == [(1, "127.0.0.1", other.port), (2, "localhost", s.port), (3, "nowhere.invalid", 6432)]
