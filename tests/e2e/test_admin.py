@@ -491,6 +491,20 @@ def test_suspend_and_resume(sluice):
     assert answers == [(1,)]
 
 
+def test_suspend_waits_suspend_timeout_for_who_does_not_read(pg, sluice):
+    s = sluice(options={"suspend_timeout": 1})
+    slow, other = s.connect(), s.connect()
+    slow.pgconn.send_query(b"SELECT repeat('s', 1000000) FROM generate_series(1, 100)")
+    slow.pgconn.flush()
+    wait_for(lambda: pg.backends(wait_event="ClientWrite"), 20, "the server to wait for its reader")
+    with s.admin_connect() as console:
+        console.execute("SUSPEND")
+        assert dict(console.execute("SHOW STATE").fetchall())["suspended"] == "yes"
+        console.execute("RESUME")
+    wait_for(lambda: s.pool()["cl_active"] == 1, 10, "who does not read to be gone", shows=s.pool)
+    assert other.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_wait_close_waits_for_the_servers_that_reconnect_dooms(pg, sluice):
     s = sluice()
     client = s.connect()

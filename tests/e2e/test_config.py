@@ -1,5 +1,6 @@
 """The configuration: PgBouncer's files as they are, all errors in one go, reloads that change everything or nothing."""
 
+import grp
 import os
 import pathlib
 import pwd
@@ -254,6 +255,19 @@ def test_unix_socket_and_pidfile(pg, sluice, scratch):
     with s.connect(host=str(s.folder)) as client:
         assert client.execute("SELECT 1").fetchone() == (1,)
     assert int((scratch / "sluice.pid").read_text()) == s.pid
+
+
+@pytest.mark.parametrize("number", [False, True])
+def test_rights_of_the_unix_socket(pg, sluice, number):
+    """As root another group than the process has; an ordinary user may only give away to its own."""
+    gid = pwd.getpwnam("postgres").pw_gid if os.geteuid() == 0 else (os.getgroups() or [os.getegid()])[-1]
+    s = sluice(options={"unix_socket_group": gid if number else grp.getgrgid(gid).gr_name, "unix_socket_mode": "0750"})
+    status = (s.folder / f".s.PGSQL.{s.port}").stat()
+    assert (status.st_gid, status.st_mode & 0o7777) == (gid, 0o750)
+    s.stop()
+    s.write(options={"unix_socket_group": "no_such_group"})
+    status, said = invoke(s.ini)
+    assert status == 1 and 'there is no group "no_such_group"' in said
 
 
 def test_a_server_by_unix_socket(pg, sluice):

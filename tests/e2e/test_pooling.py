@@ -131,6 +131,27 @@ def test_pool_size_of_a_database_and_of_a_user(pg, sluice):
         one.execute("COMMIT")
 
 
+def test_other_sizes_of_a_database_and_of_a_user(calm, sluice):
+    where = f"host=127.0.0.1 port={calm.port} dbname=shop"
+    s = sluice(databases={"shop": where + " min_pool_size=2", "brief": where + " server_lifetime=1",
+                          "tight": where + " pool_size=1 reserve_pool=1"},
+               users={"md5user": "max_user_connections=1", "plainuser": "reserve_pool_size=0"},
+               options={"reserve_pool_timeout": 1, "query_wait_timeout": 2})
+    s.connect().execute("SELECT 1")
+    wait_for(lambda: len(calm.backends(usename="demo")) == 2, 10, "min_pool_size of the database")
+    client = s.connect(dbname="brief")
+    first = backend_pid(client)
+    wait_for(lambda: backend_pid(client) != first, 10, "server_lifetime of the database", every=0.3)
+    for user, dbname, fits in (("demo", "tight", True), ("plainuser", "tight", False), ("md5user", "shop", False)):
+        one, two = s.connect(user=user, dbname=dbname), s.connect(user=user, dbname=dbname)
+        one.execute("BEGIN; SELECT 1")
+        if fits:
+            two.execute("BEGIN; SELECT 1")
+        else:
+            refused(lambda two=two: two.execute("SELECT 1"), "query_wait_timeout")
+        one.execute("COMMIT")
+
+
 def test_reserve_pool_helps_after_its_timeout(sluice):
     s = sluice(options={"default_pool_size": 1, "reserve_pool_size": 1, "reserve_pool_timeout": 1,
                         "query_wait_timeout": 6})
@@ -247,6 +268,30 @@ def test_check_query_runs_before_an_idle_server_is_used(pg, sluice):
         client.execute("SELECT 1")
         time.sleep(0.05)
     assert pg.query("SELECT count(*) FROM checked")[0][0] >= 2
+    pg.psql("TRUNCATE checked")
+    s.admin("SET server_check_delay = 3600")
+    for _ in range(3):
+        client.execute("SELECT 1")
+    assert pg.query("SELECT count(*) FROM checked") == [(0,)], "a server that was used just now is not checked"
+
+
+def test_a_server_that_does_not_stand_its_check_is_replaced(pg, sluice):
+    s = sluice(options={"server_check_query": "SELECT 1 FROM items WHERE 1/0 = 1", "server_check_delay": 0,
+                        "multiplex_depth": 0})
+    client = s.connect()
+    pids = [backend_pid(client) for _ in range(3)]
+    assert len(set(pids)) == 3, "each was closed when it should have been used again"
+
+
+@pytest.mark.parametrize("round_robin", [0, 1])
+def test_server_round_robin(sluice, round_robin):
+    s = sluice(options={"default_pool_size": 3, "server_round_robin": round_robin}, workers=1)
+    clients = [s.connect(prepare_threshold=None) for _ in range(3)]
+    for statement in ("BEGIN; SELECT 1", "COMMIT"):
+        for client in clients:
+            client.execute(statement)
+    pids = [backend_pid(clients[0]) for _ in range(6)]
+    assert pids[:3] == pids[3:] and len(set(pids)) == (3 if round_robin else 1)
 
 
 def test_connect_query_runs_on_each_new_server(pg, sluice):

@@ -20,6 +20,19 @@ def seconds_until_error(call):
     return time.monotonic() - began, caught.value
 
 
+def test_query_wait_notify(sluice):
+    s = sluice(options={"default_pool_size": 1, "query_wait_notify": 1})
+    holder, waiter, told = s.connect(), s.connect(), []
+    waiter.add_notice_handler(lambda notice: told.append(notice.message_primary))
+    holder.execute("BEGIN; SELECT 1")
+    waiting = threading.Thread(target=lambda: waiter.execute("SELECT 1"), daemon=True)
+    waiting.start()
+    wait_for(lambda: told, 10, "the notice")
+    holder.execute("COMMIT")
+    waiting.join(10 * SLOWER)
+    assert told == ["No server connection available in postgres backend, client being queued"]
+
+
 def test_query_wait_timeout(sluice):
     s = sluice(options={"default_pool_size": 1, "query_wait_timeout": 1})
     holder = s.connect()
