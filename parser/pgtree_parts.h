@@ -7,6 +7,7 @@
  *   pgtree_output.c   columns of queries in FROM and behind IN, which may be a table's
  *   pgtree_place.c    values, and the places where they count
  *   pgtree_outline.c  how a SELECT is built
+ *   pgtree_ignored.c  what queries in FROM compute and nobody asks for
  * Thread: any (no state).
  */
 #ifndef SLUICE_PGTREE_PARTS_H
@@ -201,5 +202,10 @@ void place_arguments(struct walk *w, Node *const *nodes, size_t count);
 
 /* The outline of the statement that was just read into w->s, which is this SELECT. */
 const struct outline *outline_of(struct walk *w, const PgQuery__SelectStmt *select);
+
+/* --- pgtree_ignored.c --- */
+
+/* A SELECT and what is in it was read. */
+void note_ignored(struct walk *w, const PgQuery__SelectStmt *select);
 
 #endif

@@ -360,6 +360,7 @@ void walk_select(struct walk *w, const PgQuery__SelectStmt *select)
         walk_node(w, select->limit_offset);
     place_limits(w, select);
     note_walked(w, select, &scope);
+    note_ignored(w, select);
     end_query(w, saved);
 }
 

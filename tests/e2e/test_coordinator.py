@@ -479,6 +479,12 @@ REFUSED = [
     ("SELECT count(*) FROM users u JOIN secrets s ON s.what = u.name", "the coordinator says"),
     ("SELECT * FROM who", "does not exist"),
     ("SELECT nextval('nothing') FROM users u JOIN orders o ON o.id = u.id", ""),
+    ("SELECT o.id FROM users u JOIN orders o ON o.id = u.id, (SELECT count(*) AS n FROM countries c, countries d) m",
+     "none of whose aggregates is asked for"),
+    ("WITH m AS (SELECT max(c.name) AS n, 1 AS one FROM countries c) SELECT o.id, one FROM users u "
+     "JOIN orders o ON o.id = u.id CROSS JOIN m", "none of whose aggregates is asked for"),
+    ("SELECT o.id FROM users u JOIN orders o ON o.id = u.id, (SELECT m.n, 1 AS one FROM (SELECT count(*) AS n "
+     "FROM countries) m) k WHERE one = 1", "none of whose aggregates is asked for"),
 ]
 
 
@@ -488,6 +494,21 @@ def test_what_it_would_answer_wrong_is_refused(filled, sql, words):
         with pytest.raises(errors.FeatureNotSupported) as error:
             client.execute(sql)
         assert words in str(error.value)
+
+
+COUNTED = ["(SELECT count(*) AS n FROM countries) m WHERE m.n = 0",
+           "(SELECT count(*) FROM countries) m WHERE count = 0",
+           "(SELECT 1 AS n FROM countries HAVING count(*) > 9) m", "(SELECT count(*) FROM orders x) m",
+           "(SELECT k.n FROM (SELECT count(*) AS n FROM countries) k) m WHERE m.n IS NULL",
+           "(SELECT lower(name) FROM countries) m WHERE false", "(SELECT min(name) FROM countries GROUP BY code) m"]
+
+
+@pytest.mark.parametrize("item", COUNTED)
+def test_aggregates_in_from(filled, item):
+    """Those that are asked for, that make no single row, or of tables that lie in parts."""
+    sql = f"SELECT count(o.id) FROM users u JOIN orders o ON o.id = u.id CROSS JOIN {item}"
+    with filled.connect() as client, filled.server(filled.whole) as whole:
+        assert client.execute(sql).fetchall() == whole.execute(sql).fetchall()
 
 
 def test_the_messages_are_one_servers(filled):
