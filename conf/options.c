@@ -15,6 +15,7 @@ static const char *const pool_mode_names[] = {"session", "transaction", "stateme
 static const char *const cancel_on_disconnect_names[] = {"abort", "always", "never", NULL};
 static const char *const log_format_names[] = {"text", "json", NULL};
 static const char *const hints_names[] = {"comment", "set", "off", NULL};
+static const char *const cross_shard_serializable_names[] = {"refuse", "allow", NULL};
 static const char *const pins_names[] = {"allow", "refuse", NULL};
 static const char *const sequence_pins_names[] = {"auto", "always", NULL};
 static const char *const read_routing_names[] = {"replica", "any", "primary", NULL};

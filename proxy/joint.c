@@ -306,7 +306,7 @@ static void after_joining(struct joint *j)
     } else if (fails) {
         joint_rest(j);
         make_fail(j, true);
-    } else if (!j->once && defer_is_repeatable(c) && !c->journal.seen) {
+    } else if (!j->once && joint_keeps_snapshot(c) && !c->journal.seen) {
         joint_see(j);
     } else {
         joint_hand_over(j);

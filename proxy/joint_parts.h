@@ -84,6 +84,8 @@ void joint_take_back(struct joint *j);
 void joint_join(struct joint *j, shardset who);
 /* Who takes part takes its snapshot. */
 void joint_see(struct joint *j);
+/* All that the transaction of c sees is as it was at its first query. */
+bool joint_keeps_snapshot(struct client *c);
 /* Whether it has written or locked anything; the batch at the head is looked at once more then. */
 void joint_look(struct joint *j);
 /* Keys that only it can draw (draw.h), on the first shard, which takes part; likewise. Takes sql. */

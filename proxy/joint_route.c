@@ -21,6 +21,17 @@ static bool has_failed(const struct joint *j)
     return j->c->server->tx == 'E';
 }
 
+/* Write skew over two shards is seen by neither. */
+static bool stays_on_one(struct client *c)
+{
+    return defer_is_serializable(c) && c->worker->config->opt.cross_shard_serializable == CROSS_SHARD_REFUSE;
+}
+
+bool joint_keeps_snapshot(struct client *c)
+{
+    return defer_is_repeatable(c) || (defer_is_serializable(c) && !stays_on_one(c));
+}
+
 static bool says_modes(const struct stmt *s)
 {
     return s->modes.isolation != ISOLATION_UNSAID || s->modes.access != ACCESS_UNSAID ||
@@ -172,8 +183,9 @@ static bool reads_whole(struct client *c, const struct request *q)
     const struct map *map = __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE);
     shardset shards;
 
-    return map->shard_count < SHARDS_MAX && sharding_is_coordinators(c, &q->run) && sharding_is_whole(c, &q->run) &&
-           !deal_would(c, q, &shards) && (gather_prefers_whole(c, q) || !gather_would(c, q, &shards));
+    return defer_is_repeatable(c) && map->shard_count < SHARDS_MAX && sharding_is_coordinators(c, &q->run) &&
+           sharding_is_whole(c, &q->run) && !deal_would(c, q, &shards) &&
+           (gather_prefers_whole(c, q) || !gather_would(c, q, &shards));
 }
 
 static void join_whole(struct joint *j, shardset home)
@@ -222,7 +234,7 @@ static bool asks_name(struct client *c, const struct request *q, const struct sh
     shardset shards = look->shards == 0 ? (shardset)1 << here : look->shards;
 
     if (shard == SHARD_NONE || (shards == (shardset)1 << shard && !look->given && !look->viewed) ||
-        !journal_is_whole(c) || defer_is_serializable(c) || (c->joint != NULL && c->joint->told))
+        !journal_is_whole(c) || stays_on_one(c) || (c->joint != NULL && c->joint->told))
         return false;
     struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
     if (shard < j->count && j->arms[shard] != NULL)
@@ -253,7 +265,7 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
     if (many && !deals && (q == NULL || !gather_would(c, q, &shards)))
         return JOINT_NOT;
     bool stays = deals && shards == (shardset)1 << here; /* its rows' keys are drawn, and lie where it is */
-    if ((defer_is_serializable(c) && !stays) || (c->joint == NULL && !journal_is_whole(c)))
+    if ((stays_on_one(c) && !stays) || (c->joint == NULL && !journal_is_whole(c)))
         return JOINT_NOT;
     struct joint *j = c->joint == NULL ? take_part(c) : c->joint;
     shardset joining = missing(j, shards);
@@ -275,7 +287,7 @@ static enum joint_step run_on(struct client *c, const struct request *q, const s
  * NULL: it runs more, or it is not read. */
 static bool must_see(struct client *c, const struct stmt *s, const uint8_t *batch)
 {
-    return journal_is_whole(c) && !c->journal.seen && defer_is_repeatable(c) && strchr("QPB", batch[0]) != NULL &&
+    return journal_is_whole(c) && !c->journal.seen && joint_keeps_snapshot(c) && strchr("QPB", batch[0]) != NULL &&
            (s == NULL || joint_takes_snapshot(s));
 }
 
@@ -488,7 +500,7 @@ enum joint_step joint_begin(struct client *c, const uint8_t *batch, size_t *exte
     struct request select;
     struct cut k;
 
-    if (defer_is_serializable(c))
+    if (stays_on_one(c))
         return begin_serializable(c, batch, *extent);
     if (c->only_prepares) {
         if (batch[*extent - FRAME_HEADER] == 'H')

@@ -290,6 +290,40 @@ def test_serializable_stays_on_one_shard(client):
     client.execute("ROLLBACK")
 
 
+@pytest.fixture
+def allowing(shop):
+    shop.sluice.write(options={"cross_shard_serializable": "allow"})
+    shop.sluice.reload()
+    yield
+    shop.sluice.write(options={"cross_shard_serializable": "refuse"})
+    shop.sluice.reload()
+
+
+def test_serializable_over_shards_where_it_is_allowed(shop, allowing):
+    """All shards as they were at its first statement; what one shard by itself can see to be wrong, fails."""
+    with shop.connect() as client, shop.connect() as other:
+        client.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+        assert client.execute("SELECT name FROM users WHERE id = 44").fetchone() == ("user 44",)
+        with other.transaction():
+            rename(other, 45, "unseen")
+            rename(other, 46, "unseen")
+        assert client.execute("SELECT count(*) FROM users WHERE name = 'unseen'").fetchone() == (0,)
+        rename(client, 47, "mine")
+        rename(client, 48, "mine")
+        client.execute("COMMIT")
+        assert names(shop, 45, 46, 47, 48) == ["unseen", "unseen", "mine", "mine"]
+        for one, key in ((client, 49), (other, 53)):
+            one.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+            assert one.execute("SELECT count(*) FROM users WHERE id IN (49, 53) AND name = 'skewed'").fetchone() == (0,)
+            assert one.execute("SELECT name FROM users WHERE id = 50").fetchone() == ("user 50",)
+        rename(client, 49, "skewed")
+        rename(other, 53, "skewed")
+        client.execute("COMMIT")
+        with pytest.raises(SQLSTATE("40001")):
+            other.execute("COMMIT")
+        assert names(shop, 49, 53) == ["skewed", "user 53"]
+
+
 def test_a_deferred_constraint_fails_the_commit_of_all(shop, client):
     for database in shop.databases:
         with shop.server(database) as server:
