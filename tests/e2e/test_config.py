@@ -257,6 +257,19 @@ def test_unix_socket_and_pidfile(pg, sluice, scratch):
     assert int((scratch / "sluice.pid").read_text()) == s.pid
 
 
+def test_an_abstract_unix_socket(pg, sluice):
+    """unix_socket_dir = @name: no file is made, and libpq's host=@name finds it; the console too."""
+    name = f"@sluice-test-{os.getpid()}"
+    s = sluice(options={"unix_socket_dir": name})
+    assert s.connect(host=name).execute("SELECT 1").fetchone() == (1,)
+    assert any(row["addr"] == "unix" for row in s.admin("SHOW CLIENTS"))
+    assert s.admin_connect(host=name).execute("SHOW VERSION").fetchone()
+    listening = pathlib.Path("/proc/net/unix").read_text()
+    assert f" {name}/.s.PGSQL.{s.port}\n" in listening and not pathlib.Path(name).exists()
+    s.stop()
+    assert name not in pathlib.Path("/proc/net/unix").read_text()
+
+
 @pytest.mark.parametrize("number", [False, True])
 def test_rights_of_the_unix_socket(pg, sluice, number):
     """As root another group than the process has; an ordinary user may only give away to its own."""

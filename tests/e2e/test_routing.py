@@ -1,12 +1,13 @@
 """Reads go to replicas that are fresh enough, everything else to the primary, and no client can tell."""
 
+import signal
 import time
 
 import psycopg
 import pytest
 from lib.nodes import await_replica, reruns
 from lib.pg import Cluster
-from lib.util import wait_for
+from lib.util import signal_all, wait_for
 from lib.wire import Client, bind, copy_data, copy_done, execute, extended, parse, query, sync
 
 
@@ -49,6 +50,24 @@ def counts(sluice, like):
     """(on the primary, on replicas) of the statements whose text has this."""
     found = [row for row in sluice.admin("SHOW STATEMENTS") if like in row["statement"]]
     return sum(row["on_primary"] for row in found), sum(row["on_replica"] for row in found)
+
+
+def test_a_read_of_a_replica_that_cannot_be_stopped_has_had_no_effect(nodes, sluice):
+    """57014 past cancel_grace: a proven read needs no "outcome unknown"."""
+    primary, replicas = nodes
+    s = start(sluice, primary, replicas, statement_timeout=300, cancel_grace=700)
+    with s.connect() as c:
+        settle(s, c)
+        before = counts(s, "as never")
+        stopped = [row["pid"] for replica in replicas for row in replica.backends(usename="demo")]
+        signal_all(stopped, signal.SIGSTOP)
+        try:
+            with pytest.raises(psycopg.errors.QueryCanceled, match="did not end the statement"):
+                c.execute("SELECT count(*) AS never FROM items")
+        finally:
+            signal_all(stopped, signal.SIGCONT)
+        assert stopped and before == (0, 0)
+        assert c.execute("SELECT count(*) FROM items").fetchone() == (100,)
 
 
 def test_reads_go_to_replicas_and_writes_to_the_primary(trio):

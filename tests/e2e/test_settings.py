@@ -144,6 +144,25 @@ def test_reported_setting_that_a_client_sets_later_follows_it(sluice, name, valu
         assert two.info.parameter_status(name) == before
 
 
+def test_half_of_a_date_style_keeps_the_other_half_of_the_clients_own(sluice):
+    """SET DateStyle = 'ISO' leaves the order: each session's own one, whichever server it comes to."""
+    s = sluice(options={"default_pool_size": 2})
+    clients = [s.connect(options=f"-c datestyle=SQL,\\ {order}") for order in ("DMY", "YMD")]
+    for client in clients:
+        client.execute("SET DateStyle = 'ISO'")
+    holders, servers = [s.connect() for _ in range(2)], set()
+    for holder in holders:
+        holder.execute("BEGIN; SELECT 1")
+    for holder in holders:
+        holder.execute("COMMIT")
+        for client, order in zip(clients, ("DMY", "YMD")):
+            shown, pid = client.execute("SELECT current_setting('DateStyle'), pg_backend_pid()").fetchone()
+            assert shown == client.info.parameter_status("DateStyle") == f"ISO, {order}"
+            servers.add((order, pid))
+        holder.execute("BEGIN; SELECT 1")
+    assert len(servers) == 4, "each was on both servers"
+
+
 def test_set_of_a_reported_setting_that_is_rolled_back(sluice):
     s = sluice(options={"default_pool_size": 1})
     one, two = s.connect(), s.connect()

@@ -5,6 +5,9 @@
 #include "conf/json.h"
 #include "tests/unit/conf_files.h"
 
+#include <stdarg.h>
+#include <syslog.h>
+
 static void expect_shown(const struct options *o, const char *name, const char *wanted)
 {
     char value[512];
@@ -423,6 +426,39 @@ static void test_log_reopen(void **state)
     free(moved);
 }
 
+/* The C library's, as this program's own come first: what would have been said to the system's log. */
+static char syslog_said[200];
+
+void openlog(const char *ident, int option, int facility)
+{
+    snprintf(syslog_said, sizeof syslog_said, "%s %d %d;", ident, option == LOG_PID, facility == LOG_LOCAL3);
+}
+
+void syslog(int priority, const char *fmt, ...)
+{
+    size_t len = strlen(syslog_said);
+    va_list args;
+
+    len += (size_t)snprintf(syslog_said + len, sizeof syslog_said - len, "%d ", priority);
+    va_start(args, fmt);
+    vsnprintf(syslog_said + len, sizeof syslog_said - len, fmt, args);
+    va_end(args);
+}
+
+static void test_log_to_syslog(void **state)
+{
+    char expected[100];
+
+    (void)state;
+    assert_int_equal(log_open(log_path, true, "pooler", "local3", true), 0);
+    log_warn("100%% of\n%s", "it");
+    snprintf(expected, sizeof expected, "pooler 1 1;%d WARNING 100%% of it", LOG_WARNING);
+    assert_string_equal(syslog_said, expected);
+    assert_int_equal(log_open(log_path, false, "pooler", "local3", true), 0);
+    log_warn("not there");
+    assert_string_equal(syslog_said, expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_documents_name_every_option),
         cmocka_unit_test(test_log_line),
         cmocka_unit_test(test_log_long_line),
+        cmocka_unit_test(test_log_to_syslog),
         cmocka_unit_test(test_log_json_line),
         cmocka_unit_test(test_json_strings),
         cmocka_unit_test(test_log_verbosity),

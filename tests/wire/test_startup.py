@@ -463,6 +463,18 @@ def test_password_length_out_of_bounds(fakes, front, size):
         assert types_of(got) in ("", "E"), got
 
 
+@pytest.mark.parametrize("limit, taken", [(1024, 1018), ("40kB", 40 * 1024 - 6)])
+def test_login_message_limit(fakes, front, limit, taken):
+    """A password that fits exactly is looked at, one byte more is refused by its header."""
+    s = front(fakes(), auth_type="plain", login_message_limit=limit, client_login_timeout=30)
+    for length, sqlstate in ((taken, "28P01"), (taken + 1, "08P01")):
+        with Client(s.port) as c:
+            c.send(startup("demo", "db"))
+            assert c.recv().type == "R"
+            c.send(password(b"x" * length + b"\0"))
+            assert c.recv().sqlstate == sqlstate, length
+
+
 def test_oversized_password_costs_no_memory(fakes, front):
     s = front(fakes(), auth_type="plain")
     before = s.rss_kib()
