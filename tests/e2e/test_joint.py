@@ -1,6 +1,7 @@
 """Transactions of a client on several shards: late shards, savepoints, settings, two-phase commit, one snapshot."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -62,6 +63,55 @@ def test_four_shards_are_rolled_back_together(shop, client):
             client.execute("INSERT INTO users VALUES (8, 'twice')")
     assert names(shop, 4, 5, 6, 7) == ["user 4", "user 5", "user 6", "user 7"]
     assert client.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.fixture
+def said(shop):
+    """What each shard has heard of clients since it was last asked, one list a shard."""
+    databases = shop.databases
+    with shop.pg.admin() as admin:
+        def log(database, word):
+            admin.execute(f"ALTER ROLE demo IN DATABASE {database} {word}")
+        for database in databases:
+            log(database, "SET log_statement = 'all'")
+        shop.sluice.admin("RECONNECT store")
+        read = [len(shop.pg.log)]
+
+        def since():
+            text, read[0] = shop.pg.log[read[0]:], len(shop.pg.log)
+            return [re.findall(rf"demo@{database} LOG: +(?:statement|execute [^:]*): (.*)", text)
+                    for database in databases]
+        yield since
+        for database in databases:
+            log(database, "RESET log_statement")
+    shop.sluice.admin("RECONNECT store")
+
+
+ASKED = "SELECT pg_catalog.pg_current_xact_id_if_assigned()"
+
+
+def test_what_a_transaction_costs(shop, said):
+    """On one shard nothing; with one that has written among several, one question, to all at once."""
+    with shop.connect() as client:
+        client.execute("SELECT name FROM users WHERE id = 0")
+        client.execute("SELECT name FROM users WHERE id = 49")
+        said()
+        with client.transaction():
+            rename(client, 49, "alone")
+            client.execute("SELECT name FROM users WHERE id = 53")
+        assert said() == [[], ["BEGIN", "UPDATE users SET name = $1 WHERE id = $2",
+                               "SELECT name FROM users WHERE id = 53", "COMMIT"], [], []]
+        with client.transaction():
+            rename(client, 49, "one writer")
+            client.execute("SELECT name FROM users WHERE id = 50")
+        _, writer, reader, none = said()
+        assert (writer[-2:], len(writer), reader[-2:], len(reader), none) == ([ASKED, "COMMIT"], 4, [ASKED, "COMMIT"],
+                                                                            4, [])
+        with client.transaction():
+            rename(client, 49, "two")
+            rename(client, 50, "two")
+        for part in said()[1:3]:
+            assert part.count(ASKED) == 1
 
 
 def test_after_an_error_nothing_runs_on_any_shard(shop, client):
