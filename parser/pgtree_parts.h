@@ -31,7 +31,8 @@ struct range {
 struct visible {
     const char *name;
     const struct visible *outer;       /* may be NULL */
-    const PgQuery__SelectStmt *select; /* what it is, where its columns can be known; else NULL */
+    const PgQuery__SelectStmt *select; /* what it is, where it is a SELECT; else NULL */
+    bool renamed;                      /* its columns have other names than that gives them */
 };
 
 /* An item of FROM that is a query. */
@@ -77,6 +78,7 @@ struct walk {
     bool barred;                   /* the subquery that comes next does not see its neighbours in FROM */
     unsigned depth;                /* of queries in each other */
     const struct walked *walked;
+    const PgQuery__SelectStmt *exists; /* the innermost whose rows EXISTS looks for */
     size_t arm_cap;
     const PgQuery__RangeSubselect *merged; /* what a MERGE merges, while its own words are read; or NULL */
     uint16_t merging;                      /* the query that is this MERGE */

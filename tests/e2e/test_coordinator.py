@@ -486,6 +486,16 @@ REFUSED = [
     ("SELECT o.id FROM users u JOIN orders o ON o.id = u.id, (SELECT m.n, 1 AS one FROM (SELECT count(*) AS n "
      "FROM countries) m) k WHERE one = 1", "none of whose aggregates is asked for"),
 ]
+JOINED = "(SELECT count(*) AS n, 1 AS one FROM countries JOIN countries e USING (code) WHERE code = 'zz')"
+OF_BOTH = "SELECT count(o.id) FROM users u JOIN orders o ON o.id = u.id"
+REFUSED += [(f"{OF_BOTH} {more}", "none of whose aggregates is asked for") for more in (
+    f"WHERE EXISTS (SELECT m.n FROM {JOINED} m)", f"WHERE EXISTS (SELECT DISTINCT m.n FROM {JOINED} m ORDER BY m.n)",
+    f"CROSS JOIN {JOINED} AS m (one, n) WHERE m.n = 1", f"CROSS JOIN {JOINED} m WHERE true OR m.n > 0",
+    f"CROSS JOIN {JOINED} m WHERE (m.n + NULL::int) IS NULL", f"CROSS JOIN {JOINED} m WHERE coalesce(1, m.n) = 1",
+    f"CROSS JOIN {JOINED} m WHERE NOT (false AND m.n > 0)", f"CROSS JOIN (SELECT m.* FROM {JOINED} m) k WHERE one = 1",
+    f"CROSS JOIN (WITH m AS {JOINED} SELECT n, one FROM m) k WHERE one = 1",
+    f"CROSS JOIN (WITH m (x, y) AS {JOINED} SELECT y FROM m) k WHERE y = 1",
+    f"CROSS JOIN {JOINED} m WHERE EXISTS (SELECT n FROM (SELECT 1 AS n) x)")]
 
 
 @pytest.mark.parametrize("sql, words", REFUSED, ids=[sql[:60] for sql, _ in REFUSED])
@@ -500,7 +510,12 @@ COUNTED = ["(SELECT count(*) AS n FROM countries) m WHERE m.n = 0",
            "(SELECT count(*) FROM countries) m WHERE count = 0",
            "(SELECT 1 AS n FROM countries HAVING count(*) > 9) m", "(SELECT count(*) FROM orders x) m",
            "(SELECT k.n FROM (SELECT count(*) AS n FROM countries) k) m WHERE m.n IS NULL",
-           "(SELECT lower(name) FROM countries) m WHERE false", "(SELECT min(name) FROM countries GROUP BY code) m"]
+           "(SELECT lower(name) FROM countries) m WHERE false",
+           "(SELECT * FROM (SELECT count(*) AS n FROM countries) k) m WHERE m.n = 2",
+           "(SELECT k.*, 1 AS one FROM (SELECT count(*) AS n FROM countries) k) m WHERE m.n + 1 = 3 AND m.one = 1",
+           f"{JOINED} m WHERE m.n IN (0, 2)", f"(WITH m AS {JOINED} SELECT n FROM m) k WHERE n = 0",
+           f"{JOINED} m WHERE EXISTS (SELECT count(*) FROM countries WHERE code = 'zz') AND m.n = 0",
+           "(SELECT min(name) FROM countries GROUP BY code) m"]
 
 
 @pytest.mark.parametrize("item", COUNTED)
