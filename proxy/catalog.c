@@ -561,7 +561,7 @@ static void look_at(struct database_state *db, usec_t now)
 {
     const struct catalog *facts = facts_of(db);
 
-    if (!is_read(db) || db->part != 0)
+    if (!is_read(db) || __atomic_load_n(&db->part, __ATOMIC_RELAXED) != 0)
         return; /* what the home shard has, all have */
     uint64_t basis = facts == NULL ? 0 : facts->number + (control_config()->generation << 40);
     if (is_sharded(db) && facts != NULL && !is_outdated(facts, db) && db->mapped != basis && survey_is_over(db)) {

@@ -114,7 +114,7 @@ static struct database_state *coordinator_of(const struct keeper *k)
 static void ask(struct keeper *k, enum phase phase, struct database_state *whom, const char *sql)
 {
     k->phase = phase;
-    recoverer_ask(recoverer_of(whom), sql, NULL, told, k);
+    recoverer_ask(recoverer_of(whom), sql, NULL, told, NULL, k);
 }
 
 static void ask_home(struct keeper *k, const struct probe *rows)

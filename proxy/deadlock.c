@@ -413,7 +413,7 @@ static void ask_store(struct twophase_store *s, void *arg)
         *a = (struct asked){k, s->db, shard};
         k->left++;
         recoverer_ask(s->shards[shard], "SELECT pid, unnest(pg_blocking_pids(pid)) FROM unnest($1::int[]) AS w (pid)",
-                      pids, blockers_answered, a);
+                      pids, blockers_answered, free, a);
         free(pids);
     }
 }

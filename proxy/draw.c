@@ -134,7 +134,7 @@ static void question_arrives(void *receiver, struct message *m)
     }
     char *sql = question_text(q->stock, "key::text", q->count);
     q->stock->question = q;
-    recoverer_ask(recoverer_of(q->stock->db), sql, NULL, told, q);
+    recoverer_ask(recoverer_of(q->stock->db), sql, NULL, told, NULL, q);
     free(sql);
 }
 

@@ -32,6 +32,7 @@ struct errand {
     struct list node;
     char *sql, *param; /* owned; param may be NULL */
     recoverer_told *told;
+    void (*forget)(void *arg); /* may be NULL */
     void *arg;
 };
 
@@ -383,13 +384,15 @@ static void run_later(struct recoverer *r)
         r->soon = control_later(0, run_soon, r);
 }
 
-void recoverer_ask(struct recoverer *r, const char *sql, const char *param, recoverer_told *told, void *arg)
+void recoverer_ask(struct recoverer *r, const char *sql, const char *param, recoverer_told *told,
+                   void (*forget)(void *arg), void *arg)
 {
     struct errand *e = mem_zalloc(sizeof *e);
 
     e->sql = mem_strdup(sql);
     e->param = param == NULL ? NULL : mem_strdup(param);
     e->told = told;
+    e->forget = forget;
     e->arg = arg;
     list_push_back(&r->queue, &e->node);
     run_later(r);
@@ -432,8 +435,12 @@ void recoverer_free(void)
     while (!list_empty(&recoverers)) {
         struct recoverer *r = LIST_FIRST(&recoverers, struct recoverer, node);
         disconnect(r);
-        while (!list_empty(&r->queue))
-            errand_free(first_of(r));
+        while (!list_empty(&r->queue)) {
+            struct errand *e = first_of(r);
+            if (e->forget != NULL)
+                e->forget(e->arg);
+            errand_free(e);
+        }
         list_del(&r->node);
         free(r); /* what is to run soon is the loop's to free */
     }

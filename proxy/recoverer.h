@@ -28,8 +28,10 @@ typedef void recoverer_told(void *arg, const struct recoverer_reply *reply);
 /* Finds or makes that of a shard: db is a database with shards (it stands for its home shard), or a part of one. */
 struct recoverer *recoverer_of(struct database_state *db);
 /* Asks one statement, with one text parameter or NULL (both copied). told is called later, never before this returns;
- * it may ask again where it got an answer. */
-void recoverer_ask(struct recoverer *r, const char *sql, const char *param, recoverer_told *told, void *arg);
+ * it may ask again where it got an answer. forget: what becomes of arg at the end of the process, where nobody is told;
+ * NULL: nothing. */
+void recoverer_ask(struct recoverer *r, const char *sql, const char *param, recoverer_told *told,
+                   void (*forget)(void *arg), void *arg);
 /* It can be connected to again: what is asked now does not wait for the pause after a failure. */
 void recoverer_hurry(struct recoverer *r);
 /* The nodes of the shard; NULL: it is not configured. */

@@ -180,6 +180,31 @@ bool routing_batch_is(struct client *c, const uint8_t *batch, size_t extent, rou
     return w.binds;
 }
 
+static bool entry_reads(struct client *c, const struct expect *e)
+{
+    switch (e->type) {
+    case EXPECT_QUERY:
+    case EXPECT_EXECUTE:
+        return e->verdict == EXPECT_SKIP || shape_reads(c, e->shape);
+    case EXPECT_PARSE:
+    case EXPECT_BIND:
+    case EXPECT_DESCRIBE:
+    case EXPECT_CLOSE:
+    case EXPECT_SYNC:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool routing_owes_reads(struct client *c, const struct server *s)
+{
+    for (uint32_t i = 0; i < s->expects.count; i++)
+        if (!entry_reads(c, expect_at(&s->expects, i)))
+            return false;
+    return s->expects.count > 0;
+}
+
 /* --- what the session demands --- */
 
 static const char *rules_say_so(struct client *c)

@@ -46,6 +46,9 @@ static inline bool routing_hides(const struct client *c, const struct server *s,
     return routing_is_guest(c, s) && strcmp(setting, "in_hot_standby") == 0;
 }
 
+/* All that s still owes c is known to read. */
+bool routing_owes_reads(struct client *c, const struct server *s);
+
 /* What this replica's server shows is new enough for c. */
 bool routing_shows_enough(struct client *c, const struct server *s);
 

@@ -685,7 +685,7 @@ const char *sharding_bars(const struct sending *m)
 
     if (!whole && strchr("QPB", m->f->type) != NULL)
         return "a message of this length is not read, so that nobody knows its shard";
-    if (m->f->type == 'F' && m->s->pool->target->db->part != 0)
+    if (m->f->type == 'F' && __atomic_load_n(&m->s->pool->target->db->part, __ATOMIC_RELAXED) != 0)
         return "a function call runs on the first shard, and the session is on another";
     return NULL;
 }

@@ -39,11 +39,11 @@ static bool is_over(usec_t limit, usec_t since, usec_t now)
 }
 
 /* The server does not even answer a cancel: it is closed, and whether the statement has had its effect is unknown; one
- * that a replica ran had none. */
+ * that only reads had none. */
 static void cut_statement(struct client *c, const char *after)
 {
     struct server *s = c->server;
-    bool reads = routing_is_guest(c, s);
+    bool reads = routing_is_guest(c, s) || routing_owes_reads(c, s);
 
     active_cancel(c);
     snprintf(s->sqlstate, sizeof s->sqlstate, "%s", reads ? "57014" : "08007");

@@ -254,7 +254,7 @@ static void delete_finished(struct twophase_store *s, uint32_t k)
     *d = (struct deletion){s, k};
     s->deleting[k] = buf_used(&s->finished[k]);
     array = twophase_array(buf_head(&s->finished[k]), s->deleting[k]);
-    recoverer_ask(s->shards[k], "DELETE FROM sluice.decision WHERE gid = ANY ($1::text[])", array, deleted, d);
+    recoverer_ask(s->shards[k], "DELETE FROM sluice.decision WHERE gid = ANY ($1::text[])", array, deleted, free, d);
     free(array);
 }
 

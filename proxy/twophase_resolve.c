@@ -60,7 +60,7 @@ void twophase_resolve(struct recoverer *home, const char *gid, twophase_judged *
     char *sql = mem_printf(QUESTION, literal);
 
     *q = (struct inquiry){judged, arg};
-    recoverer_ask(home, sql, NULL, home_answered, q);
+    recoverer_ask(home, sql, NULL, home_answered, free, q);
     free(sql);
     free(literal);
 }

@@ -129,7 +129,7 @@ static void end_on(struct pending *p, uint32_t shard)
 
     *e = (struct ending){p, shard};
     p->busy++;
-    recoverer_ask(p->store->shards[shard], sql, NULL, ended, e);
+    recoverer_ask(p->store->shards[shard], sql, NULL, ended, free, e);
     free(sql);
     free(literal);
 }
@@ -159,7 +159,7 @@ static void ask_parts(struct pending *p)
 {
     p->busy++;
     recoverer_ask(p->store->shards[p->home], "SELECT unnest(parts) FROM sluice.decision WHERE gid = $1", p->gid,
-                  parts_answered, p);
+                  parts_answered, NULL, p);
 }
 
 static void judged(struct pending *p, enum twophase_verdict verdict, const char *error)
@@ -283,7 +283,7 @@ static void ask_decided(struct twophase_store *s, uint32_t home)
     struct asked *a = mem_alloc(sizeof *a);
     *a = (struct asked){s, home};
     recoverer_ask(s->shards[home], "SELECT gid FROM sluice.decision WHERE gid = ANY ($1::text[])", array,
-                  decided_answered, a);
+                  decided_answered, free, a);
     free(array);
     buf_free(&gids);
 }
@@ -327,7 +327,7 @@ static void ask_shards(struct twophase_store *s, const char *sql, const char *pa
         struct asked *a = mem_alloc(sizeof *a);
         *a = (struct asked){s, k};
         s->round_left++;
-        recoverer_ask(s->shards[k], sql, param, told, a);
+        recoverer_ask(s->shards[k], sql, param, told, free, a);
     }
 }
 

@@ -52,8 +52,8 @@ def counts(sluice, like):
     return sum(row["on_primary"] for row in found), sum(row["on_replica"] for row in found)
 
 
-def test_a_read_of_a_replica_that_cannot_be_stopped_has_had_no_effect(nodes, sluice):
-    """57014 past cancel_grace: a proven read needs no "outcome unknown"."""
+def test_a_read_that_cannot_be_stopped_has_had_no_effect(nodes, sluice):
+    """57014 past cancel_grace: a proven read needs no "outcome unknown", on a replica or on the primary."""
     primary, replicas = nodes
     s = start(sluice, primary, replicas, statement_timeout=300, cancel_grace=700)
     with s.connect() as c:
@@ -67,6 +67,19 @@ def test_a_read_of_a_replica_that_cannot_be_stopped_has_had_no_effect(nodes, slu
         finally:
             signal_all(stopped, signal.SIGCONT)
         assert stopped and before == (0, 0)
+        assert c.execute("SELECT count(*) FROM items").fetchone() == (100,)
+        c.execute("BEGIN")
+        c.execute("SELECT 1 AS begun")
+        stopped = [row["pid"] for row in primary.backends(usename="demo")]
+        signal_all(stopped, signal.SIGSTOP)
+        try:
+            with pytest.raises(psycopg.errors.QueryCanceled, match="did not end the statement"):
+                c.execute("SELECT count(*) AS never FROM items")
+        finally:
+            signal_all(stopped, signal.SIGCONT)
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction):
+            c.execute("SELECT 1")
+        c.execute("ROLLBACK")
         assert c.execute("SELECT count(*) FROM items").fetchone() == (100,)
 
 

@@ -179,7 +179,7 @@ def test_a_server_that_does_not_answer_is_given_up_after_cancel_grace(pg, sluice
     pid = backend_pid(client)
     os.kill(pid, signal.SIGSTOP)
     try:
-        seconds, error = seconds_until_error(lambda: client.execute("SELECT pg_sleep(30)"))
+        seconds, error = seconds_until_error(lambda: client.execute("DO $$ BEGIN PERFORM pg_sleep(30); END $$"))
         assert error.sqlstate == "08007" and "outcome is unknown" in str(error) and 0.8 <= seconds <= 8 * SLOWER
         assert s.connect().execute("SELECT 1").fetchone() == (1,), "another server takes its place"
     finally:

@@ -545,7 +545,7 @@ def test_many_that_come_and_go(fakes, front):
 
 
 def never_answers(fakes):
-    """A server on which `select stuck` never ends, not even by a cancel."""
+    """A server on which `update stuck` never ends, not even by a cancel."""
     over = threading.Event()
 
     def answer(_conn, sql):
@@ -556,7 +556,7 @@ def never_answers(fakes):
     return fakes(answer=answer), over
 
 
-@pytest.mark.parametrize("ask", [query("select stuck"), extended("select stuck") + extended("select 2") + sync()],
+@pytest.mark.parametrize("ask", [query("update stuck"), extended("update stuck") + extended("select 2") + sync()],
                          ids=["simple", "extended"])
 def test_a_statement_over_its_limit_outside_a_transaction(fakes, front, ask):
     """A4, F: the server answers neither the limit nor the cancel: 08007, its outcome unknown; the client goes on."""
@@ -577,7 +577,7 @@ def test_a_statement_over_its_limit_inside_a_transaction(fakes, front):
     s = front(fake, statement_timeout=300, cancel_grace=300)
     with s.client() as c:
         c.query("begin")
-        got = c.query("select stuck")
+        got = c.query("update stuck")
         assert types_of(got) == "EZ" and got[0].sqlstate == "08007", got
         assert got[-1].body == b"E"
         assert errors_of(c.query("select 1")) == ["25P02"]
