@@ -89,6 +89,23 @@ void carry_failed(struct server *s, const struct prepare *carried)
         prepares_drop(&s->prepares, carried->name);
 }
 
+/* At once, not when the transaction is over and the server is asked: until then the name would be taken for one that
+ * stands there. Of several in one text it is the first that is left; what comes of a text that fails is asked for. */
+void carry_deallocated(struct server *s, struct client *c, const struct shape *shape)
+{
+    const struct stmt_list *list = shape == NULL ? NULL : reading_of(shape)->list;
+
+    for (size_t i = 0; list != NULL && i < list->count; i++) {
+        const struct stmt *stmt = list->stmts[i];
+        if (stmt->kind != STMT_DEALLOCATE || stmt->name == NULL || prepares_find(&s->prepares, stmt->name) == NULL)
+            continue;
+        prepares_drop(&s->prepares, stmt->name);
+        if (c != NULL)
+            prepares_drop(&c->prepares, stmt->name);
+        return;
+    }
+}
+
 /* What a name meant before it was closed. */
 struct carry_closed {
     struct prepare *mine;  /* owned: to the session; or NULL */

@@ -31,6 +31,9 @@ bool carry_name(const struct sending *m, const char *name, bool extended);
 /* The transaction has failed, and may be over before this message runs; or it may fail before, and the statement that
  * SQL calls so (NULL: none) has yet to be brought here: until that is told nothing can be put ahead. */
 bool carry_is_early(const struct sending *m, const char *name);
+/* The server has told of a DEALLOCATE, in a run of this shape (NULL: not known): nobody has that statement any more. c:
+ * NULL if it has left. */
+void carry_deallocated(struct server *s, struct client *c, const struct shape *shape);
 /* The session has a statement of SQL by this name, which can no longer be brought to its failed transaction. */
 bool carry_is_out_of_reach(const struct sending *m, const char *name);
 /* In a failed transaction: the server says that of the client's message, which is not sent. */

@@ -180,8 +180,8 @@ static void back_to_login(struct server *s)
 }
 
 /* Command tags tell what a statement did that the text did not have to say. c: whose it was; NULL: our own,
- * or that of a client that has left. */
-static void heed_tag(struct server *s, struct client *c, const char *tag)
+ * or that of a client that has left. shape: of the statement; NULL: not known. */
+static void heed_tag(struct server *s, struct client *c, const char *tag, const struct shape *shape)
 {
     uint64_t who = c == NULL ? UINT64_MAX : c->id;
     enum ddl ddl;
@@ -200,6 +200,8 @@ static void heed_tag(struct server *s, struct client *c, const char *tag)
         forget_sequences(s, c);
     } else if (strcmp(tag, "DEALLOCATE ALL") == 0) {
         forget_statements(s, c);
+    } else if (strcmp(tag, "DEALLOCATE") == 0) {
+        carry_deallocated(s, c, shape);
     } else if ((ddl = catalog_ddl(tag)) != DDL_NONE) {
         s->ddl = MAX(s->ddl, (uint8_t)ddl);
         catalog_changed(s->pool->target->db, ddl);
@@ -225,7 +227,7 @@ static enum verdict on_complete(struct relay *r, struct span body)
     /* Also of a client that has left. */
     bool heeded = head->verdict == EXPECT_FORWARD || head->effect == EFFECT_CLEANUP;
     if (heeded && tag_is_heeded(body))
-        heed_tag(s, forward ? r->c : NULL, (const char *)body.ptr);
+        heed_tag(s, forward ? r->c : NULL, (const char *)body.ptr, head->shape);
     if (forward)
         s->run_rows += msgin_tag_rows(body);
     if (head->type == EXPECT_EXECUTE) {

@@ -294,6 +294,20 @@ def test_prepared_statements_among_others(shuffled):
     one.execute("COMMIT")
 
 
+@pytest.mark.parametrize("taken", ["DEALLOCATE p", "DEALLOCATE p; SELECT 1/0", "DEALLOCATE q; DEALLOCATE p"])
+def test_a_name_that_is_taken_in_the_transaction(shuffled, taken):
+    """What is not there any more is not looked at ahead of its EXECUTE: the first error is that one's own."""
+    with Client(shuffled.port).login("demo", "shop") as one:
+        one.query("PREPARE p AS SELECT 1; PREPARE q AS SELECT 2")
+        pid = one.value("SELECT pg_backend_pid()")
+        one.query("BEGIN; SAVEPOINT s")
+        assert one.value("SELECT pg_backend_pid()") != pid
+        assert wire.tags_of(one.query(taken))[-1] == "DEALLOCATE"
+        one.query("ROLLBACK TO SAVEPOINT s")
+        answer = one.ask(wire.extended("EXECUTE p") + wire.sync())
+        assert (wire.types_of(answer), wire.errors_of(answer)) == ("12nEZ", ["26000"])
+
+
 # name, statements of which each is said on PostgreSQL and through Sluice
 OUTDATED = {
     "dropped": ["PREPARE p AS SELECT * FROM outdated", "EXECUTE p", "DROP TABLE outdated", "EXECUTE p", "EXECUTE p",
