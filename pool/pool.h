@@ -114,12 +114,14 @@ struct server {
     bool stream_forward; /* ... and go on to the client */
     char tx;             /* 'I', 'T', 'E': as ReadyForQuery said last */
     uint8_t copy;
-    bool copy_end_sent; /* CopyDone or CopyFail went by since CopyInResponse */
-    bool query_failed;  /* an ErrorResponse since the last ReadyForQuery */
-    bool placeholders;  /* a setting with a name of two parts was once set here, and is '' ever since */
-    uint8_t ddl;        /* enum ddl (proxy/catalog.h): of the transaction that it is in */
-    bool replied;       /* a byte of the current batch's reply has gone on to the client */
-    bool ssl_asked;     /* SSLRequest was sent */
+    bool copy_end_sent;   /* CopyDone or CopyFail went by since CopyInResponse */
+    bool answered;        /* where there are stray Syncs: something has come since the last ReadyForQuery */
+    unsigned stray_syncs; /* stray.h */
+    bool query_failed;    /* an ErrorResponse since the last ReadyForQuery */
+    bool placeholders;    /* a setting with a name of two parts was once set here, and is '' ever since */
+    uint8_t ddl;          /* enum ddl (proxy/catalog.h): of the transaction that it is in */
+    bool replied;         /* a byte of the current batch's reply has gone on to the client */
+    bool ssl_asked;       /* SSLRequest was sent */
     bool logged_in;
     bool identity_asked; /* which shard it is */
     bool identity_right;

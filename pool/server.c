@@ -710,8 +710,8 @@ void server_clean_next(struct server *s)
     assert(s->state == SERVER_CLEANING);
     if (!expect_empty(&s->expects))
         return;
-    if (s->tx != 'I') {
-        send_cleaning(s, "ROLLBACK");
+    if (s->tx != 'I' || s->stray_syncs > 0) {
+        send_cleaning(s, s->tx == 'I' ? ";" : "ROLLBACK");
     } else if (s->reset_query != NULL) {
         char *sql = s->reset_query;
         s->reset_query = NULL;

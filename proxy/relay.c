@@ -9,6 +9,7 @@
 #include "conf/log.h"
 #include "parser/msgin.h"
 #include "parser/msgout.h"
+#include "pool/stray.h"
 #include "proxy/ask.h"
 #include "proxy/carry.h"
 #include "proxy/catalog.h"
@@ -268,6 +269,7 @@ static enum verdict on_copy_in(struct relay *r)
     s->copy = COPY_IN;
     s->copy_end_sent = false;
     unsigned ignored = expect_copy_in(&s->expects);
+    stray_note(s, ignored);
     for (uint32_t i = 0; i < s->expects.count; i++)
         if (expect_at(&s->expects, i)->type == EXPECT_COPY_END)
             s->copy_end_sent = true;
@@ -601,6 +603,8 @@ static bool is_own_row(const struct server *s)
 static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
 {
     nested_of_answer(r->s, type, body);
+    if (UNLIKELY(r->s->stray_syncs > 0) && stray_take(r->s, type, body))
+        return r->c == NULL ? RELAY_DROP : RELAY_FORWARD;
     switch (type) {
     case 'Z':
         return on_ready(r, body);

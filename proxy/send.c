@@ -7,6 +7,7 @@
  * Thread: worker.
  */
 #include "parser/verb.h"
+#include "pool/stray.h"
 #include "proxy/active.h"
 #include "proxy/ask.h"
 #include "proxy/carry.h"
@@ -333,8 +334,10 @@ static void send_sync(const struct sending *m)
     struct server *s = m->s;
 
     sending_raw(m);
-    if (server_takes_copy(s))
-        return; /* PostgreSQL takes no notice of it */
+    if (server_takes_copy(s)) {
+        stray_note(s, 1); /* PostgreSQL takes no notice of it, or has failed */
+        return;
+    }
     m->c->in_batch = m->c->parted = false;
     sending_expect(m, EXPECT_SYNC, EXPECT_FORWARD, EFFECT_NONE, NULL);
 }

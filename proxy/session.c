@@ -13,6 +13,7 @@
  */
 #include "conf/log.h"
 #include "pool/ride.h"
+#include "pool/stray.h"
 #include "proxy/active.h"
 #include "proxy/apart.h"
 #include "proxy/ask.h"
@@ -656,6 +657,16 @@ static bool must_ask_later(const struct client *c, const struct server *s)
     return c->traces != 0 && s->cancels_open > 0;
 }
 
+/* What answers this comes behind them. The first of them has ended a batch that was passed over. */
+static void await_strays(struct client *c, struct server *s)
+{
+    c->in_batch = false;
+    msg_query(&s->conn.out, ";");
+    conn_touch(&s->conn);
+    s->unnamed_asked = 0;
+    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
+}
+
 void session_settled(struct client *c, struct server *s)
 {
     if (c->again_on) {
@@ -679,6 +690,10 @@ void session_settled(struct client *c, struct server *s)
     if (UNLIKELY(c->readying) && expect_empty(&s->expects)) {
         c->readying = false;
         client_wake(c);
+        return;
+    }
+    if (UNLIKELY(stray_is_due(s))) {
+        await_strays(c, s);
         return;
     }
     if (is_between(c, s) && !must_ask_later(c, s) && !ask_server(c, s))

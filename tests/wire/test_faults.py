@@ -8,7 +8,7 @@ import time
 import pytest
 
 from lib.util import SLOWER, SMALLER, wait_for
-from lib.wire import (Client, Closed, Refused, auth, bind, complete, data_row, error, errors_of, execute, extended,
+from lib.wire import (Client, Closed, Refused, auth, bind, complete, copy_data, data_row, error, errors_of, execute, extended,
                       key_data, message, param_status, parse, query, ready, result, row_description, rows_of, sync,
                       tags_of, types_of)
 
@@ -638,6 +638,23 @@ def test_a_copy_that_begins_after_its_client_left(shop, prepared):
     gone.reset()
     with Client(s.port).login("postgres", "shop") as c:
         assert c.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
+
+
+def test_syncs_of_a_copy_that_failed_are_answered_to_nobody_else(shop, prepared):
+    """PostgreSQL answers those that it reads behind the row that failed; who comes next gets its own answers."""
+    s = shop(prepared.port, default_pool_size=1, query_wait_notify=0)
+    for how in ("stays", "leaves") * 4:
+        with Client(s.port).login("postgres", "shop") as one, Client(s.port).login("postgres", "shop") as other:
+            one.send(query("COPY wire_rows FROM STDIN"))
+            one.recv_until("G")
+            other.send(query("SELECT 'other'") + query("SELECT 'still other'"))
+            one.send(copy_data(b"wrong\n") + sync() + sync() + query("SELECT 'one'"))
+            if how == "stays":
+                assert rows_of(one.recv_until("Z", 4)) == [["one"]]
+            else:
+                one.reset()
+            assert rows_of(other.recv_until("Z", 2)) == [["other"], ["still other"]]
+    s.wait_idle()
 
 
 def test_what_a_client_that_left_has_changed_meets_nobody(shop, prepared):
