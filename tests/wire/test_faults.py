@@ -8,9 +8,9 @@ import time
 import pytest
 
 from lib.util import SLOWER, SMALLER, wait_for
-from lib.wire import (Client, Closed, Refused, auth, bind, complete, copy_data, data_row, error, errors_of, execute, extended,
-                      key_data, message, param_status, parse, query, ready, result, row_description, rows_of, sync,
-                      tags_of, types_of)
+from lib.wire import (Client, Closed, Refused, auth, bind, complete, copy_data, data_row, error, errors_of, execute,
+                      extended, key_data, message, param_status, parse, query, ready, result, row_description, rows_of,
+                      sync, tags_of, types_of)
 
 
 def first_error(s, seconds=12 * SLOWER):
