@@ -365,7 +365,7 @@ def test_serializable_over_shards_where_it_is_allowed(shop, allowing):
         for one, key in ((client, 49), (other, 53)):
             one.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
             assert one.execute("SELECT count(*) FROM users WHERE id IN (49, 53) AND name = 'skewed'").fetchone() == (0,)
-            assert one.execute("SELECT name FROM users WHERE id = 50").fetchone() == ("user 50",)
+            assert one.execute("SELECT count(*) FROM users WHERE id = 50").fetchone() == (1,)
         rename(client, 49, "skewed")
         rename(other, 53, "skewed")
         client.execute("COMMIT")
