@@ -270,6 +270,8 @@ enum send_result { SEND_OK, SEND_WAIT /* the message was not sent: try again whe
 enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have);
 /* Settings, Closes: what must stand before the first message of a batch on this server. */
 void send_preamble(struct client *c, struct server *s);
+/* A Query of ours, whose answer is nobody's; c holds s. What its end means: effect. */
+void send_own(struct client *c, struct server *s, const char *sql, enum expect_effect effect);
 /* There is such a thing. */
 bool send_needs_preamble(const struct client *c, const struct server *s);
 

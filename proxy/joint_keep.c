@@ -191,10 +191,7 @@ void joint_chain(struct client *c)
     journal_open(c);
     defer_put_begin(c, &sql);
     buf_put_u8(&sql, 0);
-    msg_query(&s->conn.out, (const char *)sql.data);
-    conn_touch(&s->conn);
+    send_own(c, s, (const char *)sql.data, EFFECT_LENT);
     buf_free(&sql);
-    s->unnamed_asked = 0;
-    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
     c->xact_at = c->worker->loop.now;
 }

@@ -65,11 +65,8 @@ bool rerun_without_settings(struct client *c, struct server *s)
 {
     if (buf_used(&c->again) == 0) { /* nothing else was sent */
         s->settings_owner = UINT64_MAX;
-        if (s->tx == 'I') {
-            msg_query(&s->conn.out, "ROLLBACK");
-            conn_touch(&s->conn);
-            server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
-        }
+        if (s->tx == 'I')
+            send_own(c, s, "ROLLBACK", EFFECT_LENT);
         return true;
     }
     c->deferred.on_trial = expect_waits_for(&s->expects, EFFECT_BEGIN);

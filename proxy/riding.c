@@ -96,18 +96,12 @@ static void send_all(struct client *c, const uint8_t *batch)
     r->whole = r->sent == size && r->server->expects.limited == 0 && session_is_plain(c);
 }
 
-/* A replica's server that logged in after the sample may show less than that. */
-static bool shows_enough(struct client *c, const struct server *s)
-{
-    return !routing_is_guest(c, s) || routing_shows_enough(c, s);
-}
-
 static void send_behind(struct client *c, const uint8_t *batch)
 {
     struct rider *r = c->waiter.ride;
     struct ride_window window;
 
-    if (!ride_may_send(r) || send_needs_preamble(c, r->server) || !shows_enough(c, r->server))
+    if (!ride_may_send(r) || send_needs_preamble(c, r->server) || routing_is_stale(c, r->server))
         return;
     session_begin_anew(c);
     ride_open(r, &window);

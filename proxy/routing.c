@@ -253,9 +253,10 @@ static int choose_node(struct client *c, const struct pool *base)
     return cluster_choose_replica(cluster, horizon_of(c, base->target->db), c->last_answer, last, &rules);
 }
 
-bool routing_shows_enough(struct client *c, const struct server *s)
+bool routing_is_stale(struct client *c, const struct server *s)
 {
-    return rules_of(c)->writes == READ_YOUR_WRITES_OFF || server_is_fresh(s, horizon_of(c, s->pool->target->db));
+    return routing_is_guest(c, s) && rules_of(c)->writes != READ_YOUR_WRITES_OFF &&
+           !server_is_fresh(s, horizon_of(c, s->pool->target->db));
 }
 
 const char *routing_bar(struct client *c)

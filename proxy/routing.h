@@ -49,8 +49,8 @@ static inline bool routing_hides(const struct client *c, const struct server *s,
 /* All that s still owes c is known to read. */
 bool routing_owes_reads(struct client *c, const struct server *s);
 
-/* What this replica's server shows is new enough for c. */
-bool routing_shows_enough(struct client *c, const struct server *s);
+/* It is a replica's server that logged in after the sample by which it was chosen, and may show less than that. */
+bool routing_is_stale(struct client *c, const struct server *s);
 
 /* Bytes of this server's answer have come to c: what c has seen now, it must go on seeing. */
 void routing_answered(struct client *c, const struct server *s);

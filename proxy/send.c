@@ -160,14 +160,19 @@ void send_preamble(struct client *c, struct server *s)
     note_suits(c, s);
 }
 
+void send_own(struct client *c, struct server *s, const char *sql, enum expect_effect effect)
+{
+    msg_query(&s->conn.out, sql);
+    conn_touch(&s->conn);
+    s->unnamed_asked = 0;
+    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, effect, c->id, NULL);
+}
+
 /* The session's transaction had failed when its server was lost: this server takes it over, in the same state. */
 static void send_failed_block(struct client *c, struct server *s)
 {
     c->failed_block = false;
-    msg_query(&s->conn.out, "BEGIN;ROLLBACK TO SAVEPOINT \"sluice: the transaction's server was lost\"");
-    conn_touch(&s->conn);
-    s->unnamed_asked = 0;
-    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_FAILED_BLOCK, c->id, NULL);
+    send_own(c, s, "BEGIN;ROLLBACK TO SAVEPOINT \"sluice: the transaction's server was lost\"", EFFECT_FAILED_BLOCK);
 }
 
 bool sending_after_others(const struct server *s)

@@ -416,8 +416,7 @@ static void keep_for_primary(struct client *c, struct work *k)
 /* A replica's server that logged in after the sample may show less than that: the primary it is. */
 static bool is_stale_guest(struct client *c, const struct server *s)
 {
-    return routing_is_guest(c, s) && !c->in_batch && s->tx == 'I' && buf_used(&c->again) == 0 &&
-           !routing_shows_enough(c, s);
+    return !c->in_batch && s->tx == 'I' && buf_used(&c->again) == 0 && routing_is_stale(c, s);
 }
 
 /* In a transaction on a replica: another batch begins. */
@@ -450,10 +449,7 @@ static enum step move_on(struct client *c, struct work *k)
         defer_restore(c);
     else
         c->failed_block = true;
-    msg_query(&s->conn.out, "COMMIT");
-    conn_touch(&s->conn);
-    s->unnamed_asked = 0;
-    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
+    send_own(c, s, "COMMIT", EFFECT_LENT);
     c->to_primary = true;
     return WAIT;
 }
@@ -661,10 +657,7 @@ static bool must_ask_later(const struct client *c, const struct server *s)
 static void await_strays(struct client *c, struct server *s)
 {
     c->in_batch = false;
-    msg_query(&s->conn.out, ";");
-    conn_touch(&s->conn);
-    s->unnamed_asked = 0;
-    server_expect(s, EXPECT_QUERY, EXPECT_SKIP, EFFECT_LENT, c->id, NULL);
+    send_own(c, s, ";", EFFECT_LENT);
 }
 
 void session_settled(struct client *c, struct server *s)

@@ -1,6 +1,7 @@
 """Multiplexing in front of PostgreSQL: more clients than servers, whose short reads are in flight together, while
 errors, transactions, cancels, schema changes and dying servers come between. Each client sees its own rows."""
 
+import contextlib
 import random
 import threading
 import time
@@ -13,6 +14,7 @@ from lib.util import in_threads, run, wait_for
 
 ROWS = 200
 CLIENTS = 16
+KILL_ONE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo' LIMIT 1"
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,26 @@ def all_work(s, seconds, **how):
     return sum(counts)
 
 
+@contextlib.contextmanager
+def meanwhile(every, step):
+    """step(0), step(1), ... every so many seconds, until what is within it has ended."""
+    stop = threading.Event()
+
+    def go():
+        n = 0
+        while not stop.wait(every):
+            step(n)
+            n += 1
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
 @pytest.mark.parametrize("prepared", [False, True])
 def test_each_sees_its_own(sluice, table, prepared):
     s = start(sluice, table)
@@ -151,43 +173,17 @@ def test_pgbench(sluice, table, mode, scratch):
 def test_a_changing_schema_is_nobodys_error(sluice, table):
     """Prepared statements become outdated in flight: who was not told the rows' shape sees nothing of it."""
     s = start(sluice, table)
-    stop = threading.Event()
-
-    def change():
-        with table.admin("shop") as c:
-            for n in range(200):
-                if stop.is_set():
-                    break
-                c.execute(f"ALTER TABLE riders ALTER COLUMN v TYPE {'varchar' if n % 2 else 'text'}")
-                time.sleep(0.05)
-
-    changer = threading.Thread(target=change)
-    changer.start()
-    try:
+    with table.admin("shop") as c, meanwhile(
+            0.05, lambda n: c.execute(f"ALTER TABLE riders ALTER COLUMN v TYPE {'varchar' if n % 2 else 'text'}")):
         all_work(s, 1, prepared=False)
-    finally:
-        stop.set()
-        changer.join()
     s.wait_idle()
 
 
 def test_servers_that_die(sluice, table):
     """Whose statement was running is told so; what only rode runs elsewhere."""
     s = start(sluice, table)
-    stop = threading.Event()
-
-    def kill():
-        with table.admin() as c:
-            while not stop.wait(0.2):
-                c.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo' LIMIT 1")
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
+    with table.admin() as c, meanwhile(0.2, lambda _: c.execute(KILL_ONE)):
         all_work(s, 1, allowed=(psycopg.OperationalError,))
-    finally:
-        stop.set()
-        killer.join()
     s.wait_idle()
     read_some(s, 5)
 
@@ -218,20 +214,12 @@ def test_cancels_meet_their_own(sluice, table):
 
 def test_pause_reload_and_reconnect(sluice, table):
     s = start(sluice, table)
-    stop = threading.Event()
+    def disturb(_):
+        for command in ("PAUSE shop", "RESUME shop", "RECONNECT shop", "RELOAD"):
+            s.admin(command)
 
-    def disturb():
-        while not stop.wait(0.1):
-            for command in ("PAUSE shop", "RESUME shop", "RECONNECT shop", "RELOAD"):
-                s.admin(command)
-
-    disturber = threading.Thread(target=disturb)
-    disturber.start()
-    try:
+    with meanwhile(0.1, disturb):
         all_work(s, 1)
-    finally:
-        stop.set()
-        disturber.join()
     s.wait_idle()
 
 
@@ -310,20 +298,9 @@ def test_reads_ride_on_a_replica(sluice, pair):
 def test_on_a_replica_whose_servers_die_nobody_sees_an_error(sluice, pair, prepared):
     """Nor a row that is older than what it wrote."""
     s = start(sluice, *pair, sample_interval=10)
-    stop, before = threading.Event(), rode(s)
-
-    def kill():
-        with pair[1].admin() as c:
-            while not stop.wait(0.1):
-                c.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo' LIMIT 1")
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
+    before = rode(s)
+    with pair[1].admin() as c, meanwhile(0.1, lambda _: c.execute(KILL_ONE)):
         all_work(s, 2, prepared=prepared)
-    finally:
-        stop.set()
-        killer.join()
     assert rode(s) > before and reads(s)[1] > 0
     s.wait_idle()
 

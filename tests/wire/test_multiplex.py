@@ -68,6 +68,18 @@ def send_behind(s, held, first, **behind):
         wait_for(lambda n=n: s.pool("db")["cl_waiting"] == n, 10, "it to wait")
 
 
+def only_as_server_is_left(a, b, c):
+    """Of two: c keeps the other one, which alone has b's statement; that is known to be short."""
+    a.ask(query("begin"))
+    c.ask(query("begin"))
+    c.ask(query("commit"))
+    b.ask(parse("st", "select 'from b'") + describe("S", "st") + sync())
+    for _ in range(KNOWN):
+        b.ask(bind("", "st") + execute() + sync())
+    c.ask(query("begin"))
+    a.ask(query("commit"))
+
+
 def rode(s):
     return int(next(r for r in s.admin("SHOW STATS") if r["database"] == "db")["total_multiplexed_count"])
 
@@ -454,14 +466,7 @@ def test_what_was_asked_ahead_for_another_does_not_pass_over_what_is_run_again(f
         a.ask(parse("st", "select 'from a'") + sync())
         for _ in range(KNOWN):
             a.ask(bind("", "st") + execute() + sync())
-        a.ask(query("begin"))  # the other server gets b's statement
-        c.ask(query("begin"))
-        c.ask(query("commit"))
-        b.ask(parse("st", "select 'from b'") + describe("S", "st") + sync())
-        for _ in range(KNOWN):
-            b.ask(bind("", "st") + execute() + sync())
-        c.ask(query("begin"))
-        a.ask(query("commit"))
+        only_as_server_is_left(a, b, c)
         a.send(bind("", "st", values=["now outdated"]) + execute() + sync())
         held.fake.wait_for(lambda: told)
         b.send(bind("", "st") + execute() + sync())
@@ -499,14 +504,7 @@ def test_a_reset_query_comes_behind_what_was_sent_for_those_who_ride(front, held
     """B's batch was sent in part, and a Sync ends that part: it, too, is ahead of the reset query."""
     s, stack, (a, b, c) = started(front, held, 3, default_pool_size=2)
     with stack:
-        a.ask(query("begin"))  # the other server gets b's statement
-        c.ask(query("begin"))
-        c.ask(query("commit"))
-        b.ask(parse("st", "select 'from b'") + describe("S", "st") + sync())
-        for _ in range(KNOWN):
-            b.ask(bind("", "st") + execute() + sync())
-        c.ask(query("begin"))
-        a.ask(query("commit"))
+        only_as_server_is_left(a, b, c)
         a.send(query("select 'hold'"))
         held.wait_seen("hold")
         b.send(bind("", "st") + execute() + sync())
