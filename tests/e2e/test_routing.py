@@ -67,6 +67,7 @@ def never_ends(client, *nodes):
 def test_a_read_that_cannot_be_stopped_has_had_no_effect(nodes, sluice):
     """57014 past cancel_grace: a proven read needs no "outcome unknown", on a replica or on the primary."""
     primary, replicas = nodes
+    replicas = replicas[:1]  # the other one might have no server yet, and a new one would answer
     s = start(sluice, primary, replicas, statement_timeout=300, cancel_grace=700, read_your_writes="off")
     with s.connect() as c:
         settle(s, c)
