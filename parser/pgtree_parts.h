@@ -7,7 +7,6 @@
  *   pgtree_output.c   columns of queries in FROM and behind IN, which may be a table's
  *   pgtree_place.c    values, and the places where they count
  *   pgtree_outline.c  how a SELECT is built
- *   pgtree_ignored.c  what queries in FROM compute and nobody asks for
  * Thread: any (no state).
  */
 #ifndef SLUICE_PGTREE_PARTS_H
@@ -31,8 +30,7 @@ struct range {
 struct visible {
     const char *name;
     const struct visible *outer;       /* may be NULL */
-    const PgQuery__SelectStmt *select; /* what it is, where it is a SELECT; else NULL */
-    bool renamed;                      /* its columns have other names than that gives them */
+    const PgQuery__SelectStmt *select; /* what it is, where its columns can be known; else NULL */
 };
 
 /* An item of FROM that is a query. */
@@ -78,7 +76,6 @@ struct walk {
     bool barred;                   /* the subquery that comes next does not see its neighbours in FROM */
     unsigned depth;                /* of queries in each other */
     const struct walked *walked;
-    const PgQuery__SelectStmt *exists; /* the innermost whose rows EXISTS looks for */
     size_t arm_cap;
     const PgQuery__RangeSubselect *merged; /* what a MERGE merges, while its own words are read; or NULL */
     uint16_t merging;                      /* the query that is this MERGE */
@@ -204,10 +201,5 @@ void place_arguments(struct walk *w, Node *const *nodes, size_t count);
 
 /* The outline of the statement that was just read into w->s, which is this SELECT. */
 const struct outline *outline_of(struct walk *w, const PgQuery__SelectStmt *select);
-
-/* --- pgtree_ignored.c --- */
-
-/* A SELECT and what is in it was read. */
-void note_ignored(struct walk *w, const PgQuery__SelectStmt *select);
 
 #endif

@@ -138,9 +138,8 @@ static const struct visible *show_query(struct walk *w, const struct visible *ou
 {
     struct visible *v = show(w, outer, query->ctename);
 
-    if (query->ctequery != NULL && query->ctequery->node_case == NODE(SELECT_STMT))
+    if (query->ctequery != NULL && query->ctequery->node_case == NODE(SELECT_STMT) && query->n_aliascolnames == 0)
         v->select = query->ctequery->select_stmt;
-    v->renamed = query->n_aliascolnames > 0;
     return v;
 }
 
@@ -361,7 +360,6 @@ void walk_select(struct walk *w, const PgQuery__SelectStmt *select)
         walk_node(w, select->limit_offset);
     place_limits(w, select);
     note_walked(w, select, &scope);
-    note_ignored(w, select);
     end_query(w, saved);
 }
 
@@ -469,18 +467,6 @@ static void walk_param(struct walk *w, const PgQuery__ParamRef *param)
     w->s->params = (uint16_t)MAX((int32_t)w->s->params, MIN(param->number, UINT16_MAX));
 }
 
-static void walk_sublink(struct walk *w, const PgQuery__SubLink *link)
-{
-    const PgQuery__SelectStmt *exists = w->exists;
-    const Node *query = link->subselect;
-
-    w->s->flags |= FACT_SUBLINKS;
-    if (link->sub_link_type == PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK && query->node_case == NODE(SELECT_STMT))
-        w->exists = query->select_stmt;
-    walk_children(w, &link->base);
-    w->exists = exists;
-}
-
 void walk_node(struct walk *w, const Node *node)
 {
     switch (node->node_case) {
@@ -523,8 +509,8 @@ void walk_node(struct walk *w, const Node *node)
         walk_multi_assign(w, node->multi_assign_ref);
         return;
     case NODE(SUB_LINK):
-        walk_sublink(w, node->sub_link);
-        return;
+        w->s->flags |= FACT_SUBLINKS;
+        break;
     case NODE(CURRENT_OF_EXPR):
         w->s->flags |= FACT_CURRENT_OF;
         walk_reason(w, REASON_CURSOR);

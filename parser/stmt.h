@@ -139,13 +139,12 @@ struct stmt_arm {
 /* --- tables and functions --- */
 
 #define TABLE_READ 1
-#define TABLE_WRITTEN 2   /* its rows, or (DDL) itself */
-#define TABLE_NULLABLE 4  /* stands on the side of an outer join that may be missing */
-#define TABLE_ONLY 8      /* without the tables that inherit from it */
-#define TABLE_HIDDEN 16   /* its columns have other names, or none: t AS x (a, b), (t JOIN u ...) AS x */
-#define TABLE_FILLED 32   /* WRITTEN: by an INSERT: which rows, its places of ROWS tell */
-#define TABLE_MERGED 64   /* WRITTEN: by a MERGE */
-#define TABLE_COUNTED 128 /* a query in FROM reads it whose aggregates may be IGNORED */
+#define TABLE_WRITTEN 2  /* its rows, or (DDL) itself */
+#define TABLE_NULLABLE 4 /* stands on the side of an outer join that may be missing */
+#define TABLE_ONLY 8     /* without the tables that inherit from it */
+#define TABLE_HIDDEN 16  /* its columns have other names, or none: t AS x (a, b), (t JOIN u ...) AS x */
+#define TABLE_FILLED 32  /* WRITTEN: by an INSERT: which rows, its places of ROWS tell */
+#define TABLE_MERGED 64  /* WRITTEN: by a MERGE */
 
 /* Each mention of a table is one; names of WITH queries are none. */
 struct stmt_table {
@@ -160,7 +159,6 @@ struct stmt_function {
     const char *schema; /* may be NULL */
     const char *name;
     uint8_t class; /* enum stmt_class */
-    bool ignored;  /* IGNORED: it may stand where nobody asks for its value, in a query in FROM without GROUP BY */
     uint16_t arg_count;
     uint32_t arg; /* index of the first in `values` */
 };

@@ -59,19 +59,6 @@ static const char *bars_function(struct client *c, const struct stmt_function *f
     return why;
 }
 
-/* A count of a query in FROM that nobody asks for: postgres_fdw sends that query to a shard without its aggregates
- * (SELECT NULL FROM ...), and takes each row for the one that these would have made. Not so of partitioned tables. */
-static const char *bars_ignored(const struct client *c, const struct stmt *s)
-{
-    bool ignored = false, alike = false;
-
-    for (size_t i = 0; i < s->function_count; i++)
-        ignored = ignored || (s->functions[i].ignored && pure_kind_of(s->functions[i].name) == PURE_AGGREGATE);
-    for (size_t i = 0; ignored && i < s->table_count; i++)
-        alike = alike || ((s->tables[i].flags & TABLE_COUNTED) && c->worker->keyset.tables[i]->way != MAP_BY_KEY);
-    return alike ? "has a query in FROM none of whose aggregates is asked for" : NULL;
-}
-
 static const char *bars_types(const struct sharding_run *run)
 {
     for (size_t i = 0; i + 4 <= run->types.len; i += 4)
@@ -93,8 +80,6 @@ const char *coordinator_bars(struct client *c, const struct sharding_run *run)
         why = bars_table(c, &s->tables[i], c->worker->keyset.tables[i]);
     for (size_t i = 0; why == NULL && i < s->function_count; i++)
         why = bars_function(c, &s->functions[i]);
-    if (why == NULL)
-        why = bars_ignored(c, s);
     return why != NULL ? why : bars_types(run);
 }
 

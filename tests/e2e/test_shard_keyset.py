@@ -183,7 +183,8 @@ class Writer:
             word = random.choice(("UNION", "UNION ALL", "EXCEPT", "INTERSECT"))
             return f"{self.select(one=True)} {word} {self.select(one=True)}"
         if kind == 1:
-            return f"WITH users AS ({self.select(star='users')}) {self.select()}"
+            names = random.choice(("", f" ({', '.join(random.sample(TABLES['users'], len(TABLES['users'])))})"))
+            return f"WITH users{names} AS ({self.select(star='users')}) {self.select()}"
         table = random.choice(("users", "orders", "days", "log"))
         scope = [(table, table)]
         if kind == 4:
