@@ -12,6 +12,10 @@ CONDITIONS = {
         "({c} = {v} OR {c} = {v})", "coalesce({c}, 0) > {v}", "({c} > {v}) IS NOT TRUE", "{c}::text LIKE '1%'",
         "CASE WHEN {c} > {v} THEN true END", "{c} = ANY (ARRAY[{v}, {v}])", "{c} = ANY ('{1,5,9}')", "{v} = {c}",
         "{c} >= {v} AND {c} < {v} + 12", "NOT {c} IN (1, 2, 3)", "({c}, 1) = ({v}, 1)", "{c} = {v}::bigint",
+        "({c}, 2) IN (({v}, 2), ({v}, 3))", "{c} = (SELECT max(id) FROM categories)", "{c} IN (VALUES ({V}), ({V}))",
+        "NOT ({c} = {v} OR {c} = {v})", "({c} = {v}) = true", "({c} = {v}) IS TRUE", "{c} IN ({v}, NULL)",
+        "NOT {c} IN ({v}, NULL)", "{c} = {v} AND {c} = {v}", "{c} IN (SELECT id FROM products WHERE price > {v})",
+        "{c} = least({v}, {v})", "{c} = coalesce(NULL, {v})", "ROW({c}, 1) < ROW({v}, 2)",
         "{c} = {v} + 1", "{c} = '7'", "{c} = 7.0", "{c} BETWEEN SYMMETRIC 20 AND {v}", "{c} != ALL ('{1,2}')"),
     "float": ("{c} > {v}", "{c} < 0", "{c} IS NULL", "abs({c}) < 5", "{c} BETWEEN -3.5 AND {v}", "{c} >= {v}::real"),
     "text": (

@@ -27,6 +27,8 @@ EDGES = (
     ("orders", "user_id", "orders", "user_id"))
 NOT_OF_KEY = 5  # the first of them that are joins of other things than what belongs together, after which all are
 
+NAMES = ("id", "user_id", "order_id", "x0", "product_id", "code")  # of a query's columns; of keys, too
+
 EXACT, ANY_ORDER, ONLY_COUNT = "exact", "any", "count"  # or: the columns whose values have an order
 
 
@@ -112,9 +114,14 @@ class Parts(Values):
     def table(self, table, number=0):
         alias = ALIASES[table] + (str(number) if number else "")
         columns = self.layout.columns[table]
-        total = [f"{alias}.{c}" for c in self.layout.unique.get(table, columns)]
+        names = {c: c for c in columns}
         written = self.one(f"{table} {alias}", f"{table} AS {alias}")
-        return Source(written, [(f"{alias}.{c}", kind) for c, kind in columns.items()], total, [(alias, table)])
+        if self.likely(0.04):  # its first columns go by each other's names
+            first, second = list(columns)[:2]
+            names |= {first: second, second: first}
+            written += f" ({second}, {first})"
+        total = [f"{alias}.{names[c]}" for c in self.layout.unique.get(table, columns)]
+        return Source(written, [(f"{alias}.{names[c]}", kind) for c, kind in columns.items()], total, [(alias, table)])
 
     def edges(self, source, far):
         """(alias, column, table, column) of what may be joined."""
@@ -133,7 +140,9 @@ class Parts(Values):
         if pair == {"orders", "order_items"} and "user_id" in self.layout.columns["order_items"] and self.likely(0.7):
             on += f" AND {name}.user_id = {alias}.user_id"
         kind = self.one("JOIN", "JOIN", "INNER JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN", ",")
-        if kind == ",":
+        if column == other and kind != "," and " AND " not in on and self.likely(0.4) and len(source.aliases) == 1:
+            source.text += f" {kind} {new.text} USING ({column})"
+        elif kind == ",":
             source.text += f", {new.text}"
             source.conditions.append(on)
         else:
@@ -218,9 +227,10 @@ class Parts(Values):
         where = self.where(new, 2)
         also = f"{where} AND {theirs} = {ours}" if where else f" WHERE {theirs} = {ours}"
         column, kind = self.one(*new.columns)
+        item = f"{column}::text" if kind in ("words", "numbers") else column  # which of two bad ones is met first?
         return self.one(
             f"(SELECT count(*) FROM {new.text}{also})", f"(SELECT {self.aggregate(new)} FROM {new.text}{also})",
-            f"ARRAY(SELECT {column} FROM {new.text}{also} ORDER BY {column})",
+            f"ARRAY(SELECT {item} FROM {new.text}{also} ORDER BY {column})",
             f"EXISTS (SELECT 1 FROM {new.text}{also})",
             f"(SELECT {column} FROM {new.text}{also} ORDER BY {', '.join(new.total)} LIMIT 1)",
             f"(SELECT {self.aggregate(new)} FROM {new.text}{where})")
@@ -233,8 +243,8 @@ class Selects(Parts):
         self.begin()
         kind = self.chance.choices(
             ("plain", "point", "aggregate", "group", "distinct", "window", "cte", "recursive", "union", "derived",
-             "lateral", "rows", "everywhere", "view", "error"),
-            (22, 12, 8, 14, 6, 6, 7, 1, 6, 6, 2, 3, 3, 1, 3))[0]
+             "lateral", "rows", "everywhere", "view", "error", "single"),
+            (20, 12, 8, 12, 6, 6, 9, 1, 6, 9, 2, 3, 3, 2, 3, 3))[0]
         text, order = getattr(self, kind)()
         return self.end(text, order, kind)
 
@@ -360,23 +370,28 @@ class Selects(Parts):
     def query(self, alias, kinds=None):
         """A query with named columns: its text, and what it is to others."""
         source = self.source(self.one(0, 0, 1, 2))
+        names = self.chance.sample(NAMES, 3) if self.likely(0.4) else ("x0", "x1", "x2")
         chosen = []
         for n, kind in enumerate(kinds or [None] * self.one(2, 3)):
             fitting = [c for c in source.columns if kind is None or c[1] == kind]
-            chosen.append((*self.one(*fitting or [(f"NULL::{KINDS[kind].type}", kind)]), f"x{n}"))
+            chosen.append((*self.one(*fitting or [(f"NULL::{KINDS[kind].type}", kind)]), names[n]))
         if self.likely(0.5):
             key = self.keys(source)
             if key and kinds is None:
-                chosen[0] = (key[0], dict(source.columns)[key[0]], "x0")
+                chosen[0] = (key[0], dict(source.columns)[key[0]], names[0])
+        if self.likely(0.3):
+            column = self.one(*(self.keys(source) or source.total))
+            source.conditions.append(self.fill("{c} = {v}", column, dict(source.columns)[column]))
         text = f"SELECT {', '.join(f'{c} AS {name}' for c, _, name in chosen)} FROM {source.text}{self.where(source)}"
         if self.likely(0.15):
             text += f" ORDER BY {', '.join(source.total)} LIMIT {self.one(3, 10, 30)}"
         elif self.likely(0.2) and kinds is None:
-            text = (f"SELECT {chosen[0][0]} AS x0, count(*) AS x1, {self.one('min', 'max', 'count')}({chosen[1][0]}) "
-                    f"AS x2 FROM {source.text}{self.where(source)} GROUP BY {self.one('1', chosen[0][0])}")
+            text = (f"SELECT {chosen[0][0]} AS {names[0]}, count(*) AS {names[1]}, {self.one('min', 'max', 'count')}("
+                    f"{chosen[1][0]}) AS {names[2]} FROM {source.text}{self.where(source)} "
+                    f"GROUP BY {self.one('1', chosen[0][0])}")
             if any(KINDS[chosen[1][1]].group == g for g in ("bool", "plain", "json")):
                 text = text.replace("min(", "count(").replace("max(", "count(")
-            chosen = [chosen[0][:2] + ("x0",), ("", "item", "x1")]
+            chosen = [chosen[0][:2] + (names[0],), ("", "item", names[1])]
         columns = [(f"{alias}.{name}", kind) for _, kind, name in chosen]
         return text, Source(alias, columns, [c for c, _ in columns], [])
 
@@ -411,20 +426,51 @@ class Selects(Parts):
         return Source(f"{source.text} {kind} {new.text} ON {new.aliases[0][0]}.{other} = {column}",
                       source.columns + new.columns, source.total + new.total, [], source.conditions)
 
+    def renamed(self, source, share):
+        """A list of names that its columns have instead; or none."""
+        if not self.likely(share):
+            return ""
+        alias, *names = source.columns[0][0].split(".")[:1] + [c.split(".")[1] for c, _ in source.columns]
+        names = names[1:] + names[:1] if self.likely(0.6) else self.chance.sample(NAMES, len(names))
+        source.columns = [(f"{alias}.{name}", kind) for name, (_, kind) in zip(names, source.columns, strict=True)]
+        source.total = [c for c, _ in source.columns]
+        return f" ({', '.join(names)})"
+
     def derived(self):
         text, source = self.query("q")
-        source.text = f"({text}) q"
+        source.text = f"({text}) q{self.renamed(source, 0.25)}"
+        if self.likely(0.15):
+            source.text = f"(SELECT * FROM {source.text}{self.where_plain(source)}) q"
         return self.over(self.with_table(source))
+
+    def single(self):
+        """With a query of one row beside it, of which something is asked, or nothing."""
+        inner, source = self.source(self.one(0, 1, 1, 2)), self.source(self.one(0, 1))
+        having = self.one("", "", "", " HAVING true", " HAVING count(*) > 3")
+        targets = ", ".join(f"{a} AS y{n}" for n, a in enumerate([*self.aggregate_list(inner), "1"]))
+        query = f"SELECT {targets} FROM {inner.text}{self.where(inner)}{having}"
+        also = self.one("", "", "one.y0 IS NULL", "one.y0 IS NOT NULL", "true OR one.y0 IS NULL")
+        where = self.where_plain(source)
+        if also:
+            where += f"{' AND' if where else ' WHERE'} ({also})"
+        written, item = self.one(("", f"({query}) one"), (f"WITH one AS ({query}) ", "one"))
+        beside = self.one(f"{source.text} CROSS JOIN {item}", f"{item} CROSS JOIN ({source.text})")
+        asked = self.one("count(*)", f"{source.columns[0][0]}, one.y0", source.columns[0][0], "1",
+                         f"{self.aggregate(source)}, count(one)")
+        if "," in source.text:
+            beside = f"{item}, {source.text}"
+        return f"{written}SELECT {asked} FROM {beside}{where}", ANY_ORDER
 
     def cte(self):
         text, source = self.query("w")
-        written = f"w AS {self.one('', '', 'MATERIALIZED ', 'NOT MATERIALIZED ')}({text})"
+        names = self.renamed(source, 0.2)
+        written = f"w{names} AS {self.one('', '', 'MATERIALIZED ', 'NOT MATERIALIZED ')}({text})"
+        source.text = f"w AS w{self.renamed(source, 1)}" if not names and self.likely(0.1) else "w"
         if self.likely(0.3):
             more, other = self.query("w2")
             written += f", w2 AS ({more})"
-            source = Source(f"w CROSS JOIN (SELECT count(*) AS x9, max(w2.x0) AS x8 FROM w2) m", source.columns,
-                            source.total, []) if self.likely(0.5) and KINDS[other.columns[0][1]].group in (
-                                "number", "text", "time") else source
+            if self.likely(0.5) and KINDS[other.columns[0][1]].group in ("number", "text", "time"):
+                source.text += f" CROSS JOIN (SELECT count(*) AS x9, max({other.columns[0][0]}) AS x8 FROM w2) m"
         body, order = self.over(self.with_table(source))
         return f"WITH {written} {body}", order
 
@@ -501,7 +547,12 @@ class Selects(Parts):
             (f"SELECT user_id, orders, total FROM totals WHERE user_id = {user}", ANY_ORDER),
             ("SELECT count(*), sum(total) FROM totals", EXACT), ("SELECT name FROM active_users ORDER BY id", EXACT),
             (f"SELECT a.name, t.total FROM active_users a JOIN totals t ON t.user_id = a.id WHERE a.id > {user}",
-             ANY_ORDER))
+             ANY_ORDER),
+            (f"SELECT u.name, s.* FROM users u JOIN swapped s ON s.user_id = u.id WHERE s.id > {user}", ANY_ORDER),
+            (f"SELECT * FROM swapped WHERE user_id = {user}", ANY_ORDER),
+            (f"SELECT count(*) FROM {self.one('sums', 'shops')} CROSS JOIN {self.source().text}", EXACT),
+            (f"SELECT u.id FROM sums, shops, users u WHERE EXISTS (SELECT FROM sums) AND u.id < {user}", ANY_ORDER),
+            ("SELECT sums.*, shops.last FROM sums, shops", EXACT))
 
     def error(self):
         return self.one(*ERRORS), ANY_ORDER

@@ -35,6 +35,9 @@ CREATE TABLE carts (id uuid PRIMARY KEY, user_id int, content jsonb, touched tim
                     raw bytea);
 CREATE TABLE audit (at timestamp, what text, user_id int);
 CREATE VIEW totals AS SELECT user_id, count(*) AS orders, sum(total) AS total FROM orders GROUP BY user_id;
+CREATE VIEW swapped (user_id, id) AS SELECT id, user_id FROM orders;
+CREATE VIEW sums AS SELECT count(*) AS n, sum(o.total) AS total FROM orders o JOIN users u ON u.id = o.user_id;
+CREATE VIEW shops AS SELECT max(p.name) AS last, 1 AS one FROM products p JOIN categories c ON c.id = p.category_id;
 CREATE VIEW active_users AS SELECT id, name, country FROM users WHERE active;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
 """
