@@ -46,7 +46,8 @@ struct cancel {
     struct worker *worker;
     struct server *server;   /* NULL: it is gone */
     struct passing *passing; /* counted; NULL: not for a peer */
-    int port;                /* a peer's whose name is being looked up; 0: it has its address */
+    int peer_id;
+    int port; /* a peer's whose name is being looked up; 0: it has its address */
     struct address address;
     char *host;              /* owned: a peer's name; a server's, for the certificate; NULL without TLS */
     struct tls_context *tls; /* counted; NULL without */
@@ -227,6 +228,18 @@ void cancel_tick(struct worker *w)
     }
 }
 
+void cancels_count(const struct worker *w, int peer_id, struct cancel_counts *n)
+{
+    LIST_FOR_EACH (it, &w->cancels) {
+        const struct cancel *x = LIST_ENTRY(it, struct cancel, node);
+        if (x->passing == NULL || x->peer_id != peer_id)
+            continue;
+        n->active += x->conn.phase == CONN_OPEN;
+        n->waiting += x->conn.phase != CONN_OPEN;
+        n->login += x->conn.phase == CONN_CONNECTING;
+    }
+}
+
 void cancels_free(struct worker *w)
 {
     LIST_FOR_EACH_SAFE (it, &w->cancels) {
@@ -314,6 +327,7 @@ static void pass_to(struct worker *w, const struct config_peer *peer, const stru
     x = cancel_new(w, cm->pid, key, cm->key_len + 1u);
     x->host = mem_strdup(peer->host);
     x->port = peer->port;
+    x->peer_id = peer->id;
     x->passing = passing;
     passing->open++;
     list_push_back(&w->cancels, &x->node);

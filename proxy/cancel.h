@@ -18,6 +18,13 @@ bool cancel_server(struct worker *w, struct server *s);
 void cancel_server_gone(struct worker *w, const struct server *s);
 /* Ten times a second: time limits; frees what is over. */
 void cancel_tick(struct worker *w);
+/* Clients' requests on their way to a peer: sent and not yet answered; waiting for its name or its connection, and the
+ * latter of these. */
+struct cancel_counts {
+    int active, waiting, login;
+};
+/* Adds this worker's. */
+void cancels_count(const struct worker *w, int peer_id, struct cancel_counts *n);
 /* Ends all. */
 void cancels_free(struct worker *w);
 

@@ -296,31 +296,3 @@ void show_print_dns_hosts(struct show *s)
 {
     resolve_each(dns_row, s);
 }
-
-void show_print_peers(struct show *s)
-{
-    const struct config *c = control_config();
-
-    for (size_t i = 0; i < c->peer_count; i++) {
-        size_t mark = show_row(&s->out, s);
-        msg_row_int(&s->out, c->peers[i].id);
-        msg_row_text(&s->out, c->peers[i].host);
-        msg_row_int(&s->out, c->peers[i].port);
-        msg_row_int(&s->out, c->peers[i].pool_size);
-        msg_end(&s->out, mark);
-    }
-}
-
-/* Requests for peers are passed on at once, on connections of their own: none waits in a pool. */
-void show_print_peer_pools(struct show *s)
-{
-    const struct config *c = control_config();
-
-    for (size_t i = 0; i < c->peer_count; i++) {
-        size_t mark = show_row(&s->out, s);
-        msg_row_int(&s->out, c->peers[i].id);
-        for (int column = 1; column < 5; column++)
-            msg_row_int(&s->out, 0);
-        msg_end(&s->out, mark);
-    }
-}

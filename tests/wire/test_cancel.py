@@ -1,11 +1,12 @@
 """CancelRequests: keys are Sluice's own, a cancel reaches the right server, and never the next statement there."""
 
+import socket
 import threading
 import time
 
 import pytest
 
-from lib.util import SLOWER
+from lib.util import SLOWER, wait_for
 from lib.wire import PROTO_3_2, Client, cancel_request, error, errors_of, extended, query, send_cancel, sync, tags_of
 
 
@@ -317,3 +318,32 @@ def test_a_peer_passes_it_on(fakes, front, version):
         assert a.value("select 1") == b.value("select 1") == "ok" and len(slow.fake.cancels) == 1
     rows = [(row["peer_id"], row["host"], row["port"]) for row in other.admin("SHOW PEERS")]
     assert rows == [(1, "127.0.0.1", other.port), (2, "localhost", s.port), (3, "nowhere.invalid", 6432)]
+
+
+def test_what_is_on_its_way_to_peers_is_counted(fakes, front):
+    slow = Slow(fakes)
+    s = front(slow.fake, peer_id=1, workers=2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        s.peers = {1: f"host=127.0.0.1 port={s.port}", 2: f"host=localhost port={silent.getsockname()[1]}",
+                   3: f"host=127.0.0.1 port={full.getsockname()[1]}"}
+        s.write()
+        s.reload()
+
+        def counts():
+            return [tuple(row.values()) for row in s.admin("SHOW PEER_POOLS")]
+        assert counts() == [(1, 0, 0, 0, 0), (2, 0, 0, 0, 0), (3, 0, 0, 0, 0)]
+        with Client(s.port) as one, Client(s.port) as two:
+            for each in (one, two):
+                each.send(cancel_request(2**24 + 77, bytes(4)))
+            under_way = [(1, 0, 0, 0, 0), (2, 2, 0, 2, 0), (3, 0, 2, 0, 2)]
+            wait_for(lambda: counts() == under_way, 20, "the requests", shows=counts)
+            heard = [silent.accept()[0] for _ in range(2)]
+            for each in (*heard, *waiting):
+                each.close()
+            full.close()
+            assert one.recv_to_end() == two.recv_to_end() == []
+            assert counts() == [(1, 0, 0, 0, 0), (2, 0, 0, 0, 0), (3, 0, 0, 0, 0)]
