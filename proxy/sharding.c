@@ -610,6 +610,24 @@ static bool lacks_block(const struct server *s, const struct stmt *stmt)
     return s->tx == 'I' && stmt != NULL && stmt->kind == STMT_DECLARE && !(stmt->cursor_options & CURSOR_HOLD);
 }
 
+/* Its words are looked at before it runs, and what PostgreSQL finds wrong with them is its error. */
+static bool is_analyzed(const struct stmt_list *list)
+{
+    if (list == NULL || list->count != 1)
+        return false;
+    switch (list->stmts[0]->kind) {
+    case STMT_SELECT:
+    case STMT_INSERT:
+    case STMT_UPDATE:
+    case STMT_DELETE:
+    case STMT_MERGE:
+    case STMT_EXPLAIN:
+        return true;
+    default:
+        return false;
+    }
+}
+
 struct refusal_text *sharding_refusal(struct client *c, const struct server *s, const struct sharding_run *run)
 {
     if (c->inside || will_not_run(s, run))
@@ -639,7 +657,7 @@ struct refusal_text *sharding_refusal(struct client *c, const struct server *s, 
         finding_refuse(&f, why_held(c, s), "its rows lie on shard %s, and the session is on %s",
                        f.map->shard_names[shardset_first(f.shards)], f.map->shard_names[here]);
     struct refusal_text *text = refusal_new(f.sqlstate, f.message, f.hint != NULL ? f.hint : f.told_hint);
-    text->unread = f.unread;
+    text->unread = f.unread || is_analyzed(list);
     return text;
 }
 

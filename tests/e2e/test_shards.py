@@ -194,6 +194,28 @@ def test_what_nobody_can_read_gets_the_servers_own_error(module_shop):
         assert client.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("sql", [
+    "SELECT nofunction(id) FROM users", "SELECT u.nothing FROM users u JOIN orders o ON o.id = u.id",
+    "INSERT INTO users (id, name) VALUES ('x', 'y')", "INSERT INTO users (id) SELECT name FROM users",
+    "UPDATE users SET id = 'x'", "DELETE FROM users USING orders o WHERE o.id = users.id AND o.nothing = 1",
+    "SELECT name, count(*) FROM users u, orders o WHERE o.id = u.id", "INSERT INTO users (id, none) SELECT 1, 2",
+    "EXPLAIN SELECT nofunction(id) FROM users", "SELECT 1 FROM users WHERE id = 5 AND name > 7",
+    "MERGE INTO users u USING orders o ON o.id = u.id WHEN MATCHED THEN UPDATE SET none = 1"])
+@pytest.mark.parametrize("within", (False, True))
+def test_what_is_wrong_with_a_statement_comes_before_its_refusal(module_shop, sql, within):
+    said = []
+    with module_shop.connect() as client, module_shop.server(module_shop.whole) as whole:
+        for connection in (client, whole):
+            connection.autocommit = not within
+            with pytest.raises(psycopg.Error) as error:
+                connection.execute(sql)
+            diag, status = error.value.diag, connection.info.transaction_status.name
+            said.append((error.value.sqlstate, diag.message_primary, diag.message_hint, diag.statement_position, status))
+            connection.rollback()
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert said[0] == said[1] and said[0][0][:2] in ("22", "42")
+
+
 def test_a_table_that_nobody_has_seen_yet_is_not_taken_for_the_home_shards(shop):
     """It is on all shards, and the catalog that is known is older."""
     client = shop.connect()
