@@ -209,8 +209,9 @@ def test_what_is_wrong_with_a_statement_comes_before_its_refusal(module_shop, sq
             connection.autocommit = not within
             with pytest.raises(psycopg.Error) as error:
                 connection.execute(sql)
-            diag, status = error.value.diag, connection.info.transaction_status.name
-            said.append((error.value.sqlstate, diag.message_primary, diag.message_hint, diag.statement_position, status))
+            diag = error.value.diag
+            said.append((diag.sqlstate, diag.message_primary, diag.message_hint, diag.statement_position,
+                         connection.info.transaction_status.name))
             connection.rollback()
             assert connection.execute("SELECT 1").fetchone() == (1,)
     assert said[0] == said[1] and said[0][0][:2] in ("22", "42")
