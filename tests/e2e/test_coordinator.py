@@ -220,7 +220,8 @@ class Generator:
             f"SELECT id, tags, mood, cost, at FROM notes u WHERE {u} UNION ALL "
             f"SELECT id, tags, mood, cost, at FROM notes o WHERE {o}",
             "SELECT thrice(count(*)::int) FROM users, countries",
-            "SELECT u FROM users u, audit_log a WHERE a.at = u.id")
+            "SELECT u FROM users u, audit_log a WHERE a.at = u.id",
+            "SELECT c, c.*, a FROM users u JOIN countries c ON c.code = u.country JOIN audit_log a ON a.at = u.id")
 
 
 def answer(client, sql, binary):

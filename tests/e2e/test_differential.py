@@ -5,6 +5,7 @@ SQLSTATE, state of the transaction), or be refused with 0A000. Tolerated are the
 orders and what belongs to them lie with their users, or with themselves (lib/diff_shop.py).
 
     DIFF_SEED=7 DIFF_STATEMENTS=5000 DIFF_SESSIONS=200 DIFF_LAYOUT=user    what is made of it by hand
+    DIFF_COORDINATOR=demo                                                  whom the coordinator's tables belong to
 """
 
 import math
@@ -26,6 +27,7 @@ from psycopg.types.json import Jsonb
 SEED = int(os.environ.get("DIFF_SEED", "1"))
 STATEMENTS = int(os.environ.get("DIFF_STATEMENTS", "150"))
 SESSIONS = int(os.environ.get("DIFF_SESSIONS", "6"))
+COORDINATOR = os.environ.get("DIFF_COORDINATOR", True)
 STEPS = 30
 NAMES = [os.environ["DIFF_LAYOUT"]] if "DIFF_LAYOUT" in os.environ else list(LAYOUTS)
 NUMERIC = 1700
@@ -41,7 +43,7 @@ class World:
     def __init__(self, pg, start, name):
         self.layout = LAYOUTS[name]
         self.shop = Shop(pg, start, f"diff_{name}", tables=self.layout.tables, schema=self.layout.schema,
-                         coordinator=True, auth_type="trust")
+                         coordinator=COORDINATOR, auth_type="trust")
         with self.shop.connect("SELECT count(*) FROM countries") as client, self.server(self.shop.whole) as whole:
             for table, of in rows(self.layout, random.Random(SEED)).items():
                 self.load(client, whole, table, of)
