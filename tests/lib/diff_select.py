@@ -40,6 +40,7 @@ class Statement:
     draws: list = field(default_factory=list)
     values: list = field(default_factory=list)
     kind: str = ""
+    data: str = ""  # what COPY is given
 
     def redraw(self, chance):
         self.values = [draw(chance) for draw in self.draws]

@@ -25,27 +25,34 @@ CREATE TABLE categories (id int PRIMARY KEY, name text, parent_id int);
 CREATE TABLE products (id int PRIMARY KEY, name text COLLATE "C", category_id int, price numeric(8,2), sizes int[],
                        since date);
 CREATE TABLE users (id int PRIMARY KEY, name text COLLATE "sv-x-icu" NOT NULL, email text, country char(2), born date,
-                    score numeric(8,2) CHECK (score > -1000), karma float8, active boolean, tags text[], settings jsonb,
+                    score numeric(8,2) CHECK (score > -1000), karma float8, active boolean DEFAULT true, tags text[],
+                    settings jsonb,
                     seen timestamptz);
-CREATE TABLE orders (id bigint NOT NULL, user_id int NOT NULL, state state, total numeric(10,2), placed timestamp,
+CREATE TABLE orders (id bigint NOT NULL, user_id int NOT NULL, state state DEFAULT 'new', total numeric(10,2),
+placed timestamp,
                      ref uuid, note varchar(20), {orders});
 CREATE TABLE order_items (id bigint NOT NULL, order_id bigint NOT NULL, {owner}product_id int REFERENCES products,
-                          quantity smallint, price numeric(8,2), {items});
+                          quantity smallint DEFAULT 1, price numeric(8,2), {items});
 CREATE TABLE carts (id uuid PRIMARY KEY, user_id int, content jsonb, touched timestamptz, lasts interval, weight real,
                     raw bytea);
 CREATE TABLE audit (at timestamp, what text, user_id int);
+CREATE TABLE notes (id serial PRIMARY KEY, user_id int, body text DEFAULT 'none',
+                    size int GENERATED ALWAYS AS (length(body)) STORED);
+CREATE TABLE marks (id bigint GENERATED ALWAYS AS IDENTITY, user_id int, what text);
 CREATE VIEW totals AS SELECT user_id, count(*) AS orders, sum(total) AS total FROM orders GROUP BY user_id;
 CREATE VIEW swapped (user_id, id) AS SELECT id, user_id FROM orders;
 CREATE VIEW sums AS SELECT count(*) AS n, sum(o.total) AS total FROM orders o JOIN users u ON u.id = o.user_id;
 CREATE VIEW shops AS SELECT max(p.name) AS last, 1 AS one FROM products p JOIN categories c ON c.id = p.category_id;
 CREATE VIEW active_users AS SELECT id, name, country FROM users WHERE active;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
 """
 TABLES = """
 products = everywhere
 categories = everywhere
 countries = everywhere
 audit = shard s3
+marks.user_id = hash
 """
 
 
@@ -134,6 +141,8 @@ COLUMNS = {
               "weight": "real", "raw": "raw"},
     "audit": {"at": "moment", "what": "text", "user_id": "user"},
 }
+DRAWN = {"notes": "user_id, body, size, CASE WHEN id < 0 THEN id END", "marks": "user_id, what, CASE WHEN id < 0 THEN "
+"id END"}
 UNIQUE = {"countries": ("code",), "categories": ("id",), "products": ("id",), "users": ("id",), "carts": ("id",)}
 
 
@@ -146,16 +155,16 @@ def owned():
 LAYOUTS = {
     "user": Layout("user", SCHEMA.format(
         owner="user_id int NOT NULL, ", orders="PRIMARY KEY (id, user_id), FOREIGN KEY (user_id) REFERENCES users",
-        items="PRIMARY KEY (id, user_id), FOREIGN KEY (order_id, user_id) REFERENCES orders"),
+        items="PRIMARY KEY (id, user_id), FOREIGN KEY (order_id, user_id) REFERENCES orders DEFERRABLE"),
         "users.id = modulo\norders.user_id = modulo\norders.id = lookup\norder_items.user_id = modulo\n"
-        "carts.id = string_hash\n" + TABLES,
+        "carts.id = string_hash\nnotes.id = modulo\n" + TABLES,
         {"users": "id", "orders": "user_id", "order_items": "user_id", "carts": "id"}, owned(),
         {**UNIQUE, "orders": ("id", "user_id"), "order_items": ("id", "user_id")}),
     "order": Layout("order", SCHEMA.format(
         owner="", orders="PRIMARY KEY (id)",
-        items="PRIMARY KEY (id, order_id), FOREIGN KEY (order_id) REFERENCES orders"),
+        items="PRIMARY KEY (id, order_id), FOREIGN KEY (order_id) REFERENCES orders DEFERRABLE"),
         "users.id = hash\norders.id = modulo\norder_items.order_id = modulo\norder_items.id = lookup\n"
-        "carts.id = hash\n" + TABLES,
+        "carts.id = hash\nnotes.id = hash sequence=home\n" + TABLES,
         {"users": "id", "orders": "id", "order_items": "order_id", "carts": "id"}, COLUMNS,
         {**UNIQUE, "orders": ("id",), "order_items": ("id", "order_id")}),
 }
