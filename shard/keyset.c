@@ -395,7 +395,8 @@ static shardset put_set(const struct reading_of_keys *g, const struct map_table 
     return key.certainty == KEY_NULL ? BIT(SHARD_NULL) : shards_of(g->places->map, t, &key);
 }
 
-/* MERGE inserts rows that lie where those lie that it changes. */
+/* MERGE inserts rows that lie where those lie that it changes; where none can be (ON that nothing meets), they say where
+ * it runs. */
 static void check_put(struct reading_of_keys *g, const struct stmt_place *p)
 {
     const struct map_table *t = p->what == PLACE_PUT ? g->k->tables[p->table] : NULL;
@@ -404,7 +405,9 @@ static void check_put(struct reading_of_keys *g, const struct stmt_place *p)
         return;
     int index = put_index(g->s, p, t);
     shardset to = index < 0 ? 0 : put_set(g, t, &g->s->values[p->value + (uint32_t)index]);
-    if (to == 0 || !is_one(to) || (g->k->sets[p->table] & ~to) != 0)
+    if (g->k->sets[p->table] == 0)
+        g->k->sets[p->table] = to;
+    if (to == 0 || !is_one(to) || g->k->sets[p->table] != to)
         object(g, "merges rows that may lie on another shard than those that they are compared with");
 }
 

@@ -462,6 +462,14 @@ static const struct row write_rows[] = {
     {"merge into users u using (select 5 as id) s on u.id = s.id when not matched then insert (name) values ('x')",
      "no: merges rows that may lie on another shard than those that they are compared with"},
     {"merge into users u using (select 5 as id) s on u.id = 5 or s.id = 5 when matched then delete", ALL},
+    {"merge into users u using (values (5)) s (id) on u.id = s.id and u.id = 6 when not matched then insert values "
+     "(s.id)",
+     "one s2"},
+    {"merge into users u using (values (5)) s (id) on u.id = s.id and u.id = 6 when not matched and s.id > 7 then "
+     "insert "
+     "values (s.id) when not matched then insert values (6)",
+     "no: merges rows that may lie on another shard than those that they are compared with"},
+    {"merge into users u using (values (5)) s (id) on u.id = s.id and u.id = 6 when matched then delete", "any"},
 };
 
 static void writes(void **state)
