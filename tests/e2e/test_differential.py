@@ -268,7 +268,7 @@ def tables(world, connection):
 
 def play(world, make, run, client, whole):
     """One session."""
-    chance, run.said = make.chance, []
+    chance, run.said, make.queue = make.chance, [], []
     for _ in range(STEPS):
         statement = make.step(client.info.transaction_status == TransactionStatus.INERROR)
         way = {"binary": chance.random() < 0.3, "prepare": chance.choice((None, False, True))}
