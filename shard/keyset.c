@@ -395,8 +395,8 @@ static shardset put_set(const struct reading_of_keys *g, const struct map_table 
     return key.certainty == KEY_NULL ? BIT(SHARD_NULL) : shards_of(g->places->map, t, &key);
 }
 
-/* MERGE inserts rows that lie where those lie that it changes; where none can be (ON that nothing meets), they say where
- * it runs. */
+/* MERGE inserts rows that lie where those lie that it changes; where none can be (nothing meets its ON), they say
+ * where it runs. */
 static void check_put(struct reading_of_keys *g, const struct stmt_place *p)
 {
     const struct map_table *t = p->what == PLACE_PUT ? g->k->tables[p->table] : NULL;
