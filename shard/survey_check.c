@@ -6,6 +6,7 @@
  *   columns differ, twice in turn                     bars the table: rows without a list of columns would be mixed up
  *   a foreign key that reaches over shards            bars writes: nobody sees the rows on the other side
  *   a unique index without the key, not declared      bars writes: two shards may have equal rows
+ *   a column draws numbers that all shards draw       bars writes, likewise
  *   no guard, or no such table on a shard             is told
  *
  * Thread: any (no state).
@@ -248,6 +249,18 @@ static void check_drawn_before(struct checking *k, const struct map_table *t)
              "the first shard would draw keys for %s that others have drawn", t->column);
 }
 
+/* Columns but the key, whose sequences `sluice shards --apply` has not seen. */
+static void check_steps(struct checking *k, const struct map_table *t)
+{
+    int64_t shards = k->m->shard_count;
+
+    for (const struct survey_row *r = shards < 2 ? NULL : survey_find(k->first, 'q', t->schema, t->name); r != NULL;
+         r = survey_next(k->first, r, true))
+        if (strcmp(r->field[2], t->column) != 0 && strtoll(r->field[3], NULL, 10) % shards != 0)
+            note(k, SURVEY_BARS_WRITES, t, "Run sluice shards FILE DATABASE --apply.",
+                 "each shard would draw the same numbers for %s", r->field[2]);
+}
+
 /* --- drift --- */
 
 static bool was_so(const struct survey_report *before, const struct survey_drift *d)
@@ -309,6 +322,8 @@ struct survey_report *survey_compare(const struct map *m, const struct survey *c
             check_drawn(&k, &m->tables[i]);
         if (m->tables[i].way == MAP_BY_KEY)
             check_drawn_before(&k, &m->tables[i]);
+        if (m->tables[i].way == MAP_BY_KEY)
+            check_steps(&k, &m->tables[i]);
     }
     for (const struct survey_row *r = survey_find(k.first, 'f', NULL, NULL); r != NULL;
          r = survey_next(k.first, r, false))

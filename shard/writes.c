@@ -297,8 +297,8 @@ static bool may_differ(const struct command *m, uint32_t first)
     return false;
 }
 
-/* What it makes of the rows that are there would be another thing on each shard. */
-static const char *harm_to_copies(const struct command *m)
+/* What it makes of the rows that are there would be another thing on each copy; or, by key, the same on each shard. */
+static const char *harm_to_rows(const struct command *m, bool copies)
 {
     static const char *const drawn[] = {"serial",  "bigserial", "smallserial", "serial2",
                                         "serial4", "serial8",   "identity"};
@@ -311,6 +311,8 @@ static const char *harm_to_copies(const struct command *m)
             adds = false;
         if (adds && is_one_of(m, i, drawn, ARRAY_LEN(drawn)))
             return "draws numbers for";
+        if (!copies)
+            continue;
         if (adds && clauses_word(&m->c, i, "default") && may_differ(m, i + 1))
             return "computes a default for";
         if (clauses_word(&m->c, i, "using") && !adds && may_differ(m, i + 1))
@@ -326,7 +328,10 @@ static bool check_table(const struct command *m, const struct stmt_table *mentio
 
     if (t == NULL || t->name[0] == '\0' || !clauses_word(&m->c, 0, "alter") || !clauses_word(&m->c, 1, "table"))
         return true;
-    harm = t->way == MAP_EVERYWHERE ? harm_to_copies(m) : NULL;
+    harm = t->way != MAP_ON_SHARD ? harm_to_rows(m, t->way == MAP_EVERYWHERE) : NULL;
+    if (harm != NULL && t->way == MAP_BY_KEY)
+        return refuse(m->r, "Add the column as a plain number, and fill it by UPDATE.",
+                      "it %s rows of \"%s\": they would be the same on each shard", harm, t->name) != WRITE_NOT;
     if (harm != NULL)
         return refuse(m->r, "Add the column without it, fill it by UPDATE, and SET DEFAULT then.",
                       "it %s rows of \"%s\", which lie on all shards: they may become others on each", harm,
@@ -374,7 +379,8 @@ static enum write_way way_of(const struct command *m)
 
     if ((s->reasons & REASON_MAINTENANCE) || has_word(m, "concurrently"))
         return WRITE_APART;
-    if (s->kind == STMT_CREATE_TABLE_AS || s->kind == STMT_SELECT_INTO)
+    if (s->kind == STMT_CREATE_TABLE_AS || s->kind == STMT_SELECT_INTO ||
+        (s->kind == STMT_CREATE_VIEW && is_of(m, "materialized")))
         return refuse(m->r, help_apart, "the rows of a new table would be made of each shard's own");
     if (s->kind == STMT_DDL && is_whole_servers(m))
         return refuse(m->r, help_apart, "it is about a server as a whole");

@@ -7,6 +7,7 @@ import threading
 import psycopg
 import pytest
 from lib.shards import COUNT, SCHEMA, Shop, cancel_at_any_moment
+from lib.traps import TRAPS, ask
 from lib.util import wait_for
 from lib.wire import Client, bind, describe, errors_of, execute, parse, query, rows_of, sync, tags_of, types_of
 from psycopg import errors
@@ -250,6 +251,31 @@ def test_random_statements_give_what_one_database_gives(filled, seed):
             counts["errors" if isinstance(wanted, str) else "same"] += 1
     print(counts)
     assert counts["refused"] < 12
+
+
+# Keys that are NULL, and texts of equal values that differ; the rest is asked of any shards.
+NULLS = ["SELECT id FROM notes WHERE id IS NULL", "SELECT id FROM users WHERE id NOT IN (SELECT id FROM notes)",
+         "SELECT user_id FROM notes WHERE id NOT IN (SELECT n.id FROM notes n WHERE n.user_id = 3)",
+         "SELECT id FROM users u WHERE id NOT IN (SELECT n.id FROM notes n WHERE n.id = u.id)",
+         "SELECT id IN (SELECT id FROM notes), id FROM users",
+         "SELECT id FROM users WHERE id <> ALL (SELECT id FROM notes)",
+         "SELECT id FROM users WHERE id NOT IN (SELECT id FROM notes WHERE id IS NOT NULL)",
+         "SELECT count(*) FROM notes WHERE id IS NOT DISTINCT FROM NULL", "SELECT count(DISTINCT id) FROM notes",
+         "SELECT id IS NULL, count(*), count(id) FROM notes GROUP BY 1",
+         "SELECT count(*) FROM notes WHERE id IS DISTINCT FROM 5",
+         "!SELECT id, mood FROM notes WHERE id IS NOT NULL ORDER BY mood DESC, id",
+         "!SELECT id, name FROM notes WHERE id IS NOT NULL ORDER BY name, id",
+         "SELECT count(DISTINCT (id, name)) FROM users",
+         "SELECT day FROM events WHERE day >= '2024-01-05 23:00'::timestamp",
+         "SELECT day FROM events WHERE day > 'now'",
+         "SELECT region FROM tenants WHERE region = 'eu '", "SELECT region FROM tenants WHERE region = 'eu'::char(5)",
+         "SELECT id FROM tickets WHERE id = 'ticket 5'::name",
+         "SELECT id FROM tickets WHERE id = 'ticket 5 '::char(20)"]
+
+
+def test_traps(filled):
+    counts = ask(filled, TRAPS + NULLS)
+    assert counts["same"] > 500 and counts["refused"] < counts["same"] / 20, counts
 
 
 def test_it_is_made_anew_when_the_home_shard_has_changed(pg, sluice):

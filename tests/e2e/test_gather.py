@@ -7,6 +7,7 @@ import time
 import psycopg
 import pytest
 from lib.shards import COUNT, Shop, cancel_at_any_moment
+from lib.traps import ask
 from lib.util import SANITIZER, SLOWER, SMALLER, in_threads, proc_status_kib, wait_for
 from lib.wire import (Client, bind, describe, errors_of, execute, extended, parse, query, rows_of, sync, tags_of,
                       types_of)
@@ -142,6 +143,11 @@ def test_random_statements_give_what_one_database_gives(shop, seed):
             counts["same"] += 1
     print(counts)
     assert counts["same"] > 120
+
+
+def test_traps(shop):
+    """Without a coordinator: what is not refused is one database's answer."""
+    assert ask(shop)["same"] > 350
 
 
 TIMES = ["SELECT now(), current_date, id FROM users ORDER BY id LIMIT 3", "SELECT *, now() AS t FROM users ORDER BY id",

@@ -450,7 +450,8 @@ def test_selected_rows_in_transactions_and_errors(shop, client):
     with pytest.raises(errors.FeatureNotSupported, match="do not tell"):
         client.execute("INSERT INTO users SELECT id + 1000, name FROM users")
     client.execute("RESET extra_float_digits")
-    for sql in ("CREATE TABLE copied AS SELECT * FROM users", "SELECT * INTO copied FROM users"):
+    for sql in ("CREATE TABLE copied AS SELECT * FROM users", "SELECT * INTO copied FROM users",
+                "CREATE MATERIALIZED VIEW copied AS SELECT count(*) FROM users"):
         with pytest.raises(errors.FeatureNotSupported):
             client.execute(sql)
 
@@ -638,6 +639,7 @@ def test_ddl_on_all_shards(shop, client):
     for sql, error in (("CREATE INDEX tickets_more ON tickets (more)", errors.DuplicateTable),
                        ("ALTER TABLE tickets ADD CHECK (more > 'x')", errors.InvalidTextRepresentation),
                        ("ALTER TABLE tickets DROP COLUMN id", errors.FeatureNotSupported),
+                       ("ALTER TABLE tickets ADD COLUMN number serial", errors.FeatureNotSupported),
                        ("ALTER TABLE tickets RENAME id TO key", errors.FeatureNotSupported)):
         with pytest.raises(error):
             client.execute(sql)

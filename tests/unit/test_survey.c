@@ -107,16 +107,29 @@ static void equal_shards_say_nothing(void **state)
 static void the_first_shard_draws_above_the_others(void **state)
 {
     (void)state;
-    add(1, 'q', "public", "tickets", "number", "1", "3");
+    add(1, 'q', "public", "tickets", "number", "3", "3");
     add(1, 'q', "public", "tickets", "id", "1", "100");
     add(4, 'q', "public", "tickets", "id", "4", "100");
-    add(4, 'q', "public", "tickets", "number", "4", "500");
+    add(4, 'q', "public", "tickets", "number", "3", "500");
     add(4, 'q', "public", "users", "id", "4", "500");
     compare();
     assert_int_equal(report->note_count, 0);
     add(2, 'q', "public", "tickets", "id", "4", "101");
     compare();
     assert_true(noted(SURVEY_BARS_WRITES, "tickets", "would draw keys for id that others have drawn"));
+    assert_int_equal(report->note_count, 1);
+}
+
+static void columns_draw_in_steps(void **state)
+{
+    (void)state;
+    add(ALL, 'q', "public", "users", "id", "1", ""); /* a key is looked at where it is drawn */
+    add(ALL, 'q', "public", "users", "number", "3", "");
+    add(ALL, 'q', "public", "log", "number", "1", "");
+    add(ALL, 'q', "public", "countries", "number", "1", "");
+    add(ALL, 'q', "public", "orders", "id", "1", "");
+    compare();
+    assert_true(noted(SURVEY_BARS_WRITES, "orders", "each shard would draw the same numbers for id"));
     assert_int_equal(report->note_count, 1);
 }
 
@@ -231,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(equal_shards_say_nothing, begin, end),
         cmocka_unit_test_setup_teardown(the_first_shard_draws_above_the_others, begin, end),
+        cmocka_unit_test_setup_teardown(columns_draw_in_steps, begin, end),
         cmocka_unit_test_setup_teardown(settings_bar_the_database, begin, end),
         cmocka_unit_test_setup_teardown(unique_indexes, begin, end),
         cmocka_unit_test_setup_teardown(foreign_keys, begin, end),
