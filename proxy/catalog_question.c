@@ -4,6 +4,7 @@
  *
  *   seeds     sequences (a replica's last_value is ahead), foreign and unlogged tables, what speaks of the server
  *   views     over volatile functions, over functions that speak of the server, over other such relations
+ *   tables    whose policies call functions that may write (what a policy asks of the session goes to replicas with it)
  *   parents   of such tables, by inheritance or as partitions
  *
  * A view's functions are found in its rule: pg_depend does not tell of those that PostgreSQL brings along.
@@ -87,6 +88,7 @@ static void put_relations(struct buf *sql)
              "OR (relpersistence = 'u' AND relkind IN ('r', 'p')) OR (relnamespace = " SYSTEM " AND ");
     put_names(sql, "relname", is_session, relations_each);
     put(sql, ") UNION SELECT m.view, b.writes FROM mentioned m JOIN barring b ON b.oid = m.oid WHERE m.what <> 'relid' "
+             "UNION SELECT a.of, true FROM asked a JOIN barring b ON b.oid = a.oid AND b.writes "
              "UNION SELECT o.above, b.writes FROM barred b JOIN stands_on o ON o.below = b.oid) ");
 }
 
@@ -166,6 +168,9 @@ char *catalog_question(bool sharded)
         "AND c.oid >= 16384), "
         "mentioned AS (SELECT view, found[1] AS what, found[2]::pg_catalog.oid AS oid FROM views, "
         "pg_catalog.regexp_matches(action, ':(relid|funcid|opfuncid|aggfnoid|winfnoid) ([0-9]+)', 'g') AS found), "
+        "asked AS (SELECT polrelid AS of, found[1]::pg_catalog.oid AS oid FROM pg_catalog.pg_policy, "
+        "pg_catalog.regexp_matches(polqual::text, ':(?:funcid|opfuncid) ([0-9]+)', 'g') AS found "
+        "WHERE polcmd IN ('r', '*')), "
         "stands_on(below, above) AS (SELECT oid, view FROM mentioned WHERE what = 'relid' UNION ALL "
         "SELECT d.refobjid, v.view FROM pg_catalog.pg_depend d JOIN views v ON v.rule = d.objid "
         "WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass "

@@ -44,7 +44,7 @@ static struct route by_relations(const struct stmt *s, const struct route_facts 
         case RELATION_PRIMARY:
             return to_primary("reads a relation that replicas do not have as it is", false);
         case RELATION_WRITES:
-            return to_primary("reads a view over a volatile function", true);
+            return to_primary("reads a view or a policy over a volatile function", true);
         case RELATION_UNKNOWN:
             return to_primary("reads a relation that is not known yet", true);
         }

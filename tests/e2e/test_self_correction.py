@@ -111,15 +111,20 @@ CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER away FOREIGN DATA WRAPPER now
 CREATE TABLE parts (n int) PARTITION BY RANGE (n);
 CREATE FOREIGN TABLE far PARTITION OF parts FOR VALUES FROM (0) TO (9) SERVER away;
 CREATE TABLE near PARTITION OF parts FOR VALUES FROM (10) TO (19);
+CREATE TABLE guarded (n int); CREATE POLICY p ON guarded USING (draw() > n);
+CREATE TABLE filed (n int); CREATE POLICY p ON filed FOR INSERT WITH CHECK (draw() > n);
+CREATE TABLE rented (n int); CREATE POLICY p ON rented USING (n = current_setting('app.tenant')::int);
 GRANT ALL ON SCHEMA other TO demo;
 """
-WRITES, NOT_A_REPLICAS = "reads a view over a volatile function", "reads a relation that replicas do not have as it is"
+WRITES = "reads a view or a policy over a volatile function"
+NOT_A_REPLICAS = "reads a relation that replicas do not have as it is"
 REASONS = {
     "honest": WRITES, "through_honest": WRITES, "numbered": WRITES, "drawn": "reads only", "cheap": "reads only",
     "tickets": NOT_A_REPLICAS, "public.tickets": NOT_A_REPLICAS, "other.tickets": "reads only", "state": NOT_A_REPLICAS,
     "board": NOT_A_REPLICAS, "old_board": "reads only", "parts": NOT_A_REPLICAS, "far": NOT_A_REPLICAS,
     "near": "reads only", "people": NOT_A_REPLICAS, "me": NOT_A_REPLICAS, "items": "reads only",
-    "pg_class": "reads only", "information_schema.tables": "reads only",
+    "pg_class": "reads only", "information_schema.tables": "reads only", "guarded": WRITES, "filed": "reads only",
+    "rented": "reads only",
 }
 
 

@@ -68,7 +68,7 @@ static const struct {
     {"SELECT 1 WHERE 1 IN (SELECT 1 FROM s.seq)", ROUTE_PRIMARY, false,
      "reads a relation that replicas do not have as it is"},
     {"SELECT a FROM t.seq", ROUTE_REPLICA, false, "reads only"},
-    {"COPY vol_view TO STDOUT", ROUTE_PRIMARY, true, "reads a view over a volatile function"},
+    {"COPY vol_view TO STDOUT", ROUTE_PRIMARY, true, "reads a view or a policy over a volatile function"},
     {"TABLE new_one", ROUTE_PRIMARY, true, "reads a relation that is not known yet"},
     {"WITH new_one AS (SELECT 1) TABLE new_one", ROUTE_REPLICA, false, "reads only"},
     {"DELETE FROM t", ROUTE_PRIMARY, true, "writes rows"},
