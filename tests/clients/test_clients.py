@@ -19,8 +19,10 @@ OUT = HERE.parents[1] / "build" / "clients"
 PYTHON = "/usr/bin/python3"
 PROGRAMS = {
     "psycopg": [PYTHON, HERE / "py_psycopg.py"],
+    "asyncpg": [PYTHON, HERE / "py_asyncpg.py"],
     "psycopg2": [PYTHON, HERE / "py_psycopg2.py"],
     "node-postgres": ["node", HERE / "node_pg.js"],
+    "postgres.js": ["node", HERE / "postgres_js.js"],
     "typeorm": ["node", HERE / "typeorm.js"],
     "jdbc": ["java", "-cp", f"{OUT / 'java'}:/usr/share/java/postgresql.jar", "JdbcChecks"],
     "go-pq": [OUT / "go_pq"],
