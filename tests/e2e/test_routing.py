@@ -305,6 +305,77 @@ def test_where_statements_run(nodes, sluice, way):
             wait_for(ran, 20, f"{sql} on the {where}")
 
 
+# What is read otherwise than it looks, or as the session has it: each of these in a session of its own. The statements
+# with a literal are asked again with other settings: what was prepared of that shape must not have kept the old value.
+SCRIPTS = [
+    ["SET LOCAL work_mem = '1MB'", "SHOW work_mem", "SELECT count(*) FROM items"],
+    ["BEGIN READ ONLY", "SET TRANSACTION READ WRITE", "UPDATE items SET qty = qty WHERE id = 1", "COMMIT"],
+    ["BEGIN READ ONLY", "SELECT count(*) FROM items", "SET TRANSACTION READ WRITE", "COMMIT"],
+    ["BEGIN READ ONLY", "UPDATE items SET qty = 1 WHERE id = 1", "SELECT 1", "COMMIT", "SELECT 1"],
+    ["BEGIN; SELECT count(*) FROM items", "UPDATE items SET qty = qty WHERE id = 1", "COMMIT", "COMMIT"],
+    ["SELECT set_config('app.x', 'a', false) FROM items WHERE id < 3", "SELECT current_setting('app.x', true)",
+     "SELECT id, current_setting('app.x') FROM items WHERE id = 5"],
+    ["SELECT current_setting('app.never', true) IS NULL", "SET app.never = 'b'", "RESET app.never",
+     "SELECT current_setting('app.never', true)"],
+    ["CREATE TEMP TABLE items (id int)", "SELECT count(*) FROM items", "SELECT count(*) FROM public.items",
+     "SET search_path = public, pg_temp", "SELECT count(*) FROM items", "RESET search_path", "DROP TABLE pg_temp.items",
+     "SELECT count(*) FROM items"],
+    ["SELECT E'it\\'s; DELETE FROM items', count(*) FROM items", "SET standard_conforming_strings = off",
+     "SET escape_string_warning = off", "SELECT 'it\\'s; DELETE FROM items', count(*) FROM items",
+     "SELECT 'a\\\\'; UPDATE items SET qty = qty WHERE id = 1; --'"],
+    *([f"SET DateStyle = '{style}'", "SELECT '01/02/2020'::date, date '01/02/2020' - 1 FROM items WHERE id = 1",
+       "SELECT id FROM items WHERE '01/02/2020'::date = date '2020-01-02'"] for style in ("ISO, MDY", "ISO, DMY") * 2),
+    *([f"SET TimeZone = '{zone}'", "SELECT '2020-01-01 00:00'::timestamptz = '2020-01-01 00:00Z' FROM items LIMIT 1"]
+      for zone in ("UTC", "Asia/Tokyo") * 2),
+    *([f"SET transform_null_equals = {way}", "SELECT count(*) FROM items WHERE name = NULL OR id = NULL"]
+      for way in ("on", "off") * 2),
+    *([f"SET array_nulls = {way}", "SELECT '{NULL}'::text[] = ARRAY[NULL]::text[] FROM items WHERE id = 1"]
+      for way in ("on", "off") * 2),
+    *([f"SET search_path = {path}", "SELECT count(*) FROM pg_class WHERE relname = 'items'", "SELECT id FROM items "
+       "WHERE id = 7"] for path in ("public", "pg_catalog", "public")),
+    ["SHOW transaction_read_only", "SELECT count(*) FROM items", "SHOW transaction_read_only", "SHOW in_hot_standby",
+     "SELECT current_setting('transaction_read_only'), count(*) FROM items", "SELECT pg_is_in_recovery()"],
+    ["SELECT 1 /* a /* DELETE */ b */ + 1 --; DELETE FROM items",
+     "SELECT $a$ $$; DELETE $a$, U&\"\\0069d\" FROM items",
+     "SELECT U&\"!0069d\" UESCAPE '!' FROM items WHERE id = 3", "((SELECT id FROM items WHERE id = 4))",
+     "SELECT 5 - -- 3\n 2", "SELECT 2*/* */3",
+     "SELECT 1..2", "SELECT 1_000", "SELECT 0x1F", "", ";;", "SELECT", "-- x"],
+    ["SELECT " + "+".join("1" * 10000), "SELECT '" + "'||'".join("x" * 10000) + "'", "SELECT 1" + "::int" * 10000,
+     "SELECT count(*) FROM items WHERE id IN (" + ", ".join(map(str, range(50000))) + ")",
+     " UNION ALL ".join(["SELECT 1"] * 10000), "SELECT count(*) FROM items"],
+    ["PREPARE p AS UPDATE items SET qty = qty WHERE id = $1 RETURNING id", "EXECUTE p (5)", "EXPLAIN (COSTS off) "
+     "EXECUTE p (6)", "DEALLOCATE p", "EXECUTE p (5)"],
+    ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT count(*) FROM items", "SHOW transaction_isolation", "COMMIT"],
+]
+
+
+def told(connection, sql):
+    """Tags, rows and notices, or an SQLSTATE."""
+    notices = []
+    connection.add_notice_handler(lambda notice: notices.append(notice.sqlstate))
+    try:
+        cursor, found = connection.execute(sql), []
+        while True:
+            found.append((cursor.statusmessage, sorted(cursor.fetchall(), key=repr) if cursor.description else None))
+            if not cursor.nextset():
+                return found, tuple(notices)
+    except psycopg.Error as error:
+        return error.sqlstate, tuple(notices)
+
+
+def test_what_is_read_is_what_postgresql_reads(trio):
+    s, primary, _replicas = trio
+    with s.connect() as c:
+        settle(s, c)
+    for script in SCRIPTS:
+        with primary.connect(dbname="shop", user="demo", password="demo", autocommit=True) as plain:
+            wanted = [told(plain, sql) for sql in script]
+        with s.connect() as c:
+            for sql, answer in zip(script, wanted, strict=True):
+                assert told(c, sql) == answer, (script[0][:60], sql[:100])
+    assert counts(s, "from items")[1] > 0
+
+
 def test_new_functions_are_known_soon_after_their_ddl(trio):
     s, _primary, _replicas = trio
     with s.connect(user="postgres") as c:
