@@ -105,6 +105,33 @@ def test_text_keys_and_columns(shop, client):
     assert client.execute("SELECT note FROM tickets WHERE id = 'über-7'").fetchall() == [("note 7",)]
 
 
+CSV = b"1,1,a,\n2,2,b,\n,,none,\n5,-7,\"x\"\"y\",2020-01-01\n"
+TEXT = b"1\t1\ta\t\\N\n2\t2\tb\t\\N\n\\N\t\\N\tnone\t\\N\n"
+NAMES = b"n,id,name,born\n"
+OPTIONS = [
+    ("(HEADER false)", TEXT), ("(FORMAT csv, HEADER 0)", CSV), ("(FORMAT csv, HEADER 'off')", CSV), ("CSV", CSV),
+    ("(FORMAT csv, HEADER 1)", NAMES + CSV), ("CSV HEADER", NAMES + CSV), ("(FORMAT csv, HEADER match)", NAMES + CSV),
+    ("(FORMAT csv, HEADER match)", b"id,n,name,born\n" + CSV), ("(FORMAT csv, HEADER 2)", CSV),
+    ("WITH DELIMITER AS '|' NULL AS ''", b"1|1|a|\n||none|\n"), ("DELIMITERS '|'", b"1|1|a|\\N\n"),
+    ("(NULL '2')", b"1\t2\ta\t2\n5\t5\t2\t2\n"), ("(FORMAT csv, NULL '2')", b"1,2,a,2\n5,\"2\",x,2\n5,3,\"2\",2\n"),
+    ("(FORMAT csv, FORCE_NOT_NULL (id))", CSV), ("(FORMAT csv, FORCE_NULL (id))", b'1,"",a,\n1,"3",a,\n'),
+    ("(NULL E'\\x4e')", TEXT.replace(b"\\N", b"N")), ("WHERE id > 1", TEXT), ("/* (FORMAT csv) */ -- csv", TEXT),
+    ("", b"1\t 7 \ta\t\\N\n1\t+8\ta\t\\N\n1\t007\ta\t\\N\n"), ("", b"1\t\ta\t\\N\n"), ("", b"1\t7.0\ta\t\\N\n"),
+    ("", b"1\t9007199254740993\ta\t\\N\n2\t-9223372036854775808\ta\t\\N\n"), ("", TEXT + b"\\.\n7\t7\tx\t\\N\n")]
+
+
+def test_options_as_postgresql_reads_them(shop, client):
+    """A header that is none, what stands for NULL, keys of NULL, old forms."""
+    with shop.server(shop.whole) as whole:
+        for options, data in OPTIONS:
+            for connection in (client, whole):
+                connection.execute("TRUNCATE users")
+            both(shop, client, f"COPY users FROM STDIN {options}", data, 5)
+            for n, i, _name, _born in rows(shop, "users"):
+                found = client.execute(f"SELECT n FROM users WHERE id {'IS NULL' if i is None else f'= {i}'}").fetchall()
+                assert (n,) in found, (options, i)
+
+
 def test_an_error_tells_the_clients_line_and_undoes_all(shop, client):
     good = [f"{i}\t{i}\tx\t2020-01-01" for i in range(1, 60)]
     for bad in ("40\t40\tx\t2020-13-01", "x\t40\tx\t\\N", "40\t40\tx", "40\t40\tx\t\\N\tmore", "40\tx\tx\t\\N"):
