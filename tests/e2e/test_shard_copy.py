@@ -128,7 +128,8 @@ def test_options_as_postgresql_reads_them(shop, client):
                 connection.execute("TRUNCATE users")
             both(shop, client, f"COPY users FROM STDIN {options}", data, 5)
             for n, i, _name, _born in rows(shop, "users"):
-                found = client.execute(f"SELECT n FROM users WHERE id {'IS NULL' if i is None else f'= {i}'}").fetchall()
+                key = "IS NULL" if i is None else f"= {i}"
+                found = client.execute(f"SELECT n FROM users WHERE id {key}").fetchall()
                 assert (n,) in found, (options, i)
 
 
