@@ -335,6 +335,18 @@ static void put_limit(struct buf *out, const struct scatter_plan *p)
     buf_put_text(out, ", 0), 9223372036854775807)::bigint");
 }
 
+/* Where each shard gives all its rows: a parameter that its text no longer named would be one too many in Bind, and one
+ * whose type nobody knows. */
+static void name_param(struct buf *out, const char *before, struct scatter_limit bound, const char *after)
+{
+    char text[96];
+
+    if (bound.kind != BOUND_PARAM)
+        return;
+    snprintf(text, sizeof text, " %s(CAST($%d AS bigint), %s)", before, bound.param, after);
+    buf_put_text(out, text);
+}
+
 static void put_hidden(const struct planner *b, struct buf *out)
 {
     char name[32];
@@ -374,6 +386,10 @@ static void put_clause(const struct planner *b, struct buf *out, enum clause_kin
     }
     if (pushed && kind != CLAUSE_OFFSET)
         put_limit(out, b->p);
+    else if (kind != CLAUSE_OFFSET)
+        name_param(out, "LIMIT GREATEST", b->p->limit, "9223372036854775807");
+    else if (!pushed || b->p->limit.kind == BOUND_NONE)
+        name_param(out, "OFFSET LEAST", b->p->offset, "0");
     buf_put_text(out, " ");
 }
 

@@ -205,6 +205,28 @@ def test_a_limit_without_an_order_gives_so_many_rows(shop):
             client.execute("SELECT id FROM users WHERE id = 1 LIMIT %s", (-1,))
 
 
+BOUNDED = (  # with the numbers of $1, $2; where LIMIT and OFFSET are not the shards' to apply
+    ("SELECT count(*), min(id) FROM users LIMIT $1", ("1",), ("0",), (None,)),
+    ("SELECT born, count(*) FROM users GROUP BY born ORDER BY born LIMIT $1 OFFSET $2", ("2", "1"), (None, None)),
+    ("SELECT born, count(*) FROM users WHERE id < $1 GROUP BY 1 ORDER BY 1 OFFSET $2", ("30", "1")),
+    ("SELECT id FROM users ORDER BY id OFFSET $1", ("50",), ("100",), (None,)),
+    ("SELECT id FROM users ORDER BY id LIMIT $1 OFFSET $2", ("3", "4"), (None, "58"), ("3", None)),
+)
+
+
+def test_limits_that_are_parameters_of_no_type(shop, line):
+    """As node-postgres and PDO send them: only the text says what they are."""
+    shop.connect().close()
+    with Client(shop.pg.port).login("postgres", shop.whole) as whole:
+        for sql, *values in BOUNDED:
+            for given in values:
+                batch = parse("", sql) + describe("S") + bind(values=given) + execute() + sync()
+                got, wanted = line.ask(batch), whole.ask(batch)
+                assert types_of(got) == types_of(wanted), (sql, given, got)
+                for part in (rows_of, tags_of, errors_of, lambda all_: [m.body for m in all_ if m.type == "t"]):
+                    assert part(got) == part(wanted), (sql, given)
+
+
 @pytest.fixture
 def line(shop):
     with Client(shop.sluice.port).login("demo", "store") as line:
