@@ -85,9 +85,12 @@ static const char others[] =
 static const char checks[] =
     "UNION ALL SELECT 'u', n.nspname, c.relname, x.relname, CASE WHEN i.indexprs IS NULL THEN (SELECT "
     "pg_catalog.string_agg(a.attname, E'\\x01' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a WHERE a.attrelid = "
-    "c.oid AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1])) END, '' FROM " RELATION
+    "c.oid AND a.attnum = ANY ((i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1]) AND (i.indisunique OR "
+    "EXISTS (SELECT FROM pg_catalog.pg_constraint k, ROWS FROM (pg_catalog.unnest(k.conkey), "
+    "pg_catalog.unnest(k.conexclop)) AS p (nr, op), pg_catalog.pg_operator o WHERE k.conindid = x.oid "
+    "AND p.nr = a.attnum AND o.oid = p.op AND o.oprname = '='))) END, '' FROM " RELATION
     " JOIN pg_catalog.pg_index i ON i.indrelid = c.oid JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid "
-    "WHERE i.indisunique AND NOT c.relispartition AND " USERS " "
+    "WHERE (i.indisunique OR i.indisexclusion) AND NOT c.relispartition AND " USERS " "
     "UNION ALL SELECT 'f', n.nspname, c.relname, k.conname, rn.nspname || E'\\x01' || r.relname || CASE WHEN "
     "k.confupdtype IN ('c', 'n', 'd') OR k.confdeltype IN ('n', 'd') THEN E'\\x01changes' ELSE '' END, (SELECT "
     "pg_catalog.string_agg(a.attname || E'\\x01' || b.attname, E'\\x01' ORDER BY p.nr) FROM "

@@ -304,7 +304,8 @@ static void fill(struct reading_of_keys *g, size_t mention)
 }
 
 /* An index without the key knows of one shard's rows only. Where none is named, all count, those that hold the key
- * among them. */
+ * among them. A constraint by its name, or an index of expressions, holds it where the map lets no other be: the table
+ * is not written while it has one (shard/survey.h). */
 static bool holds_key(const struct reading_of_keys *g, size_t mention)
 {
     const struct map_table *t = g->k->tables[mention];
@@ -314,7 +315,7 @@ static bool holds_key(const struct reading_of_keys *g, size_t mention)
         const struct stmt_place *p = &g->s->places[i];
         if (p->what != PLACE_ARBITER || p->table != (int)mention)
             continue;
-        if (p->column != NULL && strcmp(p->column, t->column) == 0)
+        if (p->column == NULL ? t->unique_count == 0 : strcmp(p->column, t->column) == 0)
             return true;
         named = true;
     }

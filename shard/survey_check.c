@@ -5,7 +5,8 @@
  *   settings differ                                   bars the database
  *   columns differ, twice in turn                     bars the table: rows without a list of columns would be mixed up
  *   a foreign key that reaches over shards            bars writes: nobody sees the rows on the other side
- *   a unique index without the key, not declared      bars writes: two shards may have equal rows
+ *   a unique index without the key, not declared      bars writes: two shards may have equal rows; so does one that
+ *                                                     excludes rows, unless it compares the key by =
  *   a column draws numbers that all shards draw       bars writes, likewise
  *   no guard, or no such table on a shard             is told
  *

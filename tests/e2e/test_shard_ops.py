@@ -14,6 +14,8 @@ MORE_TABLES = """
 accounts.id = modulo
 members.id = modulo
 members.email = unique
+spans.id = modulo
+rooms.id = modulo
 papers.id = modulo
 stamps.id = modulo
 notes.id = modulo
@@ -22,6 +24,8 @@ moods.id = modulo
 MORE = """
 CREATE TABLE accounts (id int PRIMARY KEY, email text CONSTRAINT one_email UNIQUE);
 CREATE TABLE members (id int PRIMARY KEY, email text UNIQUE);
+CREATE TABLE spans (id int, during int4range, CONSTRAINT no_two EXCLUDE USING gist (during WITH &&));
+CREATE TABLE rooms (id int, name text, CONSTRAINT one_room EXCLUDE (id WITH =, name WITH =));
 CREATE TABLE papers (id int PRIMARY KEY);
 CREATE TABLE stamps (id int PRIMARY KEY, paper int CONSTRAINT of_paper REFERENCES papers);
 CREATE TABLE notes (id int, body text);
@@ -197,6 +201,18 @@ def test_what_two_shards_may_have_equal_is_not_written(shop, client):
     assert client.execute("SELECT count(*) FROM accounts WHERE id = 1").fetchone() == (0,)
     client.execute("INSERT INTO members VALUES (1, 'a')")
     assert table(shop, "members")["barred"] is None
+    assert "no_two" in table(shop, "spans")["barred"], "a constraint that excludes rows of other shards"
+
+
+def test_a_constraint_that_holds_the_key_may_be_named_in_on_conflict(shop, client):
+    assert table(shop, "rooms")["barred"] is None
+    insert = "INSERT INTO rooms VALUES (1, 'a'), (2, 'b'), (3, 'c') ON CONFLICT ON CONSTRAINT one_room DO NOTHING"
+    assert [client.execute(insert).rowcount for _ in "12"] == [3, 0]
+    insert = "INSERT INTO users (id, name) VALUES (1, 'a'), (2, 'b') ON CONFLICT ON CONSTRAINT users_pkey DO UPDATE "
+    insert += "SET name = excluded.name || users.name RETURNING name"
+    assert client.execute(insert).fetchall() == [("au1",), ("bu2",)]
+    client.execute("UPDATE users SET name = 'u' || id")
+    refused(client, "INSERT INTO members VALUES (1, 'a') ON CONFLICT ON CONSTRAINT members_pkey DO NOTHING", "0A000")
 
 
 def test_a_foreign_key_over_shards_is_not_written(shop, client):

@@ -17,6 +17,7 @@ static const char file[] = "[databases]\nshop = shards=store\n"
                            "orders.user_id = modulo\n"
                            "orders.id = lookup\n"
                            "tickets.id = string_hash\n"
+                           "tickets.note = unique\n"
                            "tags.name = list s1:a,b s2:c s3:*\n"
                            "devices.id = hash\n"
                            "events.day = range s1:..2024-01-01 s2:2024-01-01..2025-01-01 s4:2025-01-01..\n"
@@ -437,9 +438,9 @@ static const struct row write_rows[] = {
     {"insert into users (id) values (5) on conflict (name, id) do nothing", "one s2"},
     {"insert into users (id) values (5) on conflict (name) do nothing",
      "no: has an ON CONFLICT without the key, which other shards' rows may meet"},
-    {"insert into users (id) values (5) on conflict ((id + 1)) do nothing",
-     "no: has an ON CONFLICT without the key, which other shards' rows may meet"},
-    {"insert into users (id) values (5) on conflict on constraint users_pkey do nothing",
+    {"insert into users (id) values (5) on conflict ((id + 1)) do nothing", "one s2"},
+    {"insert into users (id) values (5) on conflict on constraint users_pkey do nothing", "one s2"},
+    {"insert into tickets (id) values ('a') on conflict on constraint tickets_pkey do nothing",
      "no: has an ON CONFLICT without the key, which other shards' rows may meet"},
     {"insert into log (id) values (5) on conflict (name) do nothing", "one s3"},
     {"insert into countries values (1)", ALL},
