@@ -98,7 +98,14 @@ void joint_free(struct joint *j)
 
 void joint_add_arm(struct joint *j, uint32_t shard)
 {
-    j->arms[shard] = arm_new_held(j->c, shard, &joint_idle, j);
+    struct arm *a = arm_new_held(j->c, shard, &joint_idle, j);
+
+    /* What the transaction has set, who joins is told in it: with its end that ends there, too. */
+    if (shard != j->current && j->c->journal.before != NULL) {
+        vars_unref(a->client->vars);
+        a->client->vars = vars_ref(j->c->journal.before);
+    }
+    j->arms[shard] = a;
 }
 
 void joint_take_back(struct joint *j)
@@ -385,7 +392,8 @@ void joint_tell(struct joint *j, const struct request *q, char *sql, const char 
     j->begins = begins;
     j->tag = mem_strdup(tag);
     ask_note(j->c, q->run.shape, sql);
-    j->c->journal.sets = j->c->journal.sets || (request_stmt(q)->effects & EFFECT_SETTING) != 0;
+    if (request_stmt(q)->effects & EFFECT_SETTING)
+        journal_keep_settings(j->c);
     joint_tell_others(j, SHARD_NONE, sql);
     j->round.speaks = j->current;
 }

@@ -18,8 +18,24 @@ void journal_open(struct client *c)
     c->journal.open = true;
 }
 
+static void forget_settings(struct journal *j)
+{
+    vars_unref(j->before);
+    j->before = NULL;
+}
+
+void journal_keep_settings(struct client *c)
+{
+    struct journal *j = &c->journal;
+
+    j->sets = true;
+    if (j->open && j->before == NULL)
+        j->before = vars_ref(c->vars);
+}
+
 void journal_close(struct client *c)
 {
+    forget_settings(&c->journal);
     buf_free(&c->journal.entries);
     buf_free(&c->journal.cursors);
     c->journal = (struct journal){.open = false};
@@ -29,6 +45,7 @@ void journal_chain(struct client *c)
 {
     buf_free(&c->journal.entries);
     buf_free(&c->journal.cursors);
+    forget_settings(&c->journal);
     c->journal.unsure = c->journal.seen = c->journal.sets = false;
 }
 
@@ -89,7 +106,8 @@ void journal_note(struct client *c, const struct stmt *s, const struct sharding_
     struct journal *j = &c->journal;
     bool alone = s != NULL && reading_of(run->shape)->list->count == 1;
 
-    j->sets = j->sets || s == NULL || (s->effects & (EFFECT_SETTING | EFFECT_DISCARD)) != 0;
+    if (s == NULL || (s->effects & (EFFECT_SETTING | EFFECT_DISCARD)) != 0)
+        journal_keep_settings(c);
     if (!j->open || (s != NULL && !is_of_transaction(s) && !(s->flags & FACT_CHAIN)))
         return;
     if (alone && (s->flags & FACT_CHAIN)) {

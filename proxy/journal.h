@@ -19,8 +19,9 @@ struct client;
 struct sharding_run;
 
 struct journal {
-    struct buf entries; /* SQL, each behind a ';' */
-    struct buf cursors; /* and portals with a name: the number of the shard, one byte, and the name, NUL-terminated */
+    struct buf entries;  /* SQL, each behind a ';' */
+    struct buf cursors;  /* and portals with a name: the number of the shard, one byte, and the name, NUL-terminated */
+    struct vars *before; /* the session's settings until its transaction set some; owned; NULL: it has set none */
     bool open;
     bool lost;
     bool seen;   /* REPEATABLE READ: all shards have taken their snapshots */
@@ -37,6 +38,8 @@ void journal_close(struct client *c);
 void journal_note(struct client *c, const struct stmt *stmt, const struct sharding_run *run);
 /* The same of one that all of its servers have carried out. */
 void journal_add(struct client *c, const char *sql);
+/* It is about to set something: what the session had is what a server that joins begins with, as the others did. */
+void journal_keep_settings(struct client *c);
 /* The last batch is answered; failed: by an error. */
 void journal_settle(struct client *c, bool failed);
 /* It says something of the transaction that it stands in that others, who join, are not told. */

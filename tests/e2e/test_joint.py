@@ -176,6 +176,22 @@ def test_settings_are_told_to_late_shards(shop, client):
     assert client.execute("SHOW work_mem").fetchone() == ("4MB",)
 
 
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_what_a_transaction_has_set_for_itself_ends_with_it_on_every_shard(shop, end):
+    with shop.connect() as client:
+        zone = client.info.parameter_status("TimeZone")
+        for n in range(4):  # which of them was set first, and which writes alone
+            client.execute("BEGIN")
+            client.execute("SET LOCAL TimeZone = 'Asia/Tokyo'")
+            client.execute("SELECT 1")
+            client.execute(f"UPDATE users SET name = name WHERE id = {n}")
+            assert client.execute(f"SELECT current_setting('TimeZone') FROM users WHERE id = {n}").fetchall() == \
+                [("Asia/Tokyo",)] * client.execute(f"SELECT count(*) FROM users WHERE id = {n}").fetchone()[0]
+            client.execute(end)
+            assert client.info.parameter_status("TimeZone") == zone
+            assert client.execute("SHOW TimeZone").fetchone() == (zone,)
+
+
 def test_settings_of_the_session_outlive_it(shop, client):
     """Those that PostgreSQL reports, and those that it does not."""
     with client.transaction():
