@@ -374,8 +374,11 @@ static enum joint_step run_cut(struct client *c, const uint8_t *batch, size_t ex
 
     if (looked)
         c->joint->looked = false;
-    if (c->server->tx == 'E')
+    if (c->server->tx == 'E') {
+        if (c->joint != NULL && !k->single)
+            cut_look(c, batch, extent, k); /* what ends it comes alone */
         return JOINT_NOT;
+    }
     c->parted = is_part(c, k);
     if (must_see(c, q == NULL ? NULL : request_stmt(q), batch))
         return see_all(c, q);
@@ -440,7 +443,7 @@ enum joint_step joint_route(struct client *c, const uint8_t *batch, size_t *exte
     if (k.single && j != NULL && is_control(request_stmt(&k.q))) {
         c->parted = is_part(c, &k);
         step = run_control(j, &k.q, request_stmt(&k.q));
-    } else if (c->server->tx != 'E' && j != NULL && cut_split(c, batch, *extent)) {
+    } else if (j != NULL && cut_split(c, batch, *extent)) {
         client_wake(c);
         return JOINT_TAKEN;
     } else {

@@ -298,6 +298,66 @@ def test_a_query_takes_the_unnamed_statement_away(line, sql):
 
 # --- batches of random messages, said to one database, too ---
 
+def described(sql, name=""):
+    """As drivers send a statement of which they know nothing yet."""
+    return parse(name, sql) + describe("S", name) + bind("", name) + execute()
+
+
+def prepared_before(sql):
+    return bind("", "ends") + execute() + sync() if sql == "ROLLBACK" else None
+
+
+ENDING = {
+    "text": query,
+    "bound": lambda sql: run(sql) + sync(),
+    "described": lambda sql: described(sql) + sync(),
+    "named": lambda sql: described(sql, "n1") + sync(),
+    "portal described": lambda sql: run(sql, described=True) + sync(),
+    "both described": lambda sql: parse("", sql) + describe("S", "") + bind() + describe("P", "") + execute() + sync(),
+    "limited": lambda sql: parse("", sql) + describe("S", "") + bind() + execute("", 1) + sync(),
+    "in two batches": lambda sql: parse("n2", sql) + describe("S", "n2") + sync() + bind("", "n2") + execute() + sync(),
+    "closed before": lambda sql: close("S", "other") + described(sql) + sync(),
+    "closed behind": lambda sql: described(sql, "n3") + close("S", "n3") + sync(),
+    "flushed": lambda sql: parse("n4", sql) + describe("S", "n4") + flush() + bind("", "n4") + execute() + sync(),
+    "prepared before": prepared_before,
+    "pipelined": lambda sql: described(sql) + sync() + described("SELECT name FROM users WHERE id = 2") + sync(),
+    "one batch": lambda sql: described(sql) + described("SELECT name FROM users WHERE id = 3") + sync(),
+    "one text": lambda sql: query(f"{sql}; SELECT name FROM users WHERE id = 3"),
+    "once more": lambda sql: described(sql) + described(sql) + sync(),
+    "behind what fails": lambda sql: described("SELECT 1") + described(sql) + sync() + described(sql) + sync(),
+    "behind what is there": lambda sql: described("SELECT 1", "ends") + sync() + described(sql) + sync(),
+}
+ENDS = ["ROLLBACK", "COMMIT", "ROLLBACK TO a", "ROLLBACK AND CHAIN", "COMMIT AND CHAIN", "SAVEPOINT a", "RELEASE a",
+        "BEGIN", "SELECT 1"]
+
+
+def end_failed(line, batch):
+    """What a failed transaction over two shards hears of a batch that may end it, and what is there then."""
+    line.ask(query("UPDATE users SET name = 'user ' || id WHERE id IN (1, 2, 3)") + query("DELETE FROM visits") +
+             query("BEGIN") + query(rename(1, "kept")) + query(rename(2, "kept")) + query("SAVEPOINT a") +
+             query(rename(3, "lost")), readies=7)
+    assert errors_of(line.query("INSERT INTO users VALUES (1, 'twice')")) == ["23505"]
+    line.send(batch)
+    got = line.recv_until("Z", batch.count(sync()) + (batch[:1] == b"Q"))
+    after = [line.query("SAVEPOINT b"), line.query(rename(2, "later")), line.ask(described("COMMIT") + sync()),
+             line.query("SELECT id, name FROM users WHERE id IN (1, 2, 3) ORDER BY id")]
+    line.ask(close("S", "n1") + close("S", "n2") + close("S", "n4") + sync())
+    return [what_was_said(messages) for messages in [got, *after]], types_of(got), [rows_of(m) for m in after]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_failed_transaction_ends_however_that_is_sent(shop, pg, line, end):
+    with shop.server(shop.whole) as whole:
+        whole.execute("INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 40) i ON CONFLICT DO NOTHING")
+    with Client(pg.port).login("postgres", shop.whole) as whole:
+        for connection in (line, whole):
+            connection.ask(parse("ends", "ROLLBACK") + sync())
+        for form, make in ENDING.items():
+            batch = make(end)
+            if batch is not None:
+                assert end_failed(line, batch) == end_failed(whole, batch), form
+
+
 ROUNDS = int(os.environ.get("BATCH_ROUNDS", "6"))
 SEED = int(os.environ.get("BATCH_SEED", "1"))
 NAMES = ["", "s1", "s2", "s3"]
@@ -318,7 +378,8 @@ def some_message(chance):
     name, kind = chance.choice(NAMES), chance.random()
     if kind < 0.55:
         runs = bind("", name) + execute() if chance.random() < 0.8 else b""
-        return parse(name, chance.choice(TEXTS)) + runs
+        told = describe("S", name) if chance.random() < 0.3 else b""
+        return parse(name, chance.choice(TEXTS)) + told + runs
     if kind < 0.9:
         return bind("", name) + (describe("P", "") if chance.random() < 0.3 else b"") + execute()
     return close("S", name) if kind < 0.97 else flush()
