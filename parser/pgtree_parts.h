@@ -192,7 +192,7 @@ void place_filters(struct walk *w, const Node *condition, struct range tables, b
 void place_using(struct walk *w, const PgQuery__JoinExpr *join, struct range filtered, struct range other, bool mutual);
 void place_rows(struct walk *w, Node *const *rows, size_t count);
 void place_sets(struct walk *w, Node *const *targets, size_t count);
-void place_arbiter(struct walk *w, const PgQuery__InferClause *infer);
+void place_conflict(struct walk *w, const PgQuery__OnConflictClause *clause);
 void place_merge(struct walk *w, Node *const *clauses, size_t count);
 void place_limits(struct walk *w, const PgQuery__SelectStmt *select);
 void place_arguments(struct walk *w, Node *const *nodes, size_t count);

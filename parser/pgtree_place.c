@@ -593,32 +593,65 @@ void place_rows(struct walk *w, Node *const *rows, size_t count)
     place->count = (uint32_t)(w->s->value_count - place->value);
 }
 
-/* What a column is set to; in (a, b) = ROW (1, 2) each column has its part. */
-static struct stmt_value set_value(struct walk *w, const Node *value)
+/* What a column is set to; in (a, b) = ROW (1, 2) each column has its part. NULL: it is not written there. */
+static const Node *set_node(const PgQuery__ResTarget *target)
 {
+    const Node *value = target->n_indirection > 0 ? NULL : target->val;
+
     if (value == NULL || value->node_case != NODE(MULTI_ASSIGN_REF))
-        return value_of(w, value);
+        return value;
 
     const PgQuery__MultiAssignRef *ref = value->multi_assign_ref;
 
     if (ref->source->node_case != NODE(ROW_EXPR) || ref->colno < 1 ||
         (size_t)ref->colno > ref->source->row_expr->n_args)
-        return other();
-    return value_of(w, ref->source->row_expr->args[ref->colno - 1]);
+        return NULL;
+    return ref->source->row_expr->args[ref->colno - 1];
+}
+
+/* By that column rows meet. */
+static bool is_arbiter(const PgQuery__InferClause *infer, const char *column)
+{
+    for (size_t i = 0; infer != NULL && i < infer->n_index_elems; i++) {
+        const Node *node = infer->index_elems[i];
+        if (node->node_case == NODE(INDEX_ELEM) && node->index_elem->name != NULL &&
+            strcmp(node->index_elem->name, column) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* It is the same column of EXCLUDED, or of the table itself. */
+static bool is_same_column(const struct walk *w, const Node *value, const char *column)
+{
+    const struct range target = {w->scope->tables.first, w->scope->tables.first + 1};
+    const char *parts[3];
+    size_t n = name_parts(value, parts);
+
+    if (n == 0 || strcmp(parts[0], column) != 0)
+        return false;
+    return n == 1 || (n == 2 && strcmp(parts[1], "excluded") == 0) ||
+           find_table(w, n > 2 ? parts[2] : NULL, parts[1], target) >= 0;
+}
+
+/* infer: of ON CONFLICT; NULL: it has none, or that is an UPDATE's. */
+static void place_set(struct walk *w, const PgQuery__ResTarget *target, const PgQuery__InferClause *infer)
+{
+    struct stmt_place *place = add_place(w, PLACE_SET, (int)w->scope->tables.first);
+    const Node *value = set_node(target);
+    struct stmt_value v = value_of(w, value);
+
+    place->column = walk_strdup(w, target->name);
+    place->kept = is_arbiter(infer, target->name) && is_same_column(w, value, target->name);
+    place->value = add_value(w, v);
+    place->count = 1;
 }
 
 void place_sets(struct walk *w, Node *const *targets, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (targets[i]->node_case != NODE(RES_TARGET))
-            continue;
-        const PgQuery__ResTarget *target = targets[i]->res_target;
-        struct stmt_place *place = add_place(w, PLACE_SET, (int)w->scope->tables.first);
-        struct stmt_value v = target->n_indirection > 0 ? other() : set_value(w, target->val);
-        place->column = walk_strdup(w, target->name);
-        place->value = add_value(w, v);
-        place->count = 1;
-    }
+    for (size_t i = 0; i < count; i++)
+        if (targets[i]->node_case == NODE(RES_TARGET))
+            place_set(w, targets[i]->res_target, NULL);
 }
 
 /* The column of a table that a value is, or the value. */
@@ -663,16 +696,19 @@ static void add_arbiter(struct walk *w, const char *column)
     place->column = walk_strdup(w, column);
 }
 
-/* infer NULL: any constraint is meant. */
-void place_arbiter(struct walk *w, const PgQuery__InferClause *infer)
+/* Without a target, any constraint is meant. */
+void place_conflict(struct walk *w, const PgQuery__OnConflictClause *clause)
 {
-    if (infer == NULL)
-        return;
-    if (infer->n_index_elems == 0)
+    const PgQuery__InferClause *infer = clause->infer;
+
+    if (infer != NULL && infer->n_index_elems == 0)
         add_arbiter(w, NULL);
-    for (size_t i = 0; i < infer->n_index_elems; i++)
+    for (size_t i = 0; infer != NULL && i < infer->n_index_elems; i++)
         add_arbiter(w, infer->index_elems[i]->node_case == NODE(INDEX_ELEM) ? infer->index_elems[i]->index_elem->name
                                                                             : NULL);
+    for (size_t i = 0; i < clause->n_target_list; i++)
+        if (clause->target_list[i]->node_case == NODE(RES_TARGET))
+            place_set(w, clause->target_list[i]->res_target, infer);
 }
 
 static void place_limit(struct walk *w, enum stmt_place_what what, const Node *node, bool ties)

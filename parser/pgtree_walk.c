@@ -389,8 +389,7 @@ void walk_insert(struct walk *w, const PgQuery__InsertStmt *insert)
     if (insert->on_conflict_clause != NULL) {
         w->s->flags |= FACT_ON_CONFLICT;
         walk_children(w, &insert->on_conflict_clause->base);
-        place_arbiter(w, insert->on_conflict_clause->infer);
-        place_sets(w, insert->on_conflict_clause->target_list, insert->on_conflict_clause->n_target_list);
+        place_conflict(w, insert->on_conflict_clause);
     }
     walk_nodes(w, insert->returning_list, insert->n_returning_list);
     end_query(w, saved);

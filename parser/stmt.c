@@ -275,7 +275,7 @@ static void put_place(struct buf *out, const struct stmt *s, const struct stmt_p
     else if (p->what == PLACE_ROWS)
         put(out, "%" PRIu32 "*%d%s ", p->rows, p->width, p->uniform ? " uniform" : "");
     put_values(out, s, p->value, p->count);
-    put(out, "%s", p->ties ? " with ties" : "");
+    put(out, "%s%s", p->ties ? " with ties" : "", p->kept ? " (kept)" : "");
     if (p->what == PLACE_FILTER && !p->mutual)
         put(out, " (outer)");
     if (p->arm > 0)

@@ -116,6 +116,7 @@ struct stmt_place {
     bool uniform;   /* ROWS: all rows have values of the same kinds, and only the first row's are noted */
     bool ties;      /* LIMIT: WITH TIES */
     bool mutual;    /* FILTER by a column: the equality filters that column's table, too (no outer join's ON) */
+    bool kept;      /* SET: in ON CONFLICT by this column, to EXCLUDED's or its own: rows that are equal in it meet */
     int16_t table;  /* index, or -1: one of this query's; an unqualified name says no more */
     uint16_t first; /* FILTER: the tables that it can be about */
     uint16_t end;

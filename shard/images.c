@@ -86,7 +86,8 @@ static void read_sets(struct images *m, const struct stmt *s, size_t target, con
         if (p->what != PLACE_SET || p->column == NULL || has_set(m, p->column))
             continue;
         const struct stmt_value *old = s->kind == STMT_UPDATE ? old_value(s, target, p->column) : NULL;
-        struct images_set set = {.column = arena_strndup(&m->arena, p->column, strlen(p->column)), .old = -1};
+        struct images_set set = {
+            .column = arena_strndup(&m->arena, p->column, strlen(p->column)), .kept = p->kept, .old = -1};
         if (old != NULL && put_value(olds, text, old))
             set.old = (int)m->old_count++;
         m->sets = arena_grow(&m->arena, m->sets, m->set_count, &capacity, sizeof *m->sets);
@@ -308,7 +309,7 @@ static bool check_sets(const struct images *m, const struct images_table *t, str
         if (set == NULL)
             continue;
         any = any || !column->generated;
-        if (column->is_key && set->old < 0)
+        if (column->is_key && set->old < 0 && !set->kept)
             return refuse(r, "Compare the column with the value that it has, or delete the rows and insert them anew.",
                           "it sets \"%s\", by which the rows of \"%s\" are known on other shards", column->name,
                           t->name);

@@ -27,7 +27,8 @@
 /* A column that is set. */
 struct images_set {
     const char *column;
-    int old; /* which of the old values is its own, from 0; -1: none is known */
+    int old;   /* which of the old values is its own, from 0; -1: none is known */
+    bool kept; /* to what it is (parser/stmt.h) */
 };
 
 struct images {

@@ -347,14 +347,15 @@ static void check_written(struct reading_of_keys *g, size_t mention)
     }
 }
 
-/* A key may be set to a value that lies where the row does. */
+/* A key may be set to a value that lies where the row does, or, in ON CONFLICT by the key, to that of the row that was
+ * to be inserted: this belongs to the shard that it was sent to. */
 static void check_set(struct reading_of_keys *g, const struct stmt_place *p)
 {
     const struct map_table *t = p->what == PLACE_SET && p->table >= 0 ? g->k->tables[p->table] : NULL;
     struct key_reader r;
     struct key_value v;
 
-    if (t == NULL || t->way != MAP_BY_KEY || p->column == NULL || strcmp(p->column, t->column) != 0)
+    if (t == NULL || t->way != MAP_BY_KEY || p->kept || p->column == NULL || strcmp(p->column, t->column) != 0)
         return;
     r = reader_for(g, t, false);
     r.assigned = true;

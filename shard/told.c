@@ -141,7 +141,7 @@ static bool sets_key(const struct stmt *s, const struct map_table *t, size_t men
 {
     for (size_t i = 0; i < s->place_count; i++) {
         const struct stmt_place *p = &s->places[i];
-        if (p->what == PLACE_SET && p->table == (int)mention &&
+        if (p->what == PLACE_SET && p->table == (int)mention && !p->kept &&
             (p->column == NULL || strcmp(p->column, t->column) == 0))
             return true;
     }

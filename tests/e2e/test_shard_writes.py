@@ -309,6 +309,47 @@ def test_on_conflict_over_several_shards(shop, client):
     assert all_rows(shop, "SELECT id, name FROM users") == whole(shop, "SELECT id, name FROM users ORDER BY 1")[0]
 
 
+@pytest.mark.parametrize("prepare", [False, True])
+def test_an_upsert_may_name_the_key(shop, client, prepare):
+    """As ORMs write it: all columns that are given are set, the key among them."""
+    fill(shop, client, 8)
+    same(shop, client, "INSERT INTO tickets VALUES ('a', 'old'), ('b', 'old'), ('c', 'old')")
+    tables = "SELECT id, name FROM users", "SELECT * FROM tickets"
+    tail = "ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id, name = EXCLUDED.name"
+    for sql, values in (
+            (f"INSERT INTO users (id, name) VALUES (%s, %s) {tail} RETURNING id, name", (1, "one")),
+            (f"INSERT INTO users (id, name) VALUES (%s, %s) {tail}", (33, "new")),
+            (f"INSERT INTO users (id, name) VALUES (%s, %s), (%s, %s), (%s, %s) {tail} RETURNING id, name",
+             (2, "x", 3, "y", 40, "z")),
+            ("INSERT INTO users (id, name) VALUES (5, 'n'), (6, 'm') ON CONFLICT (id) DO UPDATE SET id = EXCLUDED.id",
+             ()),
+            ("INSERT INTO users AS u (id, name) VALUES (%s, 'own'), (8, 'own') ON CONFLICT (id) DO UPDATE SET "
+             "(name, id) = ROW (EXCLUDED.name || u.name, u.id) WHERE u.id > 7 RETURNING u.*", (7,)),
+            (f"INSERT INTO users (id, name) SELECT id + 4, 'from ' || name FROM users WHERE id < %s {tail}", (20,)),
+            (f"INSERT INTO users (id, name) SELECT id, name || '!' FROM users {tail}", ()),
+            (f"INSERT INTO users (id, name) SELECT g, 'made' FROM generate_series(6, 44) g {tail}", ()),
+            ("INSERT INTO tickets VALUES (%s, 'new'), (%s, 'new'), ('e', 'new') ON CONFLICT (id) DO UPDATE SET id = "
+             "EXCLUDED.id, note = EXCLUDED.note RETURNING *", ("a", "d")),
+            ("INSERT INTO countries VALUES (%s, %s), ('b', 'B') ON CONFLICT (code) DO UPDATE SET code = EXCLUDED.code, "
+             "name = EXCLUDED.name || countries.name RETURNING *", ("a", "A")),
+            ("INSERT INTO countries VALUES ('b', 'C'), ('c', 'C') ON CONFLICT (code) DO UPDATE SET code = "
+             "EXCLUDED.code", ())):
+        for _ in range(2):
+            expected = whole(shop, sql, *([values] if values else []))
+            cursor = client.execute(sql, values or None, prepare=prepare)
+            found = sorted(cursor.fetchall()) if cursor.description else None, cursor.statusmessage
+            assert found == (sorted(expected[0]) if expected[0] is not None else None, expected[1]), sql
+        same_tables(shop, *tables)
+    for k in range(COUNT):
+        assert all(i % COUNT == k for i, in shop.rows(k, "SELECT id FROM users"))
+        assert sorted(shop.rows(k, "SELECT * FROM countries")) == sorted(whole(shop, "SELECT * FROM countries")[0])
+    with pytest.raises(errors.AmbiguousColumn):
+        client.execute("INSERT INTO users (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = id")
+    for value in ("EXCLUDED.id + 1", "6", "users.id + EXCLUDED.id"):
+        with pytest.raises(errors.FeatureNotSupported, match="sets a key"):
+            client.execute(f"INSERT INTO users (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET id = {value}")
+
+
 def test_an_error_on_one_shard_undoes_all(shop, client):
     fill(shop, client, 8)
     for sql, error in (("INSERT INTO users VALUES (31, 'x'), (32, 'x'), (5, 'twice')", errors.UniqueViolation),

@@ -84,6 +84,9 @@ static void inserts(void **state)
          "\"land\": insert into land values (1) on conflict (n) do update set (\"Na\"\"me\", n) = (excluded.n, 5), "
          "size = default RETURNING " MARK ", \"land\".*\n" INSERT " ON CONFLICT (\"id\") DO UPDATE SET \"Na\"\"me\" = "
          "EXCLUDED.\"Na\"\"me\", \"n\" = EXCLUDED.\"n\" <- 0 1 3"},
+        {"insert into land values (1) on conflict (id) do update set id = excluded.id",
+         "\"land\": insert into land values (1) on conflict (id) do update set id = excluded.id RETURNING " MARK
+         ", \"land\".*\n" INSERT " ON CONFLICT (\"id\") DO UPDATE SET \"id\" = EXCLUDED.\"id\" <- 0 1 3"},
     };
 
     (void)state;
@@ -135,6 +138,7 @@ static void what_cannot_be_told(void **state)
     assert_string_equal(refusal("update land set id = 1 where id = 2 or n = 1"), moves);
     assert_string_equal(refusal("update land set id = 1 where exists (select 1 from y where land.id = 5)"), moves);
     assert_string_equal(refusal("insert into land values (1) on conflict (id) do update set id = 5"), moves);
+    assert_string_equal(refusal("insert into land values (1) on conflict (n) do update set id = excluded.id"), moves);
     assert_string_equal(refusal("update land set size = default"), "it sets nothing that can be told to other shards");
     columns[3].always = true;
     assert_string_equal(refusal("update land set n = default"), "it draws \"n\" anew, which is always generated");

@@ -135,6 +135,7 @@ static void check(const struct row *rows, size_t count, const struct key_param *
 }
 
 #define ALL "many s1 s2 s3 s4"
+#define SETS_KEY "no: sets a key, which may move a row to another shard"
 
 /* --- one table --- */
 
@@ -402,11 +403,10 @@ static const struct row write_rows[] = {
     {"update users set name = 'x' where id = 5", "one s2"},
     {"update users set name = 'x'", ALL},
     {"update users set id = 9 where id = 5", "one s2"},
-    {"update users set id = 6 where id = 5", "no: sets a key, which may move a row to another shard"},
-    {"update users set id = id where id = 5", "no: sets a key, which may move a row to another shard"},
+    {"update users set id = 6 where id = 5", SETS_KEY},
+    {"update users set id = id where id = 5", SETS_KEY},
     {"update users set (name, id) = ('x', 5) where id = 5", "one s2"},
-    {"update users set (name, id) = (select 'x', 5) where id = 5",
-     "no: sets a key, which may move a row to another shard"},
+    {"update users set (name, id) = (select 'x', 5) where id = 5", SETS_KEY},
     {"update users u set name = 'x' from orders o where o.user_id = u.id and u.id = 5", "one s2"},
     {"update countries set name = 'x' where id = 5", ALL},
     {"update log set name = 'x'", "one s3"},
@@ -432,8 +432,22 @@ static const struct row write_rows[] = {
     {"insert into users default values", "no: inserts rows that are not written in it"},
     {"insert into users (id) select 5", "no: inserts rows that are not written in it"},
     {"insert into users (id) values (5) on conflict (id) do update set name = 'x'", "one s2"},
-    {"insert into users (id) values (5) on conflict (id) do update set id = excluded.id",
-     "no: sets a key, which may move a row to another shard"},
+    {"insert into users (id) values (5) on conflict (id) do update set id = excluded.id", "one s2"},
+    {"insert into users as u (id) values (5) on conflict (n, id) do update set (n, id) = (excluded.n, u.id)", "one s2"},
+    {"insert into users (id) values (5), (6) on conflict (id) do update set name = 'x', id = excluded.id",
+     "many s2 s3"},
+    {"insert into users (id) values (5) on conflict (id) do update set id = 6", SETS_KEY},
+    {"insert into users (id) values (5) on conflict (id) do update set id = excluded.n", SETS_KEY},
+    {"insert into users (id) values (5) on conflict (id) do update set id = excluded.id + 0", SETS_KEY},
+    {"insert into users (id) values (5) on conflict (id) do update set id = (select excluded.id)", SETS_KEY},
+    {"insert into users (id) values (5) on conflict (id) do update set id = other.id", SETS_KEY},
+    {"insert into users as u (id) values (5) on conflict (id) do update set id = users.id", SETS_KEY},
+    {"insert into users (id) values (5) on conflict (id) do update set id = public.excluded.id", SETS_KEY},
+    {"insert into users (id) values (5) on conflict (id) do update set id = \"EXCLUDED\".id", SETS_KEY},
+    {"insert into users (id) values (5) on conflict ((id + 1)) do update set id = excluded.id", SETS_KEY},
+    {"insert into users (id) values (5) on conflict on constraint users_pkey do update set id = excluded.id", SETS_KEY},
+    {"insert into users (id) values (5) on conflict (n) do update set id = excluded.id",
+     "no: has an ON CONFLICT without the key, which other shards' rows may meet"},
     {"insert into users (id) values (5) on conflict do nothing", "one s2"},
     {"insert into users (id) values (5) on conflict (name, id) do nothing", "one s2"},
     {"insert into users (id) values (5) on conflict (name) do nothing",
