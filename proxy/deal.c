@@ -7,6 +7,7 @@
 #include "parser/msgout.h"
 #include "proxy/ask.h"
 #include "proxy/copy_in.h"
+#include "proxy/copy_out.h"
 #include "proxy/draw.h"
 #include "proxy/everywhere.h"
 #include "proxy/filling.h"
@@ -31,6 +32,7 @@ struct part {
 struct deal {
     struct client *c;
     struct copy_in *copy;      /* owned: it is COPY FROM, and that does all; or NULL */
+    struct copy_out *copies;   /* owned: it is COPY TO, and that does all; or NULL */
     struct filling *filling;   /* owned: it is REFILL, and that does all; or NULL */
     struct everywhere *images; /* owned: it is IMAGES, and that does all; or NULL */
     struct sharding_deal way;  /* owned */
@@ -129,6 +131,7 @@ void deal_free(struct deal *d)
     if (d == NULL)
         return;
     copy_in_free(d->copy);
+    copy_out_free(d->copies);
     everywhere_free(d->images);
     filling_free(d->filling);
     insert_split_free(d->way.split);
@@ -326,6 +329,10 @@ void deal_pump(struct deal *d)
         copy_in_pump(d->copy); /* which may free it */
         return;
     }
+    if (d->copies != NULL) {
+        copy_out_pump(d->copies); /* likewise */
+        return;
+    }
     if (d->filling != NULL) {
         filling_pump(d->filling); /* likewise */
         return;
@@ -374,6 +381,8 @@ void deal_cancel(struct deal *d)
 {
     if (d->copy != NULL)
         copy_in_cancel(d->copy);
+    else if (d->copies != NULL)
+        copy_out_cancel(d->copies);
     else if (d->images != NULL)
         everywhere_cancel(d->images);
     else if (d->filling != NULL)
@@ -490,6 +499,13 @@ struct deal *deal_new(struct client *c, const struct request *q, struct arm *con
     if (way.way == WRITE_COPY) {
         d->copy = copy_in_new(c, q, arms);
         return d;
+    }
+    if (way.way == WRITE_COPY_OUT) {
+        d->copies = copy_out_new(c, q, arms);
+        if (d->copies != NULL)
+            return d;
+        deal_free(d);
+        return NULL;
     }
     if (way.way == WRITE_IMAGES) {
         d->images = everywhere_new(c, q, arms);

@@ -1,6 +1,6 @@
 /*
- * finding_parts.h: what finding_refill.c and sharding_refill.c share of statements whose rows are known only when they
- * run, and nobody else includes.
+ * finding_parts.h: what finding_refill.c, sharding_refill.c and sharding_copy_out.c share of statements that have a
+ * SELECT which is planned by itself, and nobody else includes.
  * Thread: worker.
  */
 #ifndef SLUICE_FINDING_PARTS_H
@@ -9,17 +9,18 @@
 #include "proxy/finding.h"
 #include "shard/refill.h"
 
-/* What an INSERT selects. */
+/* What an INSERT selects, or a COPY. */
 struct source {
-    struct sharding_run run; /* borrows from the refill, and from the whole's run */
+    struct sharding_run run; /* borrows the text, and from the whole's run */
     struct finding found;
     int mention;         /* whose key the rows' keys are; -1: they may be anything */
     struct shape *apart; /* owned: read for somebody who is no client (ROUTE); or NULL */
     char *apart_text;    /* owned */
 };
 
-/* The worker's keyset is read of it then. False: it cannot be read. For finding_source_free in both cases. */
-bool finding_source(struct finding *f, const struct refill *refill, struct source *to);
+/* A SELECT that is a part of it. The worker's keyset is read of that then. False: it cannot be read. For
+ * finding_source_free in both cases. */
+bool finding_source(struct finding *f, const char *select, struct source *to);
 void finding_source_free(struct source *from);
 /* The shards of the rows that are inserted. False: they cannot be told before. */
 bool finding_target(struct finding *f, const struct refill *refill, const struct map_table *t, struct source *from,

@@ -36,20 +36,20 @@ static void read_apart(const struct finding *f, struct source *to)
     to->run.shape = to->apart;
 }
 
-bool finding_source(struct finding *f, const struct refill *refill, struct source *to)
+bool finding_source(struct finding *f, const char *select, struct source *to)
 {
     struct cache *cache = &f->c->worker->statements.cache;
     struct shape *whole = (struct shape *)f->run->shape;
     bool stranger = f->c->user == NULL;
 
-    *to = (struct source){.run = {.sql = refill->fetch, .bind = f->run->bind, .types = f->run->types}};
+    *to = (struct source){.run = {.sql = select, .bind = f->run->bind, .types = f->run->types}};
     if (stranger) {
         read_apart(f, to);
         to->found = finding_to_tell(f->c, &to->run);
         return finding_stmt(&to->found) != NULL;
     }
     cache_hold(whole); /* what is read next may take its place */
-    to->run.shape = statement_recall(f->c, refill->fetch, strlen(refill->fetch));
+    to->run.shape = statement_recall(f->c, select, strlen(select));
     to->found = f->tells ? finding_to_tell(f->c, &to->run) : finding_of(f->c, &to->run);
     cache_release(cache, whole);
     return finding_stmt(&to->found) != NULL;
@@ -157,7 +157,7 @@ void finding_select(struct finding *f, const struct stmt *s, struct keyset *k, c
     for (size_t i = 0; i < s->table_count; i++)
         others |= i == written_table(s) ? 0 : k->sets[i];
     struct refill *refill = refill_of_insert(s, text, f->map, t, &r);
-    if (refill == NULL || !finding_source(f, refill, &from)) {
+    if (refill == NULL || !finding_source(f, refill->fetch, &from)) {
         finding_refuse(f, r.help, "%s", refill == NULL ? r.why : "what it selects cannot be read");
         finding_source_free(&from);
         refill_free(refill);

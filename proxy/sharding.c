@@ -12,6 +12,7 @@
 #include "proxy/joint_words.h"
 #include "proxy/place.h"
 #include "proxy/routing.h"
+#include "proxy/sharding_copy_out.h"
 #include "proxy/sharding_refill.h"
 #include "proxy/timing.h"
 #include "proxy/visit.h"
@@ -204,6 +205,18 @@ static bool deal_refill(struct finding *f, struct sharding_deal *d, struct scatt
     return planned;
 }
 
+/* Its rows are selected, and written as COPY writes them. */
+static bool deal_copy_out(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
+{
+    struct sharding_copy_out out;
+    bool planned = finding_copy_out(f, &out, r);
+
+    d->way = WRITE_COPY_OUT;
+    d->shards = map_all(f->map);
+    sharding_copy_out_free(&out);
+    return planned;
+}
+
 bool finding_deal(struct finding *f, struct sharding_deal *d, struct scatter_refusal *r)
 {
     const struct stmt *s = finding_stmt(f);
@@ -217,6 +230,8 @@ bool finding_deal(struct finding *f, struct sharding_deal *d, struct scatter_ref
         return true;
     if (s->kind == STMT_COPY_FROM)
         return deal_copy(f, d, r);
+    if (s->kind == STMT_COPY_TO)
+        return deal_copy_out(f, d, r);
     if (s->kind == STMT_MERGE) {
         snprintf(r->why, sizeof r->why, "a MERGE runs where all keys in it are held to one shard");
         r->help = FINDING_MERGE_HINT;

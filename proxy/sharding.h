@@ -79,7 +79,7 @@ bool sharding_is_coordinators(struct client *c, const struct sharding_run *run);
 bool sharding_is_whole(struct client *c, const struct sharding_run *run);
 /* How a statement is carried out that writes on several shards, or is about all of them. */
 struct sharding_deal {
-    enum write_way way; /* ROWS, SAME, COMMAND, COPY, IMAGES */
+    enum write_way way; /* ROWS, SAME, COMMAND, COPY, COPY_OUT, IMAGES */
     shardset shards;
     struct insert_split *split; /* ROWS: owned; its parts are those of `shards`; else NULL */
 };

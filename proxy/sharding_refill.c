@@ -77,8 +77,8 @@ static bool plan_insert(struct finding *f, const struct keyset_text *text, struc
     to->refill = refill_of_insert(finding_stmt(f), text, f->map, to->table, r);
     if (to->refill == NULL)
         return false;
-    bool planned = finding_source(f, to->refill, &from) ? plan_source(f, &from, to, r)
-                                                        : refuse(r, "what it selects cannot be read");
+    bool planned = finding_source(f, to->refill->fetch, &from) ? plan_source(f, &from, to, r)
+                                                               : refuse(r, "what it selects cannot be read");
     finding_source_free(&from);
     return planned;
 }

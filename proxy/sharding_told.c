@@ -31,10 +31,11 @@ static const char *way_of_deal(struct finding *f)
     if (!dealt)
         return NULL;
     return deal.way == WRITE_ROWS || deal.way == WRITE_COPY ? "in one transaction: each of them its rows"
-           : deal.way == WRITE_REFILL ? "in one transaction: its rows are fetched, and each is put where it belongs"
-           : deal.way == WRITE_IMAGES ? "in one transaction: the first runs it, all get its rows"
-           : deal.way == WRITE_SAME   ? "in one transaction: the same on each of them"
-                                      : "in one transaction: the same on one after the other";
+           : deal.way == WRITE_COPY_OUT ? "in one transaction: what a SELECT has of them is written as COPY does"
+           : deal.way == WRITE_REFILL   ? "in one transaction: its rows are fetched, and each is put where it belongs"
+           : deal.way == WRITE_IMAGES   ? "in one transaction: the first runs it, all get its rows"
+           : deal.way == WRITE_SAME     ? "in one transaction: the same on each of them"
+                                        : "in one transaction: the same on one after the other";
 }
 
 /* gather_prefers_whole */

@@ -32,8 +32,7 @@ static bool is_on(const char *value)
            strcasecmp(value, "0") != 0;
 }
 
-/* A list as the parser writes it: "a, b", or *. */
-static bool lists(const char *list, const char *column)
+bool copy_format_lists(const char *list, const char *column)
 {
     size_t len = strlen(column);
 
@@ -88,8 +87,8 @@ static const char *read_key(const struct stmt *s, const struct map_table *t, str
     f->key = -1;
     if (t->way == MAP_EVERYWHERE)
         return NULL;
-    f->force_null = lists(option(s, "force_null"), t->column);
-    f->force_not_null = lists(option(s, "force_not_null"), t->column);
+    f->force_null = copy_format_lists(option(s, "force_null"), t->column);
+    f->force_not_null = copy_format_lists(option(s, "force_not_null"), t->column);
     if (s->column_count == 0) {
         f->key = (int)t->position - 1;
         return t->position == 0 ? "its table's columns are not known" : NULL;
@@ -100,11 +99,10 @@ static const char *read_key(const struct stmt *s, const struct map_table *t, str
     return NULL;
 }
 
-const char *copy_format_read(const struct stmt *s, const struct map_table *t, bool utf8, struct copy_format *f)
+static void read_common(const struct stmt *s, bool utf8, struct copy_format *f)
 {
     const char *format = option(s, "format"), *null = option(s, "null");
     bool csv = format != NULL && strcasecmp(format, "csv") == 0;
-    const char *why;
 
     *f = (struct copy_format){.kind = csv                                                   ? COPY_KIND_CSV
                                       : format != NULL && strcasecmp(format, "binary") == 0 ? COPY_KIND_BINARY
@@ -117,8 +115,26 @@ const char *copy_format_read(const struct stmt *s, const struct map_table *t, bo
     if (null == NULL)
         null = csv ? "" : "\\N";
     f->null = span_of(null, strlen(null));
-    why = read_encoding(s, f);
+}
+
+const char *copy_format_read(const struct stmt *s, const struct map_table *t, bool utf8, struct copy_format *f)
+{
+    read_common(s, utf8, f);
+    const char *why = read_encoding(s, f);
     return why != NULL ? why : read_key(s, t, f);
+}
+
+const char *copy_format_read_out(const struct stmt *s, bool utf8, struct copy_format *f, const char **force_quote)
+{
+    const char *why;
+
+    read_common(s, utf8, f);
+    f->key = -1;
+    *force_quote = f->kind == COPY_KIND_CSV ? option(s, "force_quote") : NULL;
+    why = read_encoding(s, f);
+    if (why == NULL && option(s, "encoding") != NULL && !(utf8 && f->utf8))
+        why = "its rows are wanted in another encoding than the client's";
+    return why;
 }
 
 const char *copy_format_differs(const struct stmt *s, const char *sql, size_t len, unsigned lex_flags)

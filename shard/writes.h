@@ -27,6 +27,7 @@ enum write_way {
     WRITE_SAME,
     WRITE_COMMAND,
     WRITE_COPY,
+    WRITE_COPY_OUT, /* it reads: COPY TO */
     WRITE_IMAGES,
     WRITE_APART,
     WRITE_REFILL

@@ -587,6 +587,22 @@ def test_aggregates_in_views(filled, view, sql):
         assert client.execute(sql).fetchall() == whole.execute(sql).fetchall()
 
 
+def test_what_is_copied_out(filled):
+    said = []
+    with filled.connect() as client, filled.server(filled.whole) as whole:
+        for connection in (client, whole):
+            with connection.cursor() as cursor, cursor.copy(
+                    "COPY (SELECT u.name, count(*), avg(o.total) FROM users u JOIN orders o ON o.id = u.id GROUP BY 1 "
+                    "ORDER BY 1 NULLS LAST) TO STDOUT (FORMAT csv, HEADER)") as stream:
+                said.append(([bytes(part) for part in stream], cursor.statusmessage))
+        with client.transaction(force_rollback=True):
+            client.execute("UPDATE users SET name = name WHERE id = 5")
+            with pytest.raises(errors.FeatureNotSupported), client.cursor().copy(
+                    "COPY (SELECT count(DISTINCT name) FROM users) TO STDOUT") as stream:
+                list(stream)
+    assert said[0] == said[1] and len(said[0][0]) > 3
+
+
 def test_the_messages_are_one_servers(filled):
     filled.connect().close()
     with Client(filled.sluice.port).login("demo", "store") as line:

@@ -1,10 +1,12 @@
-"""COPY FROM STDIN into tables of four shards, compared with what one database makes of the same data."""
+"""COPY FROM STDIN into tables of four shards, and TO STDOUT, compared with what one database makes of the same data."""
 
 import random
 
 import pytest
-from lib.shards import COUNT, Shop
-from lib.wire import Client, copy_data, copy_done, errors_of, query, rows_of
+from lib.shards import COUNT, Shop, cancel_at_any_moment
+from lib.util import wait_for
+from lib.wire import (Client, bind, copy_data, copy_done, describe, errors_of, execute, parse, query, rows_of, sync,
+                      tags_of, types_of)
 from psycopg import errors
 
 TABLES = """
@@ -131,6 +133,113 @@ def test_options_as_postgresql_reads_them(shop, client):
                 key = "IS NULL" if i is None else f"= {i}"
                 found = client.execute(f"SELECT n FROM users WHERE id {key}").fetchall()
                 assert (n,) in found, (options, i)
+
+
+# --- COPY TO ---
+
+TO = ["", "(FORMAT text, DELIMITER '|', NULL 'x')", "(HEADER)", "(FORMAT csv)", "CSV HEADER",
+      "(FORMAT csv, HEADER, DELIMITER ';', QUOTE '''', ESCAPE '!')", "(FORMAT csv, FORCE_QUOTE *)", "(FORMAT binary)",
+      "(FORMAT csv, NULL 'NULL', ESCAPE '\\', FORCE_QUOTE (name))", "(DELIMITER 'A')", "(DELIMITER E'\\x01')"]
+COPIED = ["users", "users (name, id)", "public.users (name)", "(SELECT * FROM users)",
+          "(SELECT name, born FROM users WHERE n < 200)", "(SELECT id, count(*) AS name, min(born) AS born FROM users "
+          "GROUP BY id)", "(SELECT name, id AS born FROM users WHERE id = 5)",
+          "(SELECT name AS \"a,b\", name FROM users)", "(SELECT n, name, 1 AS born FROM users ORDER BY n LIMIT 40)",
+          "(SELECT count(*), 2 AS name, 3 born FROM users)", "(SELECT name, born FROM users WHERE false)",
+          "(SELECT 1 AS name, 2 AS born)"]
+WRONG = ["COPY (SELECT nothing FROM users) TO STDOUT", "COPY users TO STDOUT (QUOTE 'x')",
+         "COPY (SELECT name FROM users) TO STDOUT (FORMAT csv, FORCE_QUOTE (id))",
+         "COPY users TO STDOUT (DELIMITER 'xy')", "COPY (SELECT 1 / (n - n) FROM users) TO STDOUT",
+         "COPY users TO STDOUT (FORCE_NULL (id))"]
+
+
+def copied(connection, sql):
+    """The rows, one of CopyData each, and the tag; or what is wrong."""
+    cursor = connection.cursor()
+    try:
+        with cursor.copy(sql) as stream:
+            data = [bytes(part) for part in stream]
+    except errors.Error as error:
+        return error.sqlstate, error.diag.message_primary, error.diag.statement_position
+    return data, cursor.statusmessage
+
+
+def same_copy(client, whole, sql):
+    got, wanted = copied(client, sql), copied(whole, sql)
+    assert got[1:] == wanted[1:], sql
+    if isinstance(wanted[0], str):
+        assert got == wanted, sql
+    elif "binary" in sql:
+        got, wanted = (b"".join(data) for data, _ in (got, wanted))
+        assert got[:19] == wanted[:19] and got[-2:] == wanted[-2:] and sorted(got) == sorted(wanted), sql
+    elif "ORDER" in sql:
+        assert got == wanted, sql
+    else:
+        head = 1 if "HEADER" in sql else 0
+        assert got[0][:head] == wanted[0][:head] and sorted(got[0]) == sorted(wanted[0]), sql
+
+
+@pytest.fixture(scope="module")
+def much(shop):
+    chance = random.Random(9)
+    with shop.connect() as client, shop.server(shop.whole) as whole:
+        for connection in (client, whole):
+            connection.execute("TRUNCATE users")
+        for n in range(300):
+            row = (n, chance.choice((None, n % 50)), value(chance), chance.choice((None, "2020-02-29")))
+            for connection in (client, whole):
+                connection.execute("INSERT INTO users VALUES (%s, %s, %s, %s)", row)
+
+
+@pytest.mark.parametrize("of", COPIED)
+def test_what_is_copied_out(shop, much, of):
+    with shop.connect() as client, shop.server(shop.whole) as whole:
+        for options in TO:
+            same_copy(client, whole, f"COPY {of} TO STDOUT {options}")
+        with client.transaction(), whole.transaction():
+            for connection in (client, whole):
+                connection.execute("INSERT INTO users VALUES (1000, 7, 'new', NULL), (1001, 8, E'a\\tb', NULL)")
+            same_copy(client, whole, f"COPY {of} TO STDOUT")
+            for connection in (client, whole):
+                connection.execute("DELETE FROM users WHERE n >= 1000")
+
+
+def test_what_is_wrong_with_a_copy_out(shop, much):
+    with shop.connect() as client, shop.server(shop.whole) as whole:
+        for sql in WRONG:
+            same_copy(client, whole, sql)
+            assert client.execute("SELECT 1").fetchone() == (1,)
+        with client.transaction():
+            client.execute("INSERT INTO users VALUES (1000, 7, 'new', NULL), (1001, 8, 'newer', NULL)")
+            with pytest.raises(errors.DivisionByZero), client.transaction():
+                with client.cursor().copy("COPY (SELECT 1 / (n - n) FROM users) TO STDOUT") as stream:
+                    list(stream)
+            client.execute("DELETE FROM users WHERE n >= 1000")
+
+
+@pytest.mark.parametrize("options", ["", "(FORMAT binary)"])
+def test_a_copy_out_by_the_extended_protocol(shop, much, options):
+    """Message by message, and what is pipelined behind it."""
+    said = []
+    for port, user, database in ((shop.sluice.port, "demo", "store"), (shop.pg.port, "postgres", shop.whole)):
+        with Client(port).login(user, database) as line:
+            sql = f"COPY (SELECT name FROM users WHERE name = 'x,y') TO STDOUT {options}"
+            line.send(parse("p", sql) + describe("S", "p") + sync() + bind("", "p") + describe("P") + execute() +
+                      sync() + query("SELECT 1") + bind("", "p") + execute() + sync() + query(sql))
+            got = line.recv_until("Z", 5)
+            said.append((types_of(got), tags_of(got), errors_of(got), sorted(m.body for m in got if m.type in "Hd")))
+    assert said[0] == said[1] and "Hd" in said[0][0]
+
+
+def test_a_copy_out_that_is_cancelled_or_not_read(shop, much):
+    endless = ("COPY (SELECT u0.name FROM users u0" +
+               "".join(f" JOIN users u{i} ON u{i}.id = u{i - 1}.id" for i in range(1, 10)) + ") TO STDOUT")
+    cancel_at_any_moment(shop, endless, 6)
+    with Client(shop.sluice.port).login("demo", "store") as line:
+        line.send(query(endless))
+        line.recv()
+        with shop.connect() as other:
+            assert other.execute("SELECT count(*) FROM users").fetchone() == (300,)
+    wait_for(lambda: not [row for row in shop.sluice.admin("SHOW SERVERS") if row["state"] == "active"], 30, "its end")
 
 
 def test_an_error_tells_the_clients_line_and_undoes_all(shop, client):
