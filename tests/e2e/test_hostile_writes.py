@@ -130,7 +130,8 @@ class Maker:
             target = '"a(b", "RETURNING"' if "Ev" in name else key
             value = c.choice([f"EXCLUDED.{column}", "NULL", f"{alias}.{column}", "DEFAULT"])
             where = c.choice(["", f" WHERE {alias}.{key} < 5", f" WHERE {alias}.{key} IS NULL"])
-            conflict = f" ON CONFLICT ({target}) DO UPDATE SET {column} = {value}{where}"
+            also = c.choice(["", "", f"{key} = EXCLUDED.{key}, ", f"{key} = {alias}.{key}, "])
+            conflict = f" ON CONFLICT ({target}) DO UPDATE SET {also}{column} = {value}{where}"
         if name in ("plain", "ident") and c.random() < .2:
             conflict = " ON CONFLICT (x) DO UPDATE SET x = EXCLUDED.x || 'z'"
         return head + body + conflict + self.returning(alias)
