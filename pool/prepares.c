@@ -4,6 +4,8 @@
  */
 #include "pool/prepares.h"
 
+#include "pool/stmts.h"
+
 struct prepare *prepare_new(const char *name, const char *text, uint64_t owner)
 {
     struct prepare *p = mem_zalloc(sizeof *p);
@@ -25,7 +27,7 @@ static size_t index_of(const struct prepares *p, const char *name)
 {
     size_t i = 0;
 
-    while (i < p->count && strcmp(p->v[i].name, name) != 0)
+    while (i < p->count && strncmp(p->v[i].name, name, STMT_NAME_BYTES) != 0)
         i++;
     return i;
 }

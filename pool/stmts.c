@@ -344,7 +344,7 @@ void server_stmts_free(struct server_stmts *s)
 
 static struct client_stmt **client_bucket(const struct client_stmts *s, const char *name)
 {
-    return &s->buckets[hash_bytes(0, name, strlen(name)) & (s->bucket_count - 1)];
+    return &s->buckets[hash_bytes(0, name, strnlen(name, STMT_NAME_BYTES)) & (s->bucket_count - 1)];
 }
 
 static void client_stmts_grow(struct client_stmts *s)
@@ -370,7 +370,7 @@ struct client_stmt *client_stmts_find(const struct client_stmts *s, const char *
     if (s->buckets == NULL)
         return NULL;
     struct client_stmt *st = *client_bucket(s, name);
-    while (st != NULL && strcmp(st->name, name) != 0)
+    while (st != NULL && strncmp(st->name, name, STMT_NAME_BYTES) != 0)
         st = st->chain;
     return st;
 }

@@ -17,6 +17,8 @@
 #include "parser/bytes.h"
 
 #define STMT_NAME_SIZE 40 /* "sluice_" + 32 hex digits + NUL */
+/* PostgreSQL tells the names of statements apart by so many bytes (NAMEDATALEN less the NUL); so do a client's sets. */
+#define STMT_NAME_BYTES 63
 
 struct stmt_text {
     int refs; /* atomic */

@@ -89,6 +89,14 @@ void carry_failed(struct server *s, const struct prepare *carried)
         prepares_drop(&s->prepares, carried->name);
 }
 
+/* By the protocol. */
+static bool is_known(const struct client *c, const char *name)
+{
+    const struct client_stmt *st = client_stmts_find(&c->stmts, name);
+
+    return st != NULL && st->asked != NULL;
+}
+
 /* At once, not when the transaction is over and the server is asked: until then the name would be taken for one that
  * stands there. Of several in one text it is the first that is left; what comes of a text that fails is asked for. */
 void carry_deallocated(struct server *s, struct client *c, const struct shape *shape)
@@ -97,7 +105,13 @@ void carry_deallocated(struct server *s, struct client *c, const struct shape *s
 
     for (size_t i = 0; list != NULL && i < list->count; i++) {
         const struct stmt *stmt = list->stmts[i];
-        if (stmt->kind != STMT_DEALLOCATE || stmt->name == NULL || prepares_find(&s->prepares, stmt->name) == NULL)
+        if (stmt->kind != STMT_DEALLOCATE || stmt->name == NULL)
+            continue;
+        if (list->count > 1 && c != NULL && is_known(c, stmt->name)) {
+            prepare_untake(c, stmt->name);
+            return;
+        }
+        if (prepares_find(&s->prepares, stmt->name) == NULL)
             continue;
         prepares_drop(&s->prepares, stmt->name);
         if (c != NULL)
@@ -437,10 +451,11 @@ static bool sees_all(const struct stmt *s, bool extended)
     return false;
 }
 
-/* DEALLOCATE of the protocol's is prepare.c's. */
-static bool borrows(const struct stmt *s)
+/* DEALLOCATE of the protocol's is prepare.c's, if it is not among others in a text. */
+static bool borrows(const struct stmt *s, bool among)
 {
-    return s->kind == STMT_EXECUTE || s->kind == STMT_PREPARE || (s->body != NULL && borrows(s->body));
+    return s->kind == STMT_EXECUTE || s->kind == STMT_PREPARE || (among && s->kind == STMT_DEALLOCATE) ||
+           (s->body != NULL && borrows(s->body, among));
 }
 
 static const char *name_used(const struct stmt *s)
@@ -476,7 +491,7 @@ enum send_result carry_for(const struct sending *m, const struct shape *shape, b
             continue;
         if (unknown || sees_all(list->stmts[i], extended))
             carry_all(m, extended);
-        else if (name != NULL && !carry_name(m, name, extended) && borrows(list->stmts[i]))
+        else if (name != NULL && !carry_name(m, name, extended) && borrows(list->stmts[i], list->count > 1))
             lend(m, name, extended);
     }
     for (size_t i = 0; list != NULL && i < list->count; i++)

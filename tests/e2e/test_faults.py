@@ -1,5 +1,6 @@
 """Servers that die, hosts that are not there: honest errors, connections that live on, nothing lost, nothing leaked."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import time
 import psycopg
 import pytest
 from lib.util import SANITIZER, SLOWER, backend_pid, free_port, in_threads, run, wait_for
+from lib.wire import Client, errors_of, query, rows_of, startup
 
 
 def front(sluice, server, **settings):
@@ -390,6 +392,33 @@ def test_service_goes_on_soon_after_the_server_is_back(own_pg, sluice):
     time.sleep(1)
     own_pg.start()
     wait_for(lambda: len(served) == 12, 3, "all clients to be served")
+
+
+def test_all_come_at_once_after_a_restart(own_pg, sluice):
+    """Those that were there and as many new ones: all are served, by the few servers that the pool has."""
+    s = sluice(databases={"shop": f"host=127.0.0.1 port={own_pg.port} user=postgres"}, workers=2,
+               options={"auth_type": "trust", "default_pool_size": 5, "server_login_retry": 1, "max_client_conn": 400,
+                        "query_wait_timeout": 60})
+    with contextlib.ExitStack() as all_of_them:
+        clients = [all_of_them.enter_context(Client(s.port).login("demo", "shop")) for _ in range(100)]
+        for client in clients:
+            client.query("SELECT 1")
+        own_pg.stop("immediate")
+        wait_for(lambda: sum(s.pool(user="postgres")[state] for state in ("sv_idle", "sv_used", "sv_active")) == 0, 20,
+                 "Sluice to have seen it")
+        for client in clients:
+            client.send(query("SELECT pg_backend_pid(), pg_sleep(0.002)"))
+        clients += [all_of_them.enter_context(Client(s.port)) for _ in range(100)]
+        for client in clients[100:]:
+            client.send(startup("demo", "shop") + query("SELECT pg_backend_pid(), pg_sleep(0.002)"))
+        own_pg.start()
+        for client in clients[100:]:
+            client.finish_login()
+        answers = [client.recv_until("Z", timeout_s=60) for client in clients]
+        assert [errors_of(answer) for answer in answers if errors_of(answer)] == []
+        servers = {rows_of(answer)[0][0] for answer in answers}
+        assert len(servers) <= 5
+    s.wait_idle()
 
 
 def test_the_error_of_a_long_wait_tells_its_cause(sluice):

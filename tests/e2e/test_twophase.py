@@ -300,6 +300,7 @@ def test_a_shard_that_was_down_is_looked_at_when_it_is_back(pg, own_pg, sluice, 
         row = wait_for(lambda: [row for row in s.admin("SHOW TWOPHASE") if row["state"] == "in doubt"], 20, "doubt")[0]
         assert (row["gid"], row["home_shard"], row["participants"]) == (gid, "store/s1", "store/s2")
         assert "store/s1" in row["why"]
+        own_pg.settings["max_prepared_transactions"] = "0"
     stopped = []
     if down == "other":
         wait_for(lambda: first_count(s, "id = 0") == 1, 20, "the map to be known")
@@ -317,3 +318,6 @@ def test_a_shard_that_was_down_is_looked_at_when_it_is_back(pg, own_pg, sluice, 
     wait_for(lambda: other.query("SELECT count(*) FROM users", dbname="left_other") == [(1,)], 20, "it to be committed")
     wait_for(lambda: s.admin("SHOW TWOPHASE") == [], 20, "nothing to be left")
     wait_for(lambda: "max_prepared_transactions = 20 is less than the pool's size, 30" in s.log(), 20, "the warning")
+    if down == "home":
+        zero = "max_prepared_transactions = 0: no transaction over several shards can be committed"
+        wait_for(lambda: zero in s.log(), 20, "the other warning, though nobody has tried")

@@ -19,6 +19,7 @@ PIPELINE = b"".join(extended("SELECT $1::int + 1", [n]) + sync() for n in range(
 BROKEN_PIPELINE = (extended("SELECT 1") + extended("SELECT 1/0") + extended("SELECT 2") + sync()
                    + extended("SELECT 3") + sync())
 COPY_FROM = "COPY wire_rows FROM STDIN"
+LONG_NAME = "n" * 70
 COPY_ROWS = copy_data(b"1\tone\n2\tt") + copy_data(b"wo\n") + copy_data(b"3\t\\N\n")
 
 
@@ -79,9 +80,21 @@ TRANSCRIPTS = {
                               + sync())],
     "a refused name is free": [z(parse("bad", "SELEC 1") + sync()), z(bind(name="bad") + execute() + sync()),
                                z(parse("bad", "SELECT 9") + bind(name="bad") + execute() + sync())],
+    "names of more than 63 bytes": [z(data) for data in (
+        parse(LONG_NAME, "SELECT 1") + bind("p" + LONG_NAME, LONG_NAME) + execute("p" + LONG_NAME) + sync(),
+        bind(name=LONG_NAME[:63] + "other") + execute() + sync(), bind(name=LONG_NAME[:62]) + execute() + sync(),
+        parse(LONG_NAME[:63], "SELECT 2") + sync(), query("EXECUTE " + LONG_NAME),
+        query("DEALLOCATE " + LONG_NAME[:63]), bind(name=LONG_NAME) + execute() + sync(),
+        query(f"PREPARE {LONG_NAME} AS SELECT 3"), bind(name=LONG_NAME) + execute() + sync(),
+        parse(LONG_NAME, "SELECT 4") + sync(), close("S", LONG_NAME) + sync(), query("EXECUTE " + LONG_NAME))],
     "deallocate": [z(parse("d1", "SELECT 1") + parse("d2", "SELECT 2") + sync()), z(query("DEALLOCATE d1")),
                    z(bind(name="d1") + execute() + sync()), z(bind(name="d2") + execute() + sync()),
                    z(query("DEALLOCATE ALL")), z(bind(name="d2") + execute() + sync())],
+    "deallocate among others": [z(parse("d4", "SELECT 4") + parse("d5", "SELECT 5") + parse("d6", "SELECT 6") + sync()),
+                                z(query("SELECT 1; DEALLOCATE d4; DEALLOCATE PREPARE d5; SELECT 1/0")),
+                                z(bind(name="d4") + execute() + sync()), z(bind(name="d5") + execute() + sync()),
+                                z(query("BEGIN; DEALLOCATE d6; ROLLBACK; SELECT 7")),
+                                z(bind(name="d6") + execute() + sync()), z(query("SELECT 8; DEALLOCATE d6"))],
     "discard all": [z(parse("d3", "SELECT 3") + sync()), z(query("DISCARD ALL")),
                     z(bind(name="d3") + execute() + sync())],
     "pipeline": [z(PIPELINE, 40)],
