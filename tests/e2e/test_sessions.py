@@ -44,6 +44,7 @@ SETTINGS = {
     "a number": ("lock_timeout", ["SET SESSION lock_timeout TO 77"], "77ms"),
     "set_config": ("work_mem", ["SELECT set_config('work_mem', '5MB', false)"], "5MB"),
     "of a program": ("app.user", ["SET app.\"user\" = 'it''s \\ me'"], "it's \\ me"),
+    "read only": ("default_transaction_read_only", ["SET default_transaction_read_only = on"], "on"),
     "in a block": ("work_mem", ["BEGIN", "SET work_mem = '3MB'", "COMMIT"], "3MB"),
     "behind a savepoint": ("work_mem", ["BEGIN", "SAVEPOINT a", "SET work_mem = '3MB'", "RELEASE a", "COMMIT"], "3MB"),
     "half rolled back": ("work_mem", ["BEGIN", "SET work_mem = '3MB'", "SAVEPOINT a", "SET work_mem = '9MB'",
