@@ -6,6 +6,7 @@ its shape, with other values, as it will be from the cache.
 """
 
 import collections
+import os
 import pathlib
 import random
 import subprocess
@@ -16,7 +17,7 @@ from lib.util import HOSTILE, SANITIZER, SLOWER
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 SHARDS = 4
-STATEMENTS = 4000
+STATEMENTS = int(os.environ.get("KEYSET_STATEMENTS", "2000"))
 CONFIGURATION = """[databases]
 shop = shards=store
 [shards store]

@@ -23,7 +23,7 @@ from lib.wire import (Client, Closed, Message, bind, close, copy_data, copy_done
                       extended, flush, function_call, parse, query, rows_of, send_cancel, sync, terminate)
 
 FIRST_SEED = int(os.environ.get("WIRE_SEED", "1"))
-SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("WIRE_SEEDS", "40")))
+SEEDS = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("WIRE_SEEDS", "25")))
 THE_END = "SELECT 'the end'"
 TRANSACTION_FAILED = Message("E", b"C25P02\0\0")
 
