@@ -200,6 +200,18 @@ static void conn_end(struct conn *c, int error, const char *why)
     c->handler->ended(c, error, why);
 }
 
+/* This may be inside input: what has come is read later. Not by TLS, which does not go on after an error. */
+static void end_of_writing(struct conn *c, int error, const char *why)
+{
+    if (!c->handler->hears_out || c->tls != NULL || c->eof) {
+        conn_end(c, error, why);
+        return;
+    }
+    c->mute = error;
+    write_event_off(c);
+    conn_read_soon(c);
+}
+
 /* --- memory of TLS --- */
 
 static void warm(struct conn *c)
@@ -330,13 +342,10 @@ static void read_more(struct conn *c)
     uint8_t *target = read_target(c, &room);
     ssize_t n = receive(c, target, room, &why);
 
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            conn_end(c, errno, why);
+    if (n < 0 && (errno == EINTR || (errno == EAGAIN && c->mute == 0)))
         return;
-    }
-    if (n == 0) {
-        conn_end(c, 0, NULL);
+    if (n <= 0) {
+        conn_end(c, c->mute != 0 ? c->mute : n == 0 ? 0 : errno, why);
         return;
     }
     c->received_bytes += (uint64_t)n;
@@ -421,13 +430,13 @@ static ssize_t transmit(struct conn *c, const void *p, size_t len, const char **
 
 void conn_touch(struct conn *c)
 {
-    if (list_empty(&c->dirty_node) && !c->writing && c->phase == CONN_OPEN && !c->broken)
+    if (list_empty(&c->dirty_node) && !c->writing && c->phase == CONN_OPEN && !c->broken && c->mute == 0)
         list_push_back(&c->loop->dirty, &c->dirty_node);
 }
 
 void conn_send(struct conn *c, const void *p, size_t len)
 {
-    if (c->phase == CONN_CLOSED || c->broken)
+    if (c->phase == CONN_CLOSED || c->broken || c->mute != 0)
         return;
     buf_put(conn_out(c), p, len);
     conn_touch(c);
@@ -438,7 +447,7 @@ void conn_send_run(struct conn *c, const void *p, size_t len)
     const char *why = NULL;
 
     if (len >= RUN_BYTES && buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->fd >= 0 &&
-        c->phase == CONN_OPEN && !c->writing && !c->broken) {
+        c->phase == CONN_OPEN && !c->writing && !c->broken && c->mute == 0) {
         ssize_t n = transmit(c, p, len, &why);
         if (n > 0) {
             c->sent_bytes += (uint64_t)n;
@@ -507,7 +516,7 @@ void conn_flush(struct conn *c)
     const char *why = NULL;
 
     list_del(&c->dirty_node);
-    if (c->phase != CONN_OPEN || c->broken)
+    if (c->phase != CONN_OPEN || c->broken || c->mute != 0)
         return;
     if (conn_is_high(c))
         c->was_high = true;
@@ -521,14 +530,14 @@ void conn_flush(struct conn *c)
             if (errno == EAGAIN || errno == EINTR)
                 write_event_on(c);
             else
-                conn_end(c, errno, why);
+                end_of_writing(c, errno, why);
             break;
         }
         c->sent_bytes += (uint64_t)n;
         buf_consume(&c->out, (size_t)n);
         c->held_from -= c->held ? (size_t)n : 0;
     }
-    if (c->phase != CONN_OPEN || c->broken)
+    if (c->phase != CONN_OPEN || c->broken || c->mute != 0)
         return;
     if (sendable(c) == 0)
         write_event_off(c);
@@ -619,8 +628,8 @@ bool conn_loop_busy(const struct conn_loop *l)
 
 bool conn_can_move(const struct conn *c)
 {
-    return c->phase == CONN_OPEN && !c->broken && !c->eof && buf_used(&c->in) == 0 && buf_used(&c->out) == 0 &&
-           !c->writing && (c->tls == NULL || !tls_pending(c->tls));
+    return c->phase == CONN_OPEN && !c->broken && c->mute == 0 && !c->eof && buf_used(&c->in) == 0 &&
+           buf_used(&c->out) == 0 && !c->writing && (c->tls == NULL || !tls_pending(c->tls));
 }
 
 void conn_detach(struct conn *c)

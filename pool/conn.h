@@ -10,6 +10,7 @@
  * the peer's end of file. The write event exists only while the kernel's buffer is full.
  * - A callback never frees: after conn_close the struct is inert (fd -1) until its owner frees it.
  * - input is never called again while it runs for the same connection.
+ * - Where the handler hears out, a write that fails is not yet the end: what the peer had said before is read first.
  * Thread: worker (a conn belongs to one loop; conn_detach and conn_adopt move it).
  */
 #ifndef SLUICE_CONN_H
@@ -73,6 +74,7 @@ struct conn_handler {
     void (*output)(struct conn *c);
     /* The peer closed its side (error 0), or the connection broke (errno, or why for TLS). Called once for each. */
     void (*ended)(struct conn *c, int error, const char *why);
+    bool hears_out; /* what has come is worth reading even if nothing can be sent any more: answers, a last word */
 };
 
 struct conn {
@@ -92,6 +94,7 @@ struct conn {
     bool paused;  /* for back-pressure */
     bool eof;     /* the peer closed its sending side */
     bool broken;  /* ended was called with an error */
+    int mute;     /* 0, or errno of the write that failed: nothing is sent any more, what has come is heard out */
     bool writing; /* write event is pending */
     bool was_high;
     bool in_input;

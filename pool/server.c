@@ -172,7 +172,7 @@ void server_close(struct server *s, const char *why)
 {
     if (s->state == SERVER_CLOSING || s->state == SERVER_DEAD)
         return;
-    if (!s->logged_in || s->conn.broken || s->conn.eof || s->conn.phase != CONN_OPEN) {
+    if (!s->logged_in || s->conn.broken || s->conn.mute != 0 || s->conn.eof || s->conn.phase != CONN_OPEN) {
         server_kill(s, why);
         return;
     }
@@ -665,7 +665,7 @@ static void on_ended(struct conn *c, int error, const char *why)
 }
 
 static const struct conn_handler server_handler = {
-    .opened = on_opened, .input = on_input, .drained = on_drained, .ended = on_ended};
+    .opened = on_opened, .input = on_input, .drained = on_drained, .ended = on_ended, .hears_out = true};
 
 /* --- at work --- */
 

@@ -388,6 +388,8 @@ static void cancel_here(void *receiver, struct message *m)
         apart_cancel(c);
     else if (c->joint != NULL)
         joint_cancel(c);
+    else if (c->state == CLIENT_IDLE && c->server == NULL && !list_empty(&c->fresh_node))
+        session_cancelled(c);
     else if (c->state == CLIENT_CONSOLE)
         control_admin_cancel(w->index, c->id);
     answer(&cm->asker);

@@ -24,8 +24,12 @@ void session_refused(struct client *c, const struct refusal *why)
 
 static void end_wait(struct client *c, enum fate f)
 {
-    pool_abandon(&c->waiter);
-    client_move(c, CLIENT_IDLE);
+    if (c->state == CLIENT_WAITING) {
+        pool_abandon(&c->waiter);
+        client_move(c, CLIENT_IDLE);
+    }
+    list_del(&c->fresh_node); /* it may not even know yet for which */
+    c->fresh_since = 0;
     fate_meet(c, f);
     defer_fail(c);
     c->drop_batch = true;

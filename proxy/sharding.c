@@ -19,7 +19,8 @@
 
 #include <stdio.h>
 
-#define PATIENCE_USEC (5 * USEC_PER_SEC) /* for the home shard's catalog */
+#define PATIENCE_USEC (5 * USEC_PER_SEC)       /* for a map, which there may never be */
+#define ANEW_PATIENCE_USEC (30 * USEC_PER_SEC) /* for the catalog that has changed: catalog.c may need two attempts */
 
 /* --- several shards together --- */
 
@@ -523,13 +524,20 @@ bool sharding_only_prepares(const uint8_t *batch, size_t extent)
     return f.type == 'S' || f.type == 'H';
 }
 
+/* While the home shard has no primary, its catalog cannot be read, either. */
+static usec_t patience_of(const struct client *c)
+{
+    return __atomic_load_n(&c->db->map, __ATOMIC_ACQUIRE) == NULL ? PATIENCE_USEC
+                                                                  : MAX(ANEW_PATIENCE_USEC, standby_patience(c));
+}
+
 bool sharding_awaits(struct client *c)
 {
     usec_t now = c->worker->loop.now;
 
     if (c->fresh_since == 0)
         c->fresh_since = now;
-    if (now - c->fresh_since >= PATIENCE_USEC)
+    if (now - c->fresh_since >= patience_of(c))
         return false;
     list_push_back(&c->worker->unfresh, &c->fresh_node);
     return true;

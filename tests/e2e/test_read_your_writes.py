@@ -322,8 +322,8 @@ def test_whatever_way_it_was_written_others_read_it(own_pg, sluice):
 class Cutter:
     """Passes connections on to a server, and cuts those on which a text was sent, instead of bringing the answer."""
 
-    def __init__(self, port):
-        self.port, self.cut_at, self.cuts = port, None, 0
+    def __init__(self, port, answer):
+        self.port, self.answer, self.cut_at, self.cuts = port, answer, None, 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.listens_at = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -334,20 +334,33 @@ class Cutter:
                 client = self._listener.accept()[0]
                 server = socket.create_connection(("127.0.0.1", self.port))
                 asked = threading.Event()
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(source, target, asked), daemon=True).start()
+                for pump, source, target in ((self._ask, client, server), (self._answer, server, client)):
+                    threading.Thread(target=pump, args=(source, target, asked), daemon=True).start()
 
-    def _pump(self, source, target, asked):
+    def _ask(self, client, server, asked):
+        seen = b""  # the text may come in pieces
         with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if asked.is_set():
-                    self.cuts += 1
-                    target.shutdown(socket.SHUT_RDWR)
-                    return
-                if self.cut_at is not None and self.cut_at in data:
+            while data := client.recv(65536):
+                seen = seen[-100:] + data
+                if self.cut_at is not None and self.cut_at in seen:
                     asked.set()
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
+                server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+
+    def _answer(self, server, client, asked):
+        """Once it was asked nothing goes on; nor is it cut before it is answered: it must not be the asking that is."""
+        kept = b""
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                kept += data
+                if not asked.is_set():
+                    client.sendall(kept)
+                    kept = b""
+                elif self.answer in kept:
+                    self.cuts += 1
+                    client.shutdown(socket.SHUT_RDWR)
+                    return
+            client.shutdown(socket.SHUT_WR)
 
     def __enter__(self):
         return self
@@ -360,7 +373,7 @@ def test_a_write_whose_answer_was_lost_is_read_or_never_was(own_pg, sluice):
     """Who finds that it was not done may do it again: so what is read after it must not be older."""
     own_pg.psql(MARKS)
     replica = own_pg.replica(own_pg.folder.name + "-one")
-    with Cutter(own_pg.port) as cutter:
+    with Cutter(own_pg.port, b"INSERT 0 1\0Z\0\0\0\5I") as cutter:
         s = sluice(databases={"shop": f"host=127.0.0.1,127.0.0.1 port={cutter.listens_at},{replica.port}"},
                    options=OPTIONS)
         await_fresh(s, replica)

@@ -2,7 +2,9 @@
 
 import subprocess
 import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -426,6 +428,40 @@ def test_what_is_wrong_with_a_map_is_told_with_its_line(pg, sluice, tables, word
     s.write()
     done = subprocess.run([PROGRAM, "-t", str(s.ini)], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode != 0 and words in done.stderr and "sluice.ini:" in done.stderr
+
+
+def test_who_waits_for_the_schema_can_cancel_and_is_answered(shop):
+    """DDL has changed it, and it cannot be read anew for a while."""
+    ask = "SELECT count(*) FROM users WHERE id = 1"
+    over = threading.Event()
+    with shop.connect() as client, shop.pg.admin(shop.databases[0]) as holder:
+        assert client.execute(ask).fetchone() == (0,)
+
+        def cancel():
+            while not over.wait(0.2):
+                client.cancel()
+
+        def release():
+            time.sleep(0.5)
+            holder.rollback()
+
+        holder.autocommit = False
+        holder.execute("LOCK TABLE pg_sequence IN ACCESS EXCLUSIVE MODE")
+        client.execute("CREATE FUNCTION another() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        with ThreadPoolExecutor(1) as aside:
+            cancelling = aside.submit(cancel)
+            with pytest.raises(errors.QueryCanceled):
+                client.execute(ask)
+            over.set()
+            cancelling.result()
+            releasing = aside.submit(release)
+            for _ in range(2):  # a cancel that came late may hit the first
+                try:
+                    assert client.execute(ask).fetchone() == (0,)
+                    break
+                except errors.QueryCanceled:
+                    continue
+            releasing.result()
 
 
 def test_a_server_that_dies_before_it_tells_what_the_session_has_left(shop):

@@ -145,6 +145,9 @@ static void on_ended(struct conn *c, int error, const char *why)
 static const struct conn_handler handler = {
     .first_byte = on_first_byte, .opened = on_opened, .input = on_input, .drained = on_drained, .ended = on_ended};
 
+static const struct conn_handler hearing_handler = {
+    .opened = on_opened, .input = on_input, .drained = on_drained, .ended = on_ended, .hears_out = true};
+
 static int begin_alone(void **state)
 {
     struct subject *s = mem_zalloc(sizeof *s);
@@ -727,6 +730,60 @@ static void reset_is_told_once(void **state)
     assert_false(conn_can_move(&s->c));
 }
 
+/* What it has said, and that it is gone, are both there when a write fails. */
+static void peer_says_and_goes(struct subject *s, const char *text)
+{
+    peer_says(s, text);
+    close(s->peer);
+    s->peer = -1;
+    conn_send(&s->c, "x", 1);
+    conn_flush(&s->c);
+}
+
+static void last_words_are_heard_where_they_count(void **state)
+{
+    struct subject *s = *state;
+
+    s->c.handler = &hearing_handler;
+    peer_says_and_goes(s, "last words");
+    assert_int_equal(s->inputs + s->breaks, 0); /* not inside the write */
+    assert_false(conn_can_move(&s->c));
+    conn_send(&s->c, "y", 1);
+    conn_flush(&s->c);
+    TURN_UNTIL(s, s->breaks == 1);
+    assert_taken(s, "last words");
+    assert_int_equal(s->error, EPIPE);
+    settle(s);
+    assert_int_equal(s->breaks, 1);
+    assert_int_equal(s->ends, 0);
+    assert_int_equal(events_waited_for(s->base), 0);
+    assert_false(conn_loop_busy(&s->loop));
+}
+
+static void last_words_wait_for_those_who_wait(void **state)
+{
+    struct subject *s = *state;
+
+    s->c.handler = &hearing_handler;
+    conn_pause(&s->c);
+    peer_says_and_goes(s, "last words");
+    settle(s);
+    assert_int_equal(s->inputs + s->breaks, 0);
+    conn_resume(&s->c);
+    TURN_UNTIL(s, s->breaks == 1);
+    assert_taken(s, "last words");
+}
+
+static void last_words_are_not_heard_elsewhere(void **state)
+{
+    struct subject *s = *state;
+
+    peer_says_and_goes(s, "last words");
+    assert_int_equal(s->breaks, 1);
+    settle(s);
+    assert_int_equal(s->inputs, 0);
+}
+
 static void break_with_a_full_queue_ends_its_writing(void **state)
 {
     struct subject *s = *state;
@@ -1086,6 +1143,9 @@ int main(void)
         TEST(end_of_file_is_told_once),
         TEST(break_after_the_end_is_told_too),
         TEST(reset_is_told_once),
+        TEST(last_words_are_heard_where_they_count),
+        TEST(last_words_wait_for_those_who_wait),
+        TEST(last_words_are_not_heard_elsewhere),
         TEST(break_with_a_full_queue_ends_its_writing),
         TEST(ended_may_close),
         TEST(shutdown_sends_first_and_goes_on_reading),
