@@ -1,5 +1,6 @@
 """Servers that die, lie or stay silent; clients that leave half-way. Nothing hangs, and nothing is silently wrong."""
 
+import signal
 import socket
 import struct
 import threading
@@ -151,6 +152,32 @@ def test_in_the_middle_of_a_pipeline(fakes, front):
         assert c.value("select 2") == "ok"
     assert len(fake.seen("select dies")) == 1
     assert len(fake.seen("select later")) <= 1, "a batch that may have run is not sent again"
+
+
+def test_an_answer_before_the_end_is_heard(fakes, front):
+    """The next batch comes together with the answer and the reset: that it cannot be sent is no reason to lose both."""
+    told = threading.Event()
+
+    def answer(conn, sql):
+        if sql == "select last":
+            s.process.send_signal(signal.SIGSTOP)
+            conn.send(result("heard") + ready())
+            conn.reset()
+            told.set()
+            raise Closed
+        return None
+
+    s = front(fakes(answer=answer))
+    with s.client() as c:
+        try:
+            c.send(query("select last"))
+            assert told.wait(20 * SLOWER)
+            c.send(query("select later"))
+        finally:
+            s.process.send_signal(signal.SIGCONT)
+        got = c.recv_until(count=2)
+        assert types_of(got).startswith("TDCZ") and rows_of(got)[0] == ["heard"], got
+        assert c.value("select 2") == "ok"
 
 
 @pytest.mark.parametrize("how", ["fin", "reset", "fatal"])
