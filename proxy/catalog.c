@@ -345,7 +345,7 @@ static bool is_one_of(const char *tag, const char *const *starts, size_t count)
 enum ddl catalog_ddl(const char *tag)
 {
     static const char *const ddl[] = {"CREATE ", "ALTER ", "DROP ", "SELECT INTO", "IMPORT "};
-    static const char *const plain[] = {"CREATE TABLE", "CREATE INDEX", "CREATE TYPE", "CREATE TRIGGER", "DROP "};
+    static const char *const plain[] = {"CREATE TABLE", "CREATE INDEX", "CREATE TYPE", "DROP "};
     static const char *const defaults[] = {"ALTER ROLE", "ALTER DATABASE"};
 
     if (!is_one_of(tag, ddl, ARRAY_LEN(ddl)))
