@@ -47,7 +47,10 @@ struct cancel {
     struct server *server;   /* NULL: it is gone */
     struct passing *passing; /* counted; NULL: not for a peer */
     int peer_id;
-    int port; /* a peer's whose name is being looked up; 0: it has its address */
+    int port;          /* a peer's */
+    int address_index; /* of its name's addresses, which are tried one after the other: the next */
+    bool looking;      /* that is to be looked up */
+    int error;         /* errno of the last one */
     struct address address;
     char *host;              /* owned: a peer's name; a server's, for the certificate; NULL without TLS */
     struct tls_context *tls; /* counted; NULL without */
@@ -159,11 +162,19 @@ static void on_drained(struct conn *conn)
     (void)conn; /* a request is a few bytes: its queue is never long */
 }
 
+/* A peer that is not there by one of its addresses may be by another. */
 static void on_ended(struct conn *conn, int error, const char *why)
 {
-    (void)error;
+    struct cancel *x = CONTAINER_OF(conn, struct cancel, conn);
+
     (void)why;
-    cancel_end(CONTAINER_OF(conn, struct cancel, conn));
+    if (x->passing == NULL || conn->phase != CONN_CONNECTING) {
+        cancel_end(x);
+        return;
+    }
+    conn_close(conn);
+    x->error = error;
+    x->looking = true;
 }
 
 static const struct conn_handler cancel_handler = {
@@ -197,16 +208,19 @@ static int cancel_connect(struct cancel *x)
 /* Connects as soon as the peer's name is resolved. */
 static void find_peer(struct cancel *x)
 {
-    char why[160];
-    enum resolve_answer found = resolve_host(x->host, x->port, 0, &x->address, why, sizeof why);
+    char why[160] = "it has no address";
+    enum resolve_answer found = resolve_host(x->host, x->port, x->address_index, &x->address, why, sizeof why);
 
     if (found == RESOLVE_WAIT)
         return;
-    x->port = 0;
-    if (found == RESOLVE_OK && cancel_connect(x) == 0)
+    x->looking = found == RESOLVE_OK && cancel_connect(x) < 0;
+    if (x->looking)
+        x->error = errno;
+    x->address_index++;
+    if (found == RESOLVE_OK)
         return;
     log_warn("a cancel request cannot be passed on to peer %s: %s", x->host,
-             found == RESOLVE_OK ? strerror(errno) : why);
+             found == RESOLVE_NO_MORE && x->error != 0 ? strerror(x->error) : why);
     cancel_end(x);
 }
 
@@ -216,7 +230,7 @@ void cancel_tick(struct worker *w)
 
     LIST_FOR_EACH_SAFE (it, &w->cancels) {
         struct cancel *x = LIST_ENTRY(it, struct cancel, node);
-        if (!x->done && x->port != 0)
+        if (!x->done && x->looking)
             find_peer(x);
         if (!x->done && limit > 0 && w->loop.now - x->began_at > limit) {
             if (x->server != NULL)
@@ -328,6 +342,7 @@ static void pass_to(struct worker *w, const struct config_peer *peer, const stru
     x->host = mem_strdup(peer->host);
     x->port = peer->port;
     x->peer_id = peer->id;
+    x->looking = true;
     x->passing = passing;
     passing->open++;
     list_push_back(&w->cancels, &x->node);
