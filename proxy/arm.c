@@ -124,6 +124,12 @@ void arm_taken(struct arm *a, struct span message)
     conn_taken(&a->client->conn, message.len);
 }
 
+void arm_put_error_of(struct buf *out, const struct msg_error *e)
+{
+    msg_error(out, "ERROR", e->sqlstate, e->message, e->detail[0] == '\0' ? NULL : e->detail,
+              e->hint[0] == '\0' ? NULL : e->hint);
+}
+
 void arm_put_error(struct buf *out, struct span message)
 {
     struct msg_error e;
@@ -134,8 +140,7 @@ void arm_put_error(struct buf *out, struct span message)
     else if (strcmp(e.severity, "ERROR") == 0)
         buf_put(out, message.ptr, message.len);
     else
-        msg_error(out, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
-                  e.hint[0] == '\0' ? NULL : e.hint);
+        arm_put_error_of(out, &e);
 }
 
 bool arm_is_gone(const struct arm *a)

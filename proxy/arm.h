@@ -48,6 +48,8 @@ void arm_taken(struct arm *a, struct span message);
 /* An ErrorResponse that it was sent (empty: its connection was lost), in the words of one for its client: the end of an
  * arm is not the client's. */
 void arm_put_error(struct buf *out, struct span message);
+/* An ERROR of these words, without where it was found: the client has not written that text. */
+void arm_put_error_of(struct buf *out, const struct msg_error *e);
 /* Its connection has ended, or is about to. */
 bool arm_is_gone(const struct arm *a);
 /* What it waits for, or runs, is to end by an error. */

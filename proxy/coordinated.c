@@ -422,8 +422,7 @@ static void on_error(struct coordinated *k, struct span body)
     if (k->phase != PHASE_DESCRIBING)
         coordinator_error(&e, &error);
     else
-        msg_error(&error, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
-                  e.hint[0] == '\0' ? NULL : e.hint);
+        arm_put_error_of(&error, &e);
     if (k->phase == PHASE_DESCRIBING && k->parses != NULL)
         prepare_untake(k->c, k->parses); /* PostgreSQL would not have it, either */
     fail(k, &error);

@@ -4,6 +4,7 @@
  */
 #include "proxy/coordinator.h"
 
+#include "proxy/arm.h"
 #include "proxy/catalog.h"
 #include "shard/whole.h"
 
@@ -140,8 +141,7 @@ void coordinator_error(const struct msg_error *e, struct buf *out)
     bool lacks = strncmp(e->sqlstate, "42", 2) == 0 && strcmp(e->sqlstate, "42501") != 0;
 
     if (!lacks) {
-        msg_error(out, "ERROR", e->sqlstate, e->message, e->detail[0] == '\0' ? NULL : e->detail,
-                  e->hint[0] == '\0' ? NULL : e->hint);
+        arm_put_error_of(out, e);
         return;
     }
     char *message = mem_printf("its rows may lie on more than one shard, and the coordinator says: %s", e->message);

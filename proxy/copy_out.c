@@ -98,8 +98,7 @@ static void fail_by(struct copy_out *o, struct span message)
                 msgin_error(span_of(message.ptr + FRAME_HEADER, message.len - FRAME_HEADER), &e) == PARSE_OK;
 
     if (read && o->own == NULL && (o->parsed || !o->plan.given))
-        msg_error(&error, "ERROR", e.sqlstate, e.message, e.detail[0] == '\0' ? NULL : e.detail,
-                  e.hint[0] == '\0' ? NULL : e.hint);
+        arm_put_error_of(&error, &e);
     else
         arm_put_error(&error, message);
     fail(o, &error);

@@ -317,14 +317,12 @@ struct survey_report *survey_compare(const struct map *m, const struct survey *c
     check_drift(&k, before);
     for (size_t i = 0; i < m->table_count; i++) {
         check_presence(&k, &m->tables[i]);
-        if (m->tables[i].way == MAP_BY_KEY)
-            check_unique(&k, &m->tables[i]);
-        if (m->tables[i].way == MAP_BY_KEY)
-            check_drawn(&k, &m->tables[i]);
-        if (m->tables[i].way == MAP_BY_KEY)
-            check_drawn_before(&k, &m->tables[i]);
-        if (m->tables[i].way == MAP_BY_KEY)
-            check_steps(&k, &m->tables[i]);
+        if (m->tables[i].way != MAP_BY_KEY)
+            continue;
+        check_unique(&k, &m->tables[i]);
+        check_drawn(&k, &m->tables[i]);
+        check_drawn_before(&k, &m->tables[i]);
+        check_steps(&k, &m->tables[i]);
     }
     for (const struct survey_row *r = survey_find(k.first, 'f', NULL, NULL); r != NULL;
          r = survey_next(k.first, r, false))
