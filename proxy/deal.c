@@ -492,32 +492,23 @@ struct deal *deal_new_on(struct client *c, const struct request *q, struct arm *
 struct deal *deal_new(struct client *c, const struct request *q, struct arm *const *arms)
 {
     struct sharding_deal way;
+    bool begun = true;
 
     if (!sharding_deal(c, &q->run, &way))
         return NULL;
     struct deal *d = make(c, q, way);
-    if (way.way == WRITE_COPY) {
-        d->copy = copy_in_new(c, q, arms);
+    if (way.way == WRITE_COPY)
+        begun = (d->copy = copy_in_new(c, q, arms)) != NULL;
+    else if (way.way == WRITE_COPY_OUT)
+        begun = (d->copies = copy_out_new(c, q, arms)) != NULL;
+    else if (way.way == WRITE_IMAGES)
+        begun = (d->images = everywhere_new(c, q, arms)) != NULL;
+    else if (way.way == WRITE_REFILL)
+        begun = (d->filling = filling_new(c, q, arms)) != NULL;
+    else
+        begin(d, q, arms);
+    if (begun)
         return d;
-    }
-    if (way.way == WRITE_COPY_OUT) {
-        d->copies = copy_out_new(c, q, arms);
-        if (d->copies != NULL)
-            return d;
-        deal_free(d);
-        return NULL;
-    }
-    if (way.way == WRITE_IMAGES) {
-        d->images = everywhere_new(c, q, arms);
-        return d;
-    }
-    if (way.way == WRITE_REFILL) {
-        d->filling = filling_new(c, q, arms);
-        if (d->filling != NULL)
-            return d;
-        deal_free(d);
-        return NULL;
-    }
-    begin(d, q, arms);
-    return d;
+    deal_free(d);
+    return NULL;
 }
