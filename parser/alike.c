@@ -8,6 +8,7 @@
 #include "parser/word.h"
 
 #define BEGINNING_MAX 64 /* bytes of a text that choose its set */
+#define PLAIN_DIGITS 9   /* of a number that is an integer whatever they are */
 #define PUT_EVERY 8      /* of the texts for which another would have to go */
 
 /* --- which set --- */
@@ -81,11 +82,29 @@ static bool begins_alike(const struct comparison *m)
     return m->new_at < (size_t)(m->lex.end - m->lex.sql) && (old == new || (is_digit(old) && is_digit(new)));
 }
 
+/* Where the digits from `at` on are all of a number that fits an integer, how many they are; else 0. */
+static size_t plain_digits(const struct comparison *m, size_t at)
+{
+    const uint8_t *p = m->lex.sql + at, *q = p;
+
+    while (q < m->lex.end && is_digit(*q))
+        q++;
+    bool ends = q == m->lex.end || *q == ' ' || *q == ')' || *q == ',' || *q == ';';
+    return ends && q - p <= PLAIN_DIGITS ? (size_t)(q - p) : 0;
+}
+
 static bool literal_alike(struct comparison *m, const struct slot *old, struct slot *new)
 {
     struct token t;
     enum token_kind kind;
+    size_t digits = token_is_number((enum token_kind)old->token_kind) ? plain_digits(m, m->new_at) : 0;
 
+    if (digits > 0) {
+        new->len = (uint32_t)digits;
+        new->token_kind = TOKEN_INTEGER;
+        new->token_flags = 0;
+        return true;
+    }
     lex_seek(&m->lex, m->new_at);
     kind = lex_next(&m->lex, &t);
     if (token_is_number((enum token_kind)old->token_kind) ? !token_is_number(kind) : kind != old->token_kind)
@@ -164,20 +183,34 @@ static bool is_alike(struct alike *a, const struct alike_text *t, const struct c
 
 /* --- the table --- */
 
-struct shape *alike_find(struct alike *a, const struct cache_key *key)
+static bool is_of(struct alike *a, const struct alike_text *t, const struct cache_key *key)
+{
+    return t->shape != NULL && t->database == key->database && t->user == key->user && t->flags == key->flags &&
+           !t->shape->dropped && is_alike(a, t, key);
+}
+
+static const struct alike_text *find_in_set(struct alike *a, const struct cache_key *key)
 {
     uint64_t hash = hash_of(key);
-    struct alike_text *set = a->sets[hash % ALIKE_SETS];
+    const struct alike_text *set = a->sets[hash % ALIKE_SETS];
 
-    for (int i = 0; i < ALIKE_WAYS; i++) {
-        const struct alike_text *t = &set[i];
-        if (t->shape == NULL || t->hash != hash || t->database != key->database || t->user != key->user ||
-            t->flags != key->flags || t->shape->dropped || !is_alike(a, t, key))
-            continue;
-        cache_use(t->shape);
-        return t->shape;
-    }
+    for (int i = 0; i < ALIKE_WAYS; i++)
+        if (set[i].hash == hash && is_of(a, &set[i], key))
+            return &set[i];
     return NULL;
+}
+
+/* Much of what comes is what came just before: it costs no hash. */
+struct shape *alike_find(struct alike *a, const struct cache_key *key)
+{
+    if (a->last == NULL || !is_of(a, a->last, key)) {
+        const struct alike_text *t = find_in_set(a, key);
+        if (t == NULL)
+            return NULL;
+        a->last = t;
+    }
+    cache_use(a->last->shape);
+    return a->last->shape;
 }
 
 bool alike_is(struct alike *a, const struct cache_key *key, const struct shape *shape)

@@ -39,6 +39,7 @@ struct alike {
     } sets[ALIKE_SETS][ALIKE_WAYS];
     struct slot found[ALIKE_SLOTS_MAX]; /* where the values stand in the text that was found last */
     uint32_t found_count;
+    const struct alike_text *last;       /* that was found last, and is tried first; one of the sets', or NULL */
     bool asked;                          /* somebody uses alike_is: the text that was found last is kept for it */
     const struct alike_text *found_like; /* NULL: none is kept */
     uint32_t found_len;
