@@ -1,24 +1,15 @@
 /*
- * frame.c: cuts a stream of bytes into messages, by two tables of 256 entries that are built from proto.def.
- * Invariant: an entry that proto.def does not name is all zero, and no length fits a zero entry: one comparison decides
- * the common case.
+ * frame.c: see frame.h. The rules are two tables of 256 entries that are built from proto.def.
  * Source: PostgreSQL documentation, "Message Formats".
  * Thread: any (no state).
  */
 #include "parser/frame.h"
-#include "parser/bytes.h"
 
 #define LENGTH_BYTES 4 /* the length word counts itself */
 
 /* PostgreSQL's limits are for the length word. */
 #define LARGE (FRAME_MAX - 2 - LENGTH_BYTES)
 #define SMALL (10000 - LENGTH_BYTES)
-
-struct rule {
-    uint32_t shortest; /* length word */
-    uint32_t choices;  /* how many length words are right, from the shortest on; 0: no such message */
-    enum frame_flow flow;
-};
 
 #define RULE(code, flow, min, max) [code] = {(min) + LENGTH_BYTES, (uint32_t)((max) - (min) + 1), FLOW_##flow},
 #define NAME(code, name) [code] = #name,
@@ -29,7 +20,7 @@ struct rule {
 #define IF_SENT_BY_SERVER_SERVER(...) __VA_ARGS__
 #define IF_SENT_BY_SERVER_BOTH(...) __VA_ARGS__
 
-static const struct rule rules[2][256] = {
+const struct frame_rule frame_rules[2][256] = {
     [FROM_CLIENT] =
         {
 #define MESSAGE(code, name, side, flow, min, max) IF_SENT_BY_CLIENT_##side(RULE(code, flow, min, max))
@@ -59,30 +50,11 @@ static const char *const names[2][256] = {
         },
 };
 
-static const char *reason_of(const struct rule *rule, uint32_t length)
+const char *frame_fault(const struct frame_rule *rule, uint32_t length)
 {
     if (rule->choices == 0)
         return "unknown message type";
     return length < rule->shortest ? "message shorter than its type allows" : "message longer than its type allows";
-}
-
-enum parse_result frame_next(enum frame_side side, const uint8_t *p, size_t len, struct frame *f, const char **why)
-{
-    if (len < FRAME_HEADER)
-        return PARSE_MORE;
-
-    const struct rule *rule = &rules[side][p[0]];
-    uint32_t length = be32_at(p + 1);
-
-    /* A length below the shortest wraps round to a very large number. */
-    if (UNLIKELY(length - rule->shortest >= rule->choices)) {
-        *why = reason_of(rule, length);
-        return PARSE_BAD;
-    }
-    f->type = p[0];
-    f->flow = rule->flow;
-    f->total = (size_t)length + 1;
-    return PARSE_OK;
 }
 
 enum parse_result frame_startup(const uint8_t *p, size_t len, size_t *total, const char **why)

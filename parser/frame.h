@@ -8,7 +8,7 @@
 #ifndef SLUICE_FRAME_H
 #define SLUICE_FRAME_H
 
-#include "conf/base.h"
+#include "parser/bytes.h"
 
 enum parse_result { PARSE_MORE, PARSE_OK, PARSE_BAD };
 
@@ -29,10 +29,39 @@ struct frame {
     size_t total; /* type byte, length and body: 1 + length field */
 };
 
+/* What proto.def says of a type of message. What it does not name is all zero, and no length fits that: one comparison
+ * decides the common case. */
+struct frame_rule {
+    uint32_t shortest; /* length word */
+    uint32_t choices;  /* how many length words are right, from the shortest on; 0: no such message */
+    enum frame_flow flow;
+};
+extern const struct frame_rule frame_rules[2][256];
+/* Why a length word is wrong. Static text. */
+const char *frame_fault(const struct frame_rule *rule, uint32_t length);
+
 /* Reads one header. OK: *f is set (the body may not have arrived). MORE: fewer than 5 bytes.
  * BAD: a type that `side` never sends, or a length below the message's minimum or above its maximum; *why (static text)
  * says which. */
-enum parse_result frame_next(enum frame_side side, const uint8_t *p, size_t len, struct frame *f, const char **why);
+static inline enum parse_result frame_next(enum frame_side side, const uint8_t *p, size_t len, struct frame *f,
+                                           const char **why)
+{
+    if (len < FRAME_HEADER)
+        return PARSE_MORE;
+
+    const struct frame_rule *rule = &frame_rules[side][p[0]];
+    uint32_t length = be32_at(p + 1);
+
+    /* A length below the shortest wraps round to a very large number. */
+    if (UNLIKELY(length - rule->shortest >= rule->choices)) {
+        *why = frame_fault(rule, length);
+        return PARSE_BAD;
+    }
+    f->type = p[0];
+    f->flow = rule->flow;
+    f->total = (size_t)length + 1;
+    return PARSE_OK;
+}
 
 /* The same for what comes before a connection is started: *total = the packet's length, itself included.
  * BAD: shorter than 8 or longer than FRAME_STARTUP_MAX. */

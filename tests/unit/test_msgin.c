@@ -27,7 +27,7 @@ static uint8_t *exact(const void *bytes, size_t len)
 /* Checks that the buffer holds exactly one message of this type, and moves its body into an exact block. */
 static struct span only_message(struct buf *b, enum frame_side side, uint8_t type)
 {
-    struct frame f;
+    struct frame f = {0};
     const char *why = "";
 
     assert_int_equal(frame_next(side, buf_head(b), buf_used(b), &f, &why), PARSE_OK);
