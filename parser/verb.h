@@ -21,7 +21,23 @@ struct verb {
 };
 
 /* Past blanks and comments. */
-const char *verb_skip_blank(const char *p);
+const char *verb_skip_blanks(const char *p);
+
+static inline bool verb_is_letter(char c)
+{
+    return ((unsigned char)c | 0x20u) - 'a' < 26u;
+}
+
+static inline const char *verb_skip_blank(const char *p)
+{
+    return verb_is_letter(*p) ? p : verb_skip_blanks(p);
+}
+
+/* False for most texts at their first byte: it is a letter, and not this one (in lower case). */
+static inline bool verb_may_begin(const char *sql, char letter)
+{
+    return !verb_is_letter(*sql) || (*sql | 0x20) == letter;
+}
 
 /* sql is NUL-terminated. OTHER also where anything follows the statement. RESET is also SET ... TO DEFAULT. */
 struct verb verb_of(const char *sql);

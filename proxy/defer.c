@@ -57,8 +57,11 @@ static bool begins_with(const char *sql, const char *const *words, size_t count)
 {
     sql = verb_skip_blank(sql);
     for (size_t i = 0; i < count; i++) {
-        size_t len = strlen(words[i]);
-        if ((*sql | 32) == words[i][0] && strncasecmp(sql, words[i], len) == 0 && !isalnum((unsigned char)sql[len]))
+        const char *word = words[i];
+        if ((sql[0] | 32) != word[0] || (sql[1] | 32) != word[1])
+            continue;
+        size_t len = strlen(word);
+        if (strncasecmp(sql, word, len) == 0 && !isalnum((unsigned char)sql[len]))
             return true;
     }
     return false;

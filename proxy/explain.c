@@ -31,6 +31,8 @@ const char *explain_statement(const char *sql)
 {
     static const char *const words[] = {"explain", "(", "sluice", ")"};
 
+    if (LIKELY(!verb_may_begin(sql, 'e')))
+        return NULL;
     for (size_t i = 0; sql != NULL && i < ARRAY_LEN(words); i++)
         sql = past_word(sql, words[i]);
     return sql;
