@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifdef SLUICE_HOSTILE
@@ -23,6 +24,17 @@
 #endif
 #define SPARE_BYTES (2 * KIB)
 #define RUN_BYTES (8 * KIB) /* from here on a run is worth a write of its own */
+
+/* The bare calls: glibc's can be cancelled, which is two atomic operations each, and which nobody here wants. */
+static ssize_t fd_recv(int fd, void *p, size_t len)
+{
+    return syscall(SYS_recvfrom, fd, p, len, 0, NULL, NULL);
+}
+
+static ssize_t fd_send(int fd, const void *p, size_t len)
+{
+    return syscall(SYS_sendto, fd, p, len, MSG_NOSIGNAL, NULL, 0);
+}
 
 void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_watermark)
 {
@@ -62,8 +74,7 @@ static void give_memory(struct conn_loop *l, struct buf *b)
         buf_free(b);
         return;
     }
-    buf_consume(b, buf_used(b));
-    l->spares[l->spare_count++] = *b;
+    l->spares[l->spare_count++] = (struct buf){.data = b->data, .cap = b->cap};
     *b = (struct buf){.data = NULL};
 }
 
@@ -263,7 +274,7 @@ static void handshake(struct conn *c)
 static ssize_t receive(struct conn *c, void *p, size_t len, const char **why)
 {
     if (c->tls == NULL)
-        return recv(c->fd, p, len, 0);
+        return fd_recv(c->fd, p, len);
 
     enum tls_want want;
     warm(c);
@@ -407,13 +418,10 @@ void conn_resume(struct conn *c)
 
 /* --- writing --- */
 
-static ssize_t transmit(struct conn *c, const void *p, size_t len, const char **why)
+static ssize_t transmit_secret(struct conn *c, const void *p, size_t len, const char **why)
 {
-    len = MIN(len, WRITE_AT_MOST);
-    if (c->tls == NULL)
-        return send(c->fd, p, len, MSG_NOSIGNAL);
-
     enum tls_want want;
+
     warm(c);
     ssize_t n = tls_write(c->tls, p, len, &want);
 
@@ -426,6 +434,12 @@ static ssize_t transmit(struct conn *c, const void *p, size_t len, const char **
     *why = tls_error(c->tls);
     errno = EPIPE;
     return -1;
+}
+
+static inline ssize_t transmit(struct conn *c, const void *p, size_t len, const char **why)
+{
+    len = MIN(len, WRITE_AT_MOST);
+    return c->tls == NULL ? fd_send(c->fd, p, len) : transmit_secret(c, p, len, why);
 }
 
 void conn_touch(struct conn *c)

@@ -12,7 +12,7 @@ void expect_free(struct expect_queue *q)
     memset(q, 0, sizeof *q);
 }
 
-static void grow(struct expect_queue *q)
+void expect_grow(struct expect_queue *q)
 {
     uint32_t size = q->size == 0 ? RING_FIRST : q->size * 2;
     struct expect *ring = mem_alloc(size * sizeof *ring);
@@ -25,28 +25,13 @@ static void grow(struct expect_queue *q)
     q->head = 0;
 }
 
-bool expect_push(struct expect_queue *q, struct expect e)
-{
-    if (UNLIKELY(q->skipping)) {
-        if (e.type != EXPECT_SYNC)
-            return false;
-        q->skipping = false;
-    }
-    if (q->count == q->size)
-        grow(q);
-    *expect_at(q, q->count) = e;
-    q->count++;
-    q->ends += expect_ends(&e);
-    return true;
-}
-
 struct expect expect_pop(struct expect_queue *q)
 {
     assert(q->count > 0);
     struct expect e = *expect_at(q, 0);
 
-    q->head = (q->head + 1) & (q->size - 1);
     q->count--;
+    q->head = q->count == 0 ? 0 : (q->head + 1) & (q->size - 1); /* an empty ring stays in its cache line */
     q->ends -= expect_ends(&e);
     q->limited -= e.limited;
     return e;

@@ -99,9 +99,6 @@ struct expect_queue {
 };
 
 void expect_free(struct expect_queue *q);
-/* Appends. Returns false if the entry was dropped because the server is skipping: its effect must be dropped too. A
- * SYNC ends the skipping and is appended. */
-bool expect_push(struct expect_queue *q, struct expect e);
 
 /* The entry that was pushed last has a time limit of its own. */
 void expect_limit_last(struct expect_queue *q);
@@ -134,6 +131,24 @@ static inline bool expect_is_ours(const struct expect *e)
 static inline bool expect_is_servers(const struct expect *e)
 {
     return e->effect == EFFECT_STMT_PREPARED || e->effect == EFFECT_STMT_CLOSED || e->effect == EFFECT_UNNAMED;
+}
+
+void expect_grow(struct expect_queue *q);
+/* Appends. Returns false if the entry was dropped because the server is skipping: its effect must be dropped too. A
+ * SYNC ends the skipping and is appended. Inline, so that the caller's entry is written where it is to be. */
+static inline bool expect_push(struct expect_queue *q, struct expect e)
+{
+    if (UNLIKELY(q->skipping)) {
+        if (e.type != EXPECT_SYNC)
+            return false;
+        q->skipping = false;
+    }
+    if (UNLIKELY(q->count == q->size))
+        expect_grow(q);
+    *expect_at(q, q->count) = e;
+    q->count++;
+    q->ends += expect_ends(&e);
+    return true;
 }
 
 /* The entry that is answered next, or NULL. */

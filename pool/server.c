@@ -672,15 +672,13 @@ static const struct conn_handler server_handler = {
 void server_expect(struct server *s, enum expect_type type, enum expect_verdict verdict, enum expect_effect effect,
                    uint64_t client_id, void *arg)
 {
-    struct expect e = {.type = (uint8_t)type,
-                       .verdict = (uint8_t)verdict,
-                       .effect = (uint8_t)effect,
-                       .client_id = client_id,
-                       .arg = arg};
-
     ride_make_way(s);
-    if (!expect_push(&s->expects, e))
-        s->pool->set->hooks->dropped(s, &e);
+    const struct expect e = {.type = type, .verdict = verdict, .effect = effect, .client_id = client_id, .arg = arg};
+
+    if (LIKELY(expect_push(&s->expects, e)))
+        return;
+    struct expect dropped = e; /* e itself stays in registers */
+    s->pool->set->hooks->dropped(s, &dropped);
 }
 
 bool server_needs_sync(const struct server *s)
