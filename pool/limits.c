@@ -239,6 +239,7 @@ static struct target *target_new_locked(const struct config *c, struct database_
 
     t->db = db;
     t->user = u;
+    t->workers = limits.workers;
     t->index = limits.target_count;
     t->host = node == NULL ? NULL : mem_strdup(node->host);
     t->port = node == NULL ? 0 : node->port;
@@ -481,13 +482,9 @@ struct target *limits_evictable(struct target *t, int *worker)
     return found;
 }
 
-bool limits_blocks_others(struct target *t)
+bool limits_shared_blocks(struct target *t)
 {
     bool blocks = false;
-
-    if (__atomic_load_n(&t->db->servers_max, __ATOMIC_RELAXED) == 0 &&
-        __atomic_load_n(&t->user->servers_max, __ATOMIC_RELAXED) == 0)
-        return false;
     int64_t now = clock_now();
     lock();
     for (struct target *o = limits.targets; o != NULL && !blocks; o = o->next) {
@@ -515,7 +512,7 @@ void limits_demand(struct target *t, int64_t since)
     unlock();
 }
 
-int64_t limits_oldest_foreign(const struct target *t, int self, int *worker)
+int64_t limits_oldest_among(const struct target *t, int self, int *worker)
 {
     int64_t oldest = 0;
 

@@ -79,6 +79,7 @@ struct target {
     int64_t retry_at;       /* atomic: no connection attempt before this time */
     int failures;           /* atomic: in a row */
     int owed;               /* atomic: servers to be closed when free, for a target that shares a limit */
+    int workers;            /* how many there are: one alone need not tell others */
     int64_t
         since[WORKERS_MAX]; /* atomic: when the longest waiting client of that worker began to wait; 0: nobody waits */
     int idle[WORKERS_MAX];  /* atomic: idle servers parked there */
@@ -132,7 +133,13 @@ struct target *limits_give(struct target *t, int *worker);
  * has an idle server of it. NULL where there is none. */
 struct target *limits_evictable(struct target *t, int *worker);
 /* True if clients of another target wait for a limit that this target's servers fill: do not park, close. */
-bool limits_blocks_others(struct target *t);
+bool limits_shared_blocks(struct target *t);
+static inline bool limits_blocks_others(struct target *t)
+{
+    return (__atomic_load_n(&t->db->servers_max, __ATOMIC_RELAXED) != 0 ||
+            __atomic_load_n(&t->user->servers_max, __ATOMIC_RELAXED) != 0) &&
+           limits_shared_blocks(t);
+}
 /* For a target whose client waits since then, met PERMIT_SHARED_FULL and found nothing evictable: of the targets that
  * fill the limit, and whose own clients came later, the largest has to give up the next server that is free. */
 void limits_demand(struct target *t, int64_t since);
@@ -149,16 +156,22 @@ static inline bool limits_owes(const struct target *t)
 }
 
 /* The longest waiting worker other than `self` (-1: any); 0 if nobody waits. */
-int64_t limits_oldest_foreign(const struct target *t, int self, int *worker);
+int64_t limits_oldest_among(const struct target *t, int self, int *worker);
+static inline int64_t limits_oldest_foreign(const struct target *t, int self, int *worker)
+{
+    return t->workers == 1 && self == 0 ? 0 : limits_oldest_among(t, self, worker);
+}
 /* A worker other than self that has an idle server, or -1. */
 int limits_idle_elsewhere(const struct target *t, int self);
 static inline void limits_publish_since(struct target *t, int worker, int64_t since)
 {
     __atomic_store_n(&t->since[worker], since, __ATOMIC_SEQ_CST);
 }
+/* Only by that worker. */
 static inline void limits_add_idle(struct target *t, int worker, int delta)
 {
-    __atomic_add_fetch(&t->idle[worker], delta, __ATOMIC_SEQ_CST);
+    if (t->workers > 1)
+        __atomic_add_fetch(&t->idle[worker], delta, __ATOMIC_SEQ_CST);
 }
 static inline int limits_used(const struct target *t)
 {

@@ -216,14 +216,6 @@ void pool_attach(struct server *s, struct waiter *w)
     ride_fill(s);
 }
 
-bool pool_is_paused(const struct pool *p)
-{
-    const struct database_state *db = p->target->db;
-
-    return p->set->paused || __atomic_load_n(&db->paused, __ATOMIC_RELAXED) ||
-           __atomic_load_n(&db->closed, __ATOMIC_ACQUIRE) > 0;
-}
-
 bool pool_foreign_goes_first(const struct pool *p, usec_t own_since, int *worker)
 {
     int64_t foreign = limits_oldest_foreign(p->target, p->set->worker, worker);
@@ -475,22 +467,27 @@ static bool has_room(struct pool *p)
     return p->waiting_count > 0 && may_try(p) && (size <= 0 || limits_used(p->target) < size);
 }
 
-bool pool_acquire(struct pool *p, struct waiter *w)
+bool pool_take(struct pool *p, struct waiter *w)
 {
     int worker;
 
     assert(list_empty(&w->node));
     w->replication = NULL;
+    if (p->waiting_count > 0 || p->count[SERVER_IDLE] == 0 || pool_is_paused(p) ||
+        pool_foreign_goes_first(p, p->set->loop->now, &worker))
+        return false;
+    struct server *s = take_idle(p, w);
+    if (s == NULL)
+        return false;
+    w->since = p->set->loop->now;
+    pool_attach(s, w);
+    return true;
+}
+
+bool pool_wait(struct pool *p, struct waiter *w)
+{
     uint64_t before = w->attached;
-    if (p->waiting_count == 0 && p->count[SERVER_IDLE] > 0 && !pool_is_paused(p) &&
-        !pool_foreign_goes_first(p, p->set->loop->now, &worker)) {
-        struct server *s = take_idle(p, w);
-        if (s != NULL) {
-            w->since = p->set->loop->now;
-            pool_attach(s, w);
-            return true;
-        }
-    }
+
     enqueue(p, w);
     seek(p);
     return w->attached != before;
@@ -553,7 +550,7 @@ static void park(struct server *s)
     }
     limits_add_idle(p->target, p->set->worker, 1);
     /* Published; now look again (limits.c, invariant 4). */
-    if (!pool_is_paused(p) && limits_oldest_foreign(p->target, p->set->worker, &worker) != 0) {
+    if (limits_oldest_foreign(p->target, p->set->worker, &worker) != 0 && !pool_is_paused(p)) {
         unpark(s);
         give_or_close(s, worker);
     } else if (limits_blocks_others(p->target)) {
@@ -565,26 +562,27 @@ static void park(struct server *s)
 /* Who rides has set no placeholder. */
 static bool may_rescue(const struct server *s)
 {
-    return !pool_is_paused(s->pool) && !(s->pool->set->config->opt.placeholder_strict && s->placeholders);
+    return s->pool->riding > 0 && !(s->pool->set->config->opt.placeholder_strict && s->placeholders);
 }
 
 static void hand_out(struct server *s)
 {
     struct pool *p = s->pool;
-    struct waiter *alone = pool_is_paused(p) ? NULL : first_alone(p);
-    struct waiter *w = pool_is_paused(p) ? NULL : alone != NULL ? alone : first_for_any(p);
-    bool moves = conn_can_move(&s->conn);
+    bool serves = !pool_is_paused(p);
+    struct waiter *alone = serves ? first_alone(p) : NULL;
+    struct waiter *w = alone != NULL || !serves ? alone : first_for_any(p);
     int worker;
 
     if (p->alone_count > 0 && alone == NULL)
         publish(p); /* nobody is to give it servers that it cannot use now */
-    if (!pool_is_paused(p) && (moves || w == NULL) && pool_foreign_goes_first(p, w == NULL ? 0 : w->since, &worker))
+    if (serves && pool_foreign_goes_first(p, w == NULL ? 0 : w->since, &worker) &&
+        (w == NULL || conn_can_move(&s->conn)))
         give_or_close(s, worker);
     else if (alone != NULL)
         server_close(s, "another is opened for a replication client");
     else if (p->set->config->opt.placeholder_strict && shows_others(s, w))
         server_close(s, "placeholder_strict");
-    else if (w != NULL || (may_rescue(s) && (w = ride_rescue(p)) != NULL))
+    else if (w != NULL || (serves && may_rescue(s) && (w = ride_rescue(p)) != NULL))
         pool_attach(s, w);
     else
         park(s);

@@ -251,8 +251,15 @@ void pools_configure(struct pools *set, const struct config *c);
 /* Configuration or flags (paused, reconnect) have changed: close what must be, serve who may be. */
 void pools_review(struct pools *set);
 
-/* Wants a server. True: attached was called. False: w waits (attached or refused come later). */
-bool pool_acquire(struct pool *p, struct waiter *w);
+/* Wants a server that is idle here. True: attached was called. */
+bool pool_take(struct pool *p, struct waiter *w);
+/* ... there was none, and it gets in line. False: w waits (attached or refused come later). */
+bool pool_wait(struct pool *p, struct waiter *w);
+/* The one, and if need be the other. */
+static inline bool pool_acquire(struct pool *p, struct waiter *w)
+{
+    return pool_take(p, w) || pool_wait(p, w);
+}
 /* Wants a connection of its own, for replication: opened with this startup parameter (borrowed while it waits); never
  * shared. Waits in the same line; an idle server is closed to make room. */
 void pool_acquire_private(struct pool *p, struct waiter *w, const char *replication);
@@ -260,7 +267,13 @@ void pool_acquire_private(struct pool *p, struct waiter *w, const char *replicat
 void pool_attach(struct server *s, struct waiter *w);
 void pool_unqueue(struct waiter *w);
 void pool_requeue(struct waiter *w); /* behind those who have waited longer */
-bool pool_is_paused(const struct pool *p);
+static inline bool pool_is_paused(const struct pool *p)
+{
+    const struct database_state *db = p->target->db;
+
+    return p->set->paused || __atomic_load_n(&db->paused, __ATOMIC_RELAXED) ||
+           __atomic_load_n(&db->closed, __ATOMIC_ACQUIRE) > 0;
+}
 int pool_opening_count(const struct pool *p);
 /* True if a client of another worker has waited so much longer than our own first one that it goes before it. */
 bool pool_foreign_goes_first(const struct pool *p, usec_t own_since, int *worker);

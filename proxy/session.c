@@ -348,10 +348,12 @@ static enum step attach(struct client *c, struct work *k)
     c->query_id = 0;
     memset(&c->cancelling, 0, sizeof c->cancelling);
     c->slow_noted = false;
-    client_move(c, CLIENT_WAITING);
     c->waiter.vars = c->vars;
     c->waiter.is_short = false;
-    if (pool_acquire(c->wanted, &c->waiter))
+    if (LIKELY(pool_take(c->wanted, &c->waiter)))
+        return GO_ON;
+    client_move(c, CLIENT_WAITING);
+    if (pool_wait(c->wanted, &c->waiter))
         return GO_ON;
     riding_try(c, k->at, batch_extent(c, k), k->last);
     return WAIT;
