@@ -41,8 +41,8 @@ static atomic_int log_fd = -1;
 static atomic_bool log_to_file = false;
 static atomic_bool log_to_stderr = true;
 static atomic_bool log_to_syslog = false;
-static atomic_int most_verbose = LOG_INFO_;
 static atomic_bool as_json = false;
+int log_most_verbose = LOG_INFO_;
 static char *ident_kept; /* syslog borrows it */
 
 /* Puts path behind the log's descriptor. Returns 0, or -1 with errno. */
@@ -111,17 +111,12 @@ int log_open(const char *file, bool to_syslog, const char *syslog_ident, const c
 
 void log_verbosity(int verbose)
 {
-    most_verbose = LOG_INFO_ + MAX(0, MIN(verbose, LOG_NOISE_ - LOG_INFO_));
+    __atomic_store_n(&log_most_verbose, LOG_INFO_ + MAX(0, MIN(verbose, LOG_NOISE_ - LOG_INFO_)), __ATOMIC_RELAXED);
 }
 
 void log_as_json(bool json)
 {
     as_json = json;
-}
-
-bool log_enabled(enum log_level level)
-{
-    return (int)level <= most_verbose;
 }
 
 /* "2026-01-31 12:00:00.000 UTC [pid] LEVEL "; returns its length. */

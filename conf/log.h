@@ -23,7 +23,11 @@ void log_verbosity(int verbose);
 /* Lines are JSON from here on, or are not. Thread: any (atomic). */
 void log_as_json(bool json);
 
-bool log_enabled(enum log_level level);
+extern int log_most_verbose; /* atomic */
+static inline bool log_enabled(enum log_level level)
+{
+    return (int)level <= __atomic_load_n(&log_most_verbose, __ATOMIC_RELAXED);
+}
 void log_write(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The same with further members for the JSON object, as text: ,"name":value ... They are left out of other lines. */
 void log_write_members(enum log_level level, const char *members, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -9,7 +9,7 @@
 /* Less would be reallocated at once: most messages of the login fit. */
 #define BUF_MIN_BYTES ((size_t)256)
 
-void buf_free(struct buf *b)
+void buf_drop(struct buf *b)
 {
     free(b->data);
     *b = (struct buf){.data = NULL};

@@ -27,7 +27,12 @@ static inline const uint8_t *buf_head(const struct buf *b)
 }
 
 /* Frees the memory; the buffer is empty and can be used again. */
-void buf_free(struct buf *b);
+void buf_drop(struct buf *b);
+static inline void buf_free(struct buf *b)
+{
+    if (b->data != NULL)
+        buf_drop(b);
+}
 
 /* Makes room for `more` bytes behind the last one (moving consumed bytes away, growing by doubling) and returns where
  * they go; the caller then adds to b->len what it wrote. */

@@ -227,7 +227,8 @@ void ask_note(struct client *c, const struct shape *shape, const char *sql)
 void ask_forget_block(struct client *c)
 {
     run_limit_forget(c);
-    place_forget(c);
+    if (UNLIKELY(place_is_said(c)))
+        place_forget(c);
 }
 
 void ask_note_unread(struct client *c)

@@ -109,7 +109,7 @@ struct client *client_new(struct worker *w, int fd, struct sockaddr_storage *pee
 }
 
 /* Steps of logging in and of ending are told by -v; what every batch does, by a second -v. */
-static void log_move(const struct client *c, enum client_state to)
+static __attribute__((noinline)) void log_move(const struct client *c, enum client_state to)
 {
     static const char *const names[CLIENT_STATES] = {"startup",   "lookup", "auth",    "welcome", "idle", "waiting",
                                                      "gathering", "active", "console", "linger",  "dead"};
@@ -127,7 +127,8 @@ void client_move(struct client *c, enum client_state to)
     assert(c->state != CLIENT_DEAD);
     if (UNLIKELY(c->parked != NULL) && to == CLIENT_IDLE)
         to = visit_rests(c);
-    log_move(c, to);
+    if (UNLIKELY(log_enabled(LOG_DEBUG_)))
+        log_move(c, to);
     list_del(&c->node);
     w->client_count[c->state]--;
     c->state = to;

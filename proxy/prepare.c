@@ -380,7 +380,7 @@ static enum send_result parse_named(const struct sending *m, const struct msg_pa
     return SEND_OK;
 }
 
-void unnamed_stmt_set(struct unnamed_stmt **at, struct unnamed_stmt *to)
+void unnamed_stmt_change(struct unnamed_stmt **at, struct unnamed_stmt *to)
 {
     struct unnamed_stmt *old = *at;
 

@@ -32,6 +32,7 @@ struct relay {
     struct client *c;   /* who holds the server; NULL: nobody */
     const uint8_t *run; /* begin of the run, or NULL */
     const uint8_t *at;  /* end of what was looked at */
+    size_t longest;     /* max_packet_size */
     bool certain;       /* a replica's answer that is held back goes on when all that came with it has been looked at */
 };
 
@@ -658,7 +659,7 @@ static bool is_held(const struct relay *r)
  * with a row is looked at first: PostgreSQL keeps rows back, too, and sends them when it ends. */
 static void let_answer_go(struct relay *r, uint8_t type)
 {
-    if (!is_held(r) || strchr("DCIsHdZE", type) == NULL)
+    if (LIKELY(!is_held(r)) || strchr("DCIsHdZE", type) == NULL)
         return;
     if (type == 'Z')
         conn_let_go(&r->c->conn);
@@ -738,18 +739,16 @@ static bool whole(struct relay *r, const struct frame *f)
 /* max_packet_size: rows before it have gone on, this one cannot, and so nothing can any more. */
 static bool is_too_long(struct relay *r, const struct frame *f)
 {
-    int max = worker_of(r->s)->config->opt.max_packet_size;
-
-    if (LIKELY(f->total <= (size_t)max) || f->flow != FLOW_STREAM || within(r) != RELAY_FORWARD)
+    if (LIKELY(f->total <= r->longest) || f->flow != FLOW_STREAM || within(r) != RELAY_FORWARD)
         return false;
     run_flush(r);
-    fate_meet(r->c, FATE_ROW_TOO_LONG, f->total, max);
+    fate_meet(r->c, FATE_ROW_TOO_LONG, f->total, (int)r->longest);
     return true;
 }
 
 size_t relay_input(struct server *s, const uint8_t *p, size_t len)
 {
-    struct relay r = {.s = s, .c = holder(s), .run = NULL, .at = p};
+    struct relay r = {.s = s, .c = holder(s), .at = p, .longest = (size_t)worker_of(s)->config->opt.max_packet_size};
     const uint8_t *end = p + len;
 
     if (r.c != NULL)

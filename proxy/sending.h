@@ -41,7 +41,12 @@ char *sending_resets(const char *sql);
 /* --- prepare.c --- */
 
 /* Puts `to` (NULL: none) in the place of what *at holds. */
-void unnamed_stmt_set(struct unnamed_stmt **at, struct unnamed_stmt *to);
+void unnamed_stmt_change(struct unnamed_stmt **at, struct unnamed_stmt *to);
+static inline void unnamed_stmt_set(struct unnamed_stmt **at, struct unnamed_stmt *to)
+{
+    if (*at != NULL || to != NULL)
+        unnamed_stmt_change(at, to);
+}
 /* The client's unnamed statement is what this Parse says, and it was told so. */
 void prepare_unnamed_take(struct client *c, struct span parse);
 /* What else than text and types decides what a Parse of this text means: part of the key by which it is shared. */

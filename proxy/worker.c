@@ -58,13 +58,10 @@ void worker_remove_client(struct worker *w, struct client *c)
 
 /* --- statistics --- */
 
-struct stats *worker_stats(struct worker *w, struct database_state *db)
+struct stats *worker_stats_find(struct worker *w, struct database_state *db)
 {
-    struct stats_slot *slot = w->stats_last;
+    struct stats_slot *slot = w->stats;
 
-    if (LIKELY(slot != NULL && slot->db == db))
-        return &slot->s;
-    slot = w->stats;
     while (slot != NULL && slot->db != db)
         slot = slot->next;
     if (slot == NULL) {

@@ -86,14 +86,11 @@ struct worker {
     struct stats_slot *stats_last; /* the one that was asked for last */
     struct list deferred;          /* clients in a transaction that no server knows (defer.h) */
     struct list unfresh;           /* clients whose read waits for a replica to be fresh */
-    struct keyset keyset;          /* scratch of finding.c */
-    struct placements placed;      /* ... what it has looked up lately */
-    struct statements statements;
-    struct list cancels;      /* cancel requests to servers, under way */
-    struct list orphans;      /* commits whose clients have left (commit.h) */
-    bool relaying;            /* what a server says is being looked at */
-    struct client *answered;  /* whom a server is answering just now; NULL: nobody ... */
-    uint64_t answered_before; /* ... and conn_given of its connection when that began */
+    struct list cancels;           /* cancel requests to servers, under way */
+    struct list orphans;           /* commits whose clients have left (commit.h) */
+    bool relaying;                 /* what a server says is being looked at */
+    struct client *answered;       /* whom a server is answering just now; NULL: nobody ... */
+    uint64_t answered_before;      /* ... and conn_given of its connection when that began */
     uint64_t last_batch;
     uint64_t last_query; /* numbers of SHOW ACTIVE_QUERIES (active.c) */
     uint32_t choices;    /* of replicas, one a batch: whose turn it is */
@@ -102,6 +99,9 @@ struct worker {
     bool stopping;
     struct event *tick_event;
     struct event *inbox_event;
+    struct keyset keyset;     /* scratch of finding.c */
+    struct placements placed; /* ... what it has looked up lately */
+    struct statements statements;
 };
 
 extern struct worker *workers;
@@ -122,7 +122,11 @@ void workers_call(void (*fn)(struct worker *w, void *arg), void (*done)(void *ar
 void workers_turn(void (*done)(void *arg), void *arg);
 
 /* The slot of a database's statistics in this worker. Thread: worker. */
-struct stats *worker_stats(struct worker *w, struct database_state *db);
+struct stats *worker_stats_find(struct worker *w, struct database_state *db);
+static inline struct stats *worker_stats(struct worker *w, struct database_state *db)
+{
+    return LIKELY(w->stats_last != NULL && w->stats_last->db == db) ? &w->stats_last->s : worker_stats_find(w, db);
+}
 
 /* Clients' names that may outlive them. */
 uint64_t worker_add_client(struct worker *w, struct client *c);
