@@ -46,6 +46,7 @@ void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_wa
     l->now = clock_now();
     l->high_watermark = high_watermark;
     l->spare_count = 0;
+    l->prompt = NULL;
 }
 
 void conn_loop_free(struct conn_loop *l)
@@ -370,17 +371,29 @@ static void read_more(struct conn *c)
         conn_read_soon(c);
 }
 
+/* It may have been closed meanwhile, or have gone to another loop: then it is not dirty. */
+static void send_prompt(struct conn_loop *l)
+{
+    struct conn *c = l->prompt;
+
+    l->prompt = NULL;
+    if (c != NULL && !list_empty(&c->dirty_node))
+        conn_flush(c);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct conn *c = arg;
+    struct conn_loop *l = c->loop;
 
     (void)fd;
     (void)what;
-    conn_loop_time(c->loop);
+    conn_loop_time(l);
     if (c->phase == CONN_HANDSHAKE)
         handshake(c);
     else if (c->phase == CONN_OPEN)
         read_more(c);
+    send_prompt(l);
 }
 
 void conn_read_soon(struct conn *c)
@@ -615,6 +628,7 @@ void conn_loop_flush(struct conn_loop *l)
 {
     struct list round;
 
+    l->prompt = NULL;
     flush_dirty(l);
     if (list_empty(&l->eager))
         return;

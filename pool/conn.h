@@ -3,7 +3,7 @@
  * sockets of clients and servers.
  *
  *   socket -> scratch (one a loop) -> handler.input -> what was not consumed stays in conn.in
- *   conn_send -> conn.out -> conn_flush, once a turn -> socket
+ *   conn_send -> conn.out -> conn_flush, once a turn, or at once (conn_prompt) -> socket
  *
  * Invariants:
  * - The read event is level-triggered and persistent. It is taken away only for back-pressure (conn_pause) and after
@@ -33,6 +33,7 @@ struct conn_loop {
     struct event_base *base;        /* borrowed */
     uint8_t *scratch;               /* owned; every recv without unfinished input goes here */
     struct list dirty;              /* conns with bytes to flush at the end of the turn */
+    struct conn *prompt;            /* ... this one already when the input that is looked at is over; or NULL */
     struct list eager;              /* conns that are read without asking the kernel first: conn_read_soon */
     struct list warm;               /* conns whose TLS may hold memory of its own */
     usec_t now;                     /* the turn's time */
@@ -134,6 +135,12 @@ void conn_send_run(struct conn *c, const void *p, size_t len);
 struct buf *conn_out(struct conn *c);
 /* For those who write messages into c->out themselves: marks it for the flush. */
 void conn_touch(struct conn *c);
+/* What is queued leaves when the input that is being looked at is over, not at the end of the turn: nothing else will
+ * leave with it. Of two, the last one only. */
+static inline void conn_prompt(struct conn *c)
+{
+    c->loop->prompt = c;
+}
 /* Sends what is queued now. */
 void conn_flush(struct conn *c);
 

@@ -274,6 +274,11 @@ static inline bool pool_is_paused(const struct pool *p)
     return p->set->paused || __atomic_load_n(&db->paused, __ATOMIC_RELAXED) ||
            __atomic_load_n(&db->closed, __ATOMIC_ACQUIRE) > 0;
 }
+/* Nobody waits, and who comes next need not: no server is to serve several. */
+static inline bool pool_has_spare(const struct pool *p)
+{
+    return p->waiting_count == 0 && p->riding == 0 && p->count[SERVER_IDLE] > 0;
+}
 int pool_opening_count(const struct pool *p);
 /* True if a client of another worker has waited so much longer than our own first one that it goes before it. */
 bool pool_foreign_goes_first(const struct pool *p, usec_t own_since, int *worker);

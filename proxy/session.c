@@ -481,6 +481,8 @@ static enum step send_on(struct client *c, struct work *k)
         c->again_sent += k->have;
         if (UNLIKELY(c->cut_left > 0))
             cut_sent(c, k->have);
+        if (pool_has_spare(s->pool))
+            conn_prompt(&s->conn); /* nobody will ride with it */
         return GO_ON;
     case SEND_WAIT:
         break;

@@ -216,6 +216,8 @@ static size_t hook_input(struct server *s, const uint8_t *p, size_t len)
     size_t used = relay_input(s, p, len);
     worker_answers(w, NULL);
     w->relaying = false;
+    if (c != NULL && !c->inside && pool_has_spare(s->pool))
+        conn_prompt(&c->conn);
     return used;
 }
 
