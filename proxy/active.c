@@ -12,8 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define CANCEL_AGAIN (1 * USEC_PER_SEC) /* a request that PostgreSQL got before the statement has no effect */
-
 /* --- what is active --- */
 
 /* Something of the client's own: what its session has left is asked for when nothing of it runs any more. */

@@ -58,6 +58,8 @@ struct cancel {
     bool done;
     struct asker asker; /* the connection that the client's request came on */
     usec_t began_at;
+    uint64_t runs_on; /* id of the server that ran on when PostgreSQL had closed it, over_at; 0: none did */
+    usec_t over_at;
     uint32_t pid;
     uint16_t key_len;
     uint8_t key[256];
@@ -101,6 +103,15 @@ static void passing_leave(struct passing *p)
     free(p);
 }
 
+/* What s runs was not hit, and nobody waits for its answer. PostgreSQL takes no notice of a request while it reads a
+ * statement, though that was sent before. */
+static bool runs_on(const struct server *s, usec_t since)
+{
+    const struct expect *head = expect_head(&s->expects);
+
+    return s->state == SERVER_CLEANING && s->state_since <= since && head != NULL && head->effect != EFFECT_CLEANUP;
+}
+
 static void cancel_end(struct cancel *x)
 {
     struct server *s = x->server;
@@ -116,7 +127,10 @@ static void cancel_end(struct cancel *x)
     s->cancels_open--;
     if (s->cancels_open > 0)
         return;
-    if (s->state == SERVER_CANCELED)
+    x->over_at = x->worker->loop.now;
+    if (runs_on(s, x->over_at))
+        x->runs_on = s->id;
+    else if (s->state == SERVER_CANCELED)
         pool_release(s);
     else if (s->owner != NULL)
         session_cancel_over(client_of_waiter(s->owner), s);
@@ -224,6 +238,27 @@ static void find_peer(struct cancel *x)
     cancel_end(x);
 }
 
+static struct server *find_cleaning(struct worker *w, uint64_t id)
+{
+    LIST_FOR_EACH (it, &w->pools.all) {
+        struct pool *p = LIST_ENTRY(it, struct pool, node);
+        LIST_FOR_EACH (at, &p->servers[SERVER_CLEANING])
+            if (LIST_ENTRY(at, struct server, node)->id == id)
+                return LIST_ENTRY(at, struct server, node);
+    }
+    return NULL;
+}
+
+static void ask_again(struct cancel *x)
+{
+    if (x->runs_on == 0 || x->worker->loop.now - x->over_at < CANCEL_AGAIN)
+        return;
+    struct server *s = find_cleaning(x->worker, x->runs_on);
+    x->runs_on = 0;
+    if (s != NULL && runs_on(s, x->over_at) && s->cancels_open == 0)
+        cancel_server(x->worker, s);
+}
+
 void cancel_tick(struct worker *w)
 {
     usec_t limit = w->config->opt.cancel_wait_timeout;
@@ -238,6 +273,8 @@ void cancel_tick(struct worker *w)
             cancel_end(x);
         }
         if (x->done)
+            ask_again(x);
+        if (x->done && x->runs_on == 0)
             cancel_free(x);
     }
 }

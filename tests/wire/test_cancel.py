@@ -279,6 +279,23 @@ def test_client_leaves_while_its_statement_runs(fakes, front, mode, how, cancell
         assert b.value("select next") == "ok"
 
 
+def test_a_cancel_without_effect_is_sent_again(fakes, front):
+    """PostgreSQL takes no notice of one that comes while it reads the statement, and nobody is left to ask again."""
+    slow = Slow(fakes, on_cancel=lambda cancel: slow.take(cancel) if len(slow.fake.cancels) == 3 else None)
+    s = front(slow.fake)
+    a = s.client()
+    a.send(query("select slow"))
+    slow.wait_running()
+    a.reset()
+    assert slow.fake.wait_for(lambda: len(slow.fake.cancels) == 3, 10)
+    with s.client() as b:
+        assert b.value("select next") == "ok"
+        assert slow.fake.wait_for(lambda: len(slow.fake.cancels) > 3, 1.5) is not True
+    server = slow.fake.conns[0]
+    assert [(k.pid, k.key) for k in slow.fake.cancels] == [(server.pid, server.key)] * 3
+    assert len(slow.fake.conns) == 1
+
+
 def test_client_resets_inside_a_transaction(fakes, front):
     """Rolled back, and the server is kept."""
     fake = fakes()
