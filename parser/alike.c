@@ -97,7 +97,8 @@ static bool literal_alike(struct comparison *m, const struct slot *old, struct s
 {
     struct token t;
     enum token_kind kind;
-    size_t digits = token_is_number((enum token_kind)old->token_kind) ? plain_digits(m, m->new_at) : 0;
+    bool number = token_is_number((enum token_kind)old->token_kind);
+    size_t digits = number ? plain_digits(m, m->new_at) : 0;
 
     if (digits > 0) {
         new->len = (uint32_t)digits;
@@ -107,7 +108,7 @@ static bool literal_alike(struct comparison *m, const struct slot *old, struct s
     }
     lex_seek(&m->lex, m->new_at);
     kind = lex_next(&m->lex, &t);
-    if (token_is_number((enum token_kind)old->token_kind) ? !token_is_number(kind) : kind != old->token_kind)
+    if (number ? !token_is_number(kind) : kind != old->token_kind)
         return false;
     if (t.start != m->new_at || ((t.flags | old->token_flags) & (TOKEN_CONTINUED | TOKEN_COMMENTED)) != 0 ||
         (token_is_string(kind) && time_may_be(m->lex.sql, &t)))

@@ -26,8 +26,8 @@ static inline const uint8_t *buf_head(const struct buf *b)
     return b->data + b->off;
 }
 
+void buf_drop(struct buf *b); /* one that has memory */
 /* Frees the memory; the buffer is empty and can be used again. */
-void buf_drop(struct buf *b);
 static inline void buf_free(struct buf *b)
 {
     if (b->data != NULL)

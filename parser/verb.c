@@ -25,7 +25,7 @@ static const char *skip_comment(const char *p)
     return p;
 }
 
-const char *verb_skip_blanks(const char *p)
+const char *verb_past_blanks(const char *p)
 {
     for (;;) {
         if (isspace((unsigned char)*p)) {

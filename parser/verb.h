@@ -20,23 +20,11 @@ struct verb {
     char name[VERB_NAME_SIZE]; /* of the statement or setting, folded as PostgreSQL folds; "" for all */
 };
 
+const char *verb_past_blanks(const char *p); /* of a text that begins with no letter */
 /* Past blanks and comments. */
-const char *verb_skip_blanks(const char *p);
-
-static inline bool verb_is_letter(char c)
-{
-    return ((unsigned char)c | 0x20u) - 'a' < 26u;
-}
-
 static inline const char *verb_skip_blank(const char *p)
 {
-    return verb_is_letter(*p) ? p : verb_skip_blanks(p);
-}
-
-/* False for most texts at their first byte: it is a letter, and not this one (in lower case). */
-static inline bool verb_may_begin(const char *sql, char letter)
-{
-    return !verb_is_letter(*sql) || (*sql | 0x20) == letter;
+    return ((unsigned char)*p | 0x20u) - 'a' < 26u ? p : verb_past_blanks(p);
 }
 
 /* sql is NUL-terminated. OTHER also where anything follows the statement. RESET is also SET ... TO DEFAULT. */

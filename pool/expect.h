@@ -133,7 +133,7 @@ static inline bool expect_is_servers(const struct expect *e)
     return e->effect == EFFECT_STMT_PREPARED || e->effect == EFFECT_STMT_CLOSED || e->effect == EFFECT_UNNAMED;
 }
 
-void expect_grow(struct expect_queue *q);
+void expect_grow(struct expect_queue *q); /* a full one */
 /* Appends. Returns false if the entry was dropped because the server is skipping: its effect must be dropped too. A
  * SYNC ends the skipping and is appended. Inline, so that the caller's entry is written where it is to be. */
 static inline bool expect_push(struct expect_queue *q, struct expect e)

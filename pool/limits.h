@@ -132,8 +132,8 @@ struct target *limits_give(struct target *t, int *worker);
 /* For a target that met PERMIT_SHARED_FULL: another target that falls under the limit that is met, and a worker that
  * has an idle server of it. NULL where there is none. */
 struct target *limits_evictable(struct target *t, int *worker);
+bool limits_shared_blocks(struct target *t); /* where there is such a limit */
 /* True if clients of another target wait for a limit that this target's servers fill: do not park, close. */
-bool limits_shared_blocks(struct target *t);
 static inline bool limits_blocks_others(struct target *t)
 {
     return (__atomic_load_n(&t->db->servers_max, __ATOMIC_RELAXED) != 0 ||
@@ -155,8 +155,8 @@ static inline bool limits_owes(const struct target *t)
     return __atomic_load_n(&t->owed, __ATOMIC_RELAXED) != 0;
 }
 
+int64_t limits_oldest_among(const struct target *t, int self, int *worker); /* where there are several workers */
 /* The longest waiting worker other than `self` (-1: any); 0 if nobody waits. */
-int64_t limits_oldest_among(const struct target *t, int self, int *worker);
 static inline int64_t limits_oldest_foreign(const struct target *t, int self, int *worker)
 {
     return t->workers == 1 && self == 0 ? 0 : limits_oldest_among(t, self, worker);

@@ -21,18 +21,17 @@
 /* Most texts begin with another letter. */
 static const char *past_word(const char *p, const char *word)
 {
-    size_t len = strlen(word);
-
     p = verb_skip_blank(p);
-    return (*p | 0x20) == *word && strncasecmp(p, word, len) == 0 ? p + len : NULL;
+    if ((*p | 0x20) != *word)
+        return NULL;
+    size_t len = strlen(word);
+    return strncasecmp(p, word, len) == 0 ? p + len : NULL;
 }
 
 const char *explain_statement(const char *sql)
 {
     static const char *const words[] = {"explain", "(", "sluice", ")"};
 
-    if (LIKELY(!verb_may_begin(sql, 'e')))
-        return NULL;
     for (size_t i = 0; sql != NULL && i < ARRAY_LEN(words); i++)
         sql = past_word(sql, words[i]);
     return sql;

@@ -40,8 +40,8 @@ char *sending_resets(const char *sql);
 
 /* --- prepare.c --- */
 
+void unnamed_stmt_change(struct unnamed_stmt **at, struct unnamed_stmt *to); /* where there is one */
 /* Puts `to` (NULL: none) in the place of what *at holds. */
-void unnamed_stmt_change(struct unnamed_stmt **at, struct unnamed_stmt *to);
 static inline void unnamed_stmt_set(struct unnamed_stmt **at, struct unnamed_stmt *to)
 {
     if (*at != NULL || to != NULL)

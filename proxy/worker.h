@@ -121,8 +121,8 @@ void workers_call(void (*fn)(struct worker *w, void *arg), void (*done)(void *ar
 /* When every worker has had a turn, runs done(arg) in control's thread. */
 void workers_turn(void (*done)(void *arg), void *arg);
 
+struct stats *worker_stats_find(struct worker *w, struct database_state *db); /* not the one asked for last */
 /* The slot of a database's statistics in this worker. Thread: worker. */
-struct stats *worker_stats_find(struct worker *w, struct database_state *db);
 static inline struct stats *worker_stats(struct worker *w, struct database_state *db)
 {
     return LIKELY(w->stats_last != NULL && w->stats_last->db == db) ? &w->stats_last->s : worker_stats_find(w, db);
