@@ -22,7 +22,12 @@
 #define RETRY_USEC (5 * USEC_PER_SEC)      /* where one could not be asked, or the rows of a table are mixed up */
 #define PATIENCE_USEC (5 * USEC_PER_SEC)   /* for what the monitor will hear of nodes */
 #define ANSWER_USEC (10 * USEC_PER_SEC)
-#define SETTINGS "-c lock_timeout=1s -c search_path=pg_catalog"
+#define LOCKED "55P03"                 /* a table that a view reads, by DDL that is not committed yet */
+#define LOCKED_USEC (USEC_PER_SEC / 2) /* until it is asked again; each time twice that, up to RETRY_USEC */
+
+/* lock_timeout: what a view says is read with its tables locked, in the view's order. Who locks them in another would
+ * find a deadlock with us after deadlock_timeout (a second) and be ended for it: we are gone by then. */
+#define SETTINGS "-c lock_timeout=100ms -c search_path=pg_catalog"
 
 /* One shard of a database. */
 struct asked {
@@ -34,6 +39,7 @@ struct asked {
     struct survey *said;   /* ... in the last one that it has answered; NULL: nothing yet */
     uint64_t catalog;      /* survey_state.catalog in that one */
     bool sizes;            /* it is being asked for these */
+    unsigned locked;       /* rounds in a row in which it could not answer for that it was LOCKED */
     char error[256];
 };
 
@@ -86,6 +92,28 @@ static bool is_urgent(const struct survey_state *s)
     return false;
 }
 
+/* 0: none is locked. */
+static usec_t again_if_locked(const struct survey_state *s)
+{
+    usec_t after = 0;
+
+    for (uint32_t k = 0; k < s->count; k++)
+        if (s->shards[k].locked > 0)
+            after = MAX(after, LOCKED_USEC << MIN(s->shards[k].locked - 1, 4U));
+    return MIN(after, RETRY_USEC);
+}
+
+static usec_t again_after(const struct survey_state *s, bool differs_anew)
+{
+    usec_t locked = again_if_locked(s);
+
+    if (locked > 0)
+        return locked;
+    if (differs_anew)
+        return LOOK_AGAIN_USEC;
+    return is_urgent(s) ? RETRY_USEC : ASK_AGAIN_USEC;
+}
+
 /* What it has said before DDL that others have told of since, is not what it would say. */
 static bool is_stale(const struct asked *a)
 {
@@ -103,7 +131,7 @@ static void compare(struct survey_state *s, const struct map *m)
     survey_report_free(before);
     log_report(s);
     uint64_t differs = survey_drift_hash(s->report);
-    s->next_at = clock_now() + (differs != s->differed ? LOOK_AGAIN_USEC : is_urgent(s) ? RETRY_USEC : ASK_AGAIN_USEC);
+    s->next_at = clock_now() + again_after(s, differs != s->differed);
     s->differed = differs;
 }
 
@@ -157,7 +185,8 @@ static void end(struct asked *a)
 
 static void failed(struct asked *a, const char *why)
 {
-    if (strcmp(a->error, why) != 0)
+    a->locked = a->probe != NULL && strcmp(probe_sqlstate(a->probe), LOCKED) == 0 ? a->locked + 1 : 0;
+    if (a->locked == 0 && strcmp(a->error, why) != 0)
         log_warn("database \"%s\": shard %u could not be asked what it has: %s", a->of->db->name, a->number + 1, why);
     snprintf(a->error, sizeof a->error, "%s", why);
     end(a);
@@ -181,6 +210,7 @@ static void answered(struct asked *a)
     a->catalog = a->of->catalog;
     a->coming = NULL;
     a->error[0] = '\0';
+    a->locked = 0;
     end(a);
 }
 

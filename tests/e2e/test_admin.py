@@ -462,8 +462,10 @@ def test_reconnect_under_load(sluice):
             s.admin("RECONNECT")
             time.sleep(0.1)
 
-    threading.Thread(target=reconnect, daemon=True).start()
+    reconnecting = threading.Thread(target=reconnect, daemon=True)
+    reconnecting.start()
     in_threads(10, work)
+    reconnecting.join()
     s.wait_idle()
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from lib.shards import COUNT, TABLES, Shop
+from lib.shards import COUNT, SCHEMA, TABLES, Shop
 from lib.sluice import PROGRAM
 from lib.util import SLOWER, wait_for
 from lib.wire import Client, errors_of, extended, query, rows_of, sync
@@ -462,6 +462,27 @@ def test_who_waits_for_the_schema_can_cancel_and_is_answered(shop):
                 except errors.QueryCanceled:
                     continue
             releasing.result()
+
+
+def test_who_locks_tables_in_a_transaction_is_not_deadlocked_by_the_survey(pg, sluice):
+    """What a view says is read with its tables locked. Who locks them in another order has waited first, and would be
+    the one to look for a deadlock first."""
+    shop = Shop(pg, sluice, "shop_locked", schema=SCHEMA + "CREATE TABLE one (a int); CREATE TABLE two (b int); "
+                "CREATE TABLE three (c int); CREATE VIEW three_of_them AS SELECT FROM one, two, three;")
+    at = shop.databases[0]
+    with shop.connect() as client, shop.pg.admin(at) as holder, shop.pg.admin(at) as migration:
+        holder.autocommit = migration.autocommit = False
+        holder.execute("LOCK TABLE two")
+        client.execute("CREATE FUNCTION another() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        wait_for(lambda: shop.pg.backends(wait_event_type="Lock", datname=at), 20, "the survey to wait", every=0.01)
+        migration.execute("LOCK TABLE three")
+        with ThreadPoolExecutor(1) as aside:
+            locking = aside.submit(migration.execute, "LOCK TABLE one")
+            time.sleep(0.5)
+            holder.rollback()
+            locking.result(60 * SLOWER)
+        migration.rollback()
+        wait_for(lambda: {row["state"] for row in shop.sluice.admin("SHOW SHARDS")} == {"ok"}, 20, "another survey")
 
 
 def test_a_server_that_dies_before_it_tells_what_the_session_has_left(shop):
