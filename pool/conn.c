@@ -5,7 +5,6 @@
 #include "pool/conn.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -36,9 +35,8 @@ static ssize_t fd_send(int fd, const void *p, size_t len)
     return syscall(SYS_sendto, fd, p, len, MSG_NOSIGNAL, NULL, 0);
 }
 
-void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_watermark)
+int conn_loop_init(struct conn_loop *l, size_t high_watermark)
 {
-    l->base = base;
     l->scratch = mem_alloc(SCRATCH_BYTES);
     list_init(&l->dirty);
     list_init(&l->eager);
@@ -47,10 +45,12 @@ void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_wa
     l->high_watermark = high_watermark;
     l->spare_count = 0;
     l->prompt = NULL;
+    return poller_init(&l->poller);
 }
 
 void conn_loop_free(struct conn_loop *l)
 {
+    poller_free(&l->poller);
     free(l->scratch);
     l->scratch = NULL;
     while (l->spare_count > 0)
@@ -87,25 +87,33 @@ struct buf *conn_out(struct conn *c)
 
 /* --- events --- */
 
-static void on_readable(evutil_socket_t fd, short what, void *arg);
-static void on_writable(evutil_socket_t fd, short what, void *arg);
+static void on_readable(struct poller_watch *w, bool is_last);
+static void on_writable(struct poller_watch *w);
 
-static void write_event_on(struct conn *c)
+/* A read that is shorter than its room has taken all there was, but for TLS, whose records are read one by one. */
+static void wait_for(struct conn *c, uint32_t events)
 {
-    if (c->writing)
-        return;
-    if (c->write_event == NULL)
-        c->write_event = event_new(c->loop->base, c->fd, EV_WRITE | EV_PERSIST, on_writable, c);
-    event_add(c->write_event, NULL);
-    c->writing = true;
+    bool by_edge = events == POLLER_READ && c->tls == NULL;
+
+    poller_watch(&c->loop->poller, c->fd, &c->watch, by_edge ? events | POLLER_EDGE : events);
 }
 
-static void write_event_off(struct conn *c)
+static uint32_t waits_for(const struct conn *c)
 {
-    if (!c->writing)
+    return c->watch.events & (POLLER_READ | POLLER_WRITE);
+}
+
+static void wait_to_read(struct conn *c, bool on)
+{
+    wait_for(c, on ? waits_for(c) | POLLER_READ : waits_for(c) & ~POLLER_READ);
+}
+
+static void wait_to_write(struct conn *c, bool on)
+{
+    if (on == c->writing)
         return;
-    event_del(c->write_event);
-    c->writing = false;
+    c->writing = on;
+    wait_for(c, on ? waits_for(c) | POLLER_WRITE : waits_for(c) & ~POLLER_WRITE);
 }
 
 static void conn_setup(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd)
@@ -114,17 +122,17 @@ static void conn_setup(struct conn *c, struct conn_loop *loop, const struct conn
     c->fd = fd;
     c->loop = loop;
     c->handler = handler;
+    c->watch = (struct poller_watch){.readable = on_readable, .writable = on_writable};
     list_init(&c->dirty_node);
     list_init(&c->eager_node);
     list_init(&c->warm_node);
-    c->read_event = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_readable, c);
 }
 
 void conn_init(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd)
 {
     conn_setup(c, loop, handler, fd);
     c->phase = CONN_OPEN;
-    event_add(c->read_event, NULL);
+    wait_to_read(c, true);
 }
 
 void conn_init_inside(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler)
@@ -154,7 +162,7 @@ int conn_connect(struct conn *c, struct conn_loop *loop, const struct conn_handl
     }
     conn_setup(c, loop, handler, fd);
     c->phase = CONN_CONNECTING;
-    write_event_on(c);
+    wait_to_write(c, true);
     return 0;
 }
 
@@ -162,18 +170,14 @@ void conn_start_tls(struct conn *c, struct tls *tls)
 {
     c->tls = tls;
     c->phase = CONN_HANDSHAKE;
+    wait_for(c, waits_for(c));
     conn_read_soon(c); /* begins in this turn's flush: never inside a callback */
 }
 
-static void free_events(struct conn *c)
+static void wait_for_nothing(struct conn *c)
 {
-    if (c->read_event != NULL)
-        event_free(c->read_event);
-    if (c->write_event != NULL)
-        event_free(c->write_event);
-    c->read_event = NULL;
-    c->write_event = NULL;
     c->writing = false;
+    wait_for(c, 0);
 }
 
 void conn_close(struct conn *c)
@@ -181,7 +185,7 @@ void conn_close(struct conn *c)
     if (c->phase == CONN_CLOSED)
         return;
     c->phase = CONN_CLOSED;
-    free_events(c);
+    wait_for_nothing(c);
     list_del(&c->dirty_node);
     list_del(&c->eager_node);
     list_del(&c->warm_node);
@@ -205,10 +209,10 @@ static void conn_end(struct conn *c, int error, const char *why)
         c->eof = true;
     } else {
         c->broken = true;
-        write_event_off(c);
+        wait_to_write(c, false);
         list_del(&c->dirty_node);
     }
-    event_del(c->read_event);
+    wait_to_read(c, false);
     c->handler->ended(c, error, why);
 }
 
@@ -220,7 +224,7 @@ static void end_of_writing(struct conn *c, int error, const char *why)
         return;
     }
     c->mute = error;
-    write_event_off(c);
+    wait_to_write(c, false);
     conn_read_soon(c);
 }
 
@@ -252,7 +256,7 @@ static void handshake(struct conn *c)
     switch (tls_handshake(c->tls)) {
     case TLS_DONE:
         c->phase = CONN_OPEN;
-        write_event_off(c);
+        wait_to_write(c, false);
         c->handler->opened(c);
         if (c->phase == CONN_OPEN && tls_pending(c->tls))
             conn_read_soon(c);
@@ -260,10 +264,10 @@ static void handshake(struct conn *c)
             conn_touch(c);
         break;
     case TLS_WANT_READ:
-        write_event_off(c);
+        wait_to_write(c, false);
         break;
     case TLS_WANT_WRITE:
-        write_event_on(c);
+        wait_to_write(c, true);
         break;
     case TLS_FAILED:
         conn_end(c, EPROTO, tls_error(c->tls));
@@ -361,6 +365,8 @@ static void read_more(struct conn *c)
         return;
     }
     c->received_bytes += (uint64_t)n;
+    if (UNLIKELY((size_t)n == room || c->last))
+        conn_read_soon(c);
     if (target == c->loop->scratch) {
         give_input(c, target, (size_t)n);
     } else {
@@ -381,19 +387,24 @@ static void send_prompt(struct conn_loop *l)
         conn_flush(c);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void read_now(struct conn *c)
 {
-    struct conn *c = arg;
     struct conn_loop *l = c->loop;
 
-    (void)fd;
-    (void)what;
     conn_loop_time(l);
     if (c->phase == CONN_HANDSHAKE)
         handshake(c);
     else if (c->phase == CONN_OPEN)
         read_more(c);
     send_prompt(l);
+}
+
+static void on_readable(struct poller_watch *w, bool is_last)
+{
+    struct conn *c = CONTAINER_OF(w, struct conn, watch);
+
+    c->last = is_last;
+    read_now(c);
 }
 
 void conn_read_soon(struct conn *c)
@@ -413,8 +424,8 @@ void conn_pause(struct conn *c)
     if (c->paused || c->phase != CONN_OPEN)
         return;
     c->paused = true;
-    if (c->read_event != NULL)
-        event_del(c->read_event);
+    if (c->fd >= 0)
+        wait_to_read(c, false);
 }
 
 void conn_resume(struct conn *c)
@@ -422,9 +433,9 @@ void conn_resume(struct conn *c)
     if (!c->paused || c->phase != CONN_OPEN)
         return;
     c->paused = false;
-    if (c->eof || c->broken || c->read_event == NULL)
+    if (c->eof || c->broken || c->fd < 0)
         return;
-    event_add(c->read_event, NULL);
+    wait_to_read(c, true);
     if (c->tls != NULL && tls_pending(c->tls))
         conn_read_soon(c);
 }
@@ -555,7 +566,7 @@ void conn_flush(struct conn *c)
         ssize_t n = transmit(c, buf_head(&c->out), sendable(c), &why);
         if (n < 0) {
             if (errno == EAGAIN || errno == EINTR)
-                write_event_on(c);
+                wait_to_write(c, true);
             else
                 end_of_writing(c, errno, why);
             break;
@@ -567,7 +578,7 @@ void conn_flush(struct conn *c)
     if (c->phase != CONN_OPEN || c->broken || c->mute != 0)
         return;
     if (sendable(c) == 0)
-        write_event_off(c);
+        wait_to_write(c, false);
     if (buf_used(&c->out) == 0) {
         give_memory(c->loop, &c->out);
         if (c->shutting)
@@ -581,7 +592,7 @@ static void finish_connect(struct conn *c)
     int error = 0;
     socklen_t len = sizeof error;
 
-    write_event_off(c);
+    wait_to_write(c, false);
     if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         error = errno;
     if (error != 0) {
@@ -589,18 +600,16 @@ static void finish_connect(struct conn *c)
         return;
     }
     c->phase = CONN_OPEN;
-    event_add(c->read_event, NULL);
+    wait_to_read(c, true);
     c->handler->opened(c);
     if (c->phase == CONN_OPEN && buf_used(&c->out) > 0)
         conn_touch(c);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void on_writable(struct poller_watch *w)
 {
-    struct conn *c = arg;
+    struct conn *c = CONTAINER_OF(w, struct conn, watch);
 
-    (void)fd;
-    (void)what;
     conn_loop_time(c->loop);
     if (c->phase == CONN_CONNECTING)
         finish_connect(c);
@@ -642,7 +651,7 @@ void conn_loop_flush(struct conn_loop *l)
         struct conn *c = LIST_FIRST(&round, struct conn, eager_node);
         list_del(&c->eager_node);
         if (!c->paused || c->phase == CONN_HANDSHAKE)
-            on_readable(c->fd, EV_READ, c);
+            read_now(c);
     }
     flush_dirty(l);
 }
@@ -662,7 +671,7 @@ bool conn_can_move(const struct conn *c)
 
 void conn_detach(struct conn *c)
 {
-    free_events(c);
+    wait_for_nothing(c);
     list_del(&c->dirty_node);
     list_del(&c->eager_node);
     list_del(&c->warm_node);
@@ -674,9 +683,8 @@ void conn_adopt(struct conn *c, struct conn_loop *loop)
     c->loop = loop;
     if (c->tls != NULL)
         warm(c);
-    c->read_event = event_new(loop->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
     if (!c->paused)
-        event_add(c->read_event, NULL);
+        wait_to_read(c, true);
 }
 
 /* --- options of sockets: each fails harmlessly on a Unix socket --- */
@@ -720,47 +728,4 @@ void conn_tune(int fd, const struct options *o)
 {
     tune_inherited(fd, o);
     conn_tune_accepted(fd, o);
-}
-
-/* --- descriptors that are only watched --- */
-
-struct conn_watch {
-    struct event *event; /* owned */
-    void (*ready)(void *arg);
-    void *arg;
-};
-
-static void on_watched(evutil_socket_t fd, short what, void *arg)
-{
-    const struct conn_watch *w = arg;
-
-    (void)fd;
-    (void)what;
-    w->ready(w->arg);
-}
-
-struct conn_watch *conn_watch_new(struct event_base *base, int fd, void (*ready)(void *arg), void *arg)
-{
-    struct conn_watch *w = mem_zalloc(sizeof *w);
-
-    w->event = event_new(base, fd, EV_READ | EV_PERSIST, on_watched, w);
-    w->ready = ready;
-    w->arg = arg;
-    return w;
-}
-
-void conn_watch_on(struct conn_watch *w)
-{
-    event_add(w->event, NULL);
-}
-
-void conn_watch_off(struct conn_watch *w)
-{
-    event_del(w->event);
-}
-
-void conn_watch_free(struct conn_watch *w)
-{
-    event_free(w->event);
-    free(w);
 }

@@ -6,8 +6,8 @@
  *   conn_send -> conn.out -> conn_flush, once a turn, or at once (conn_prompt) -> socket
  *
  * Invariants:
- * - The read event is level-triggered and persistent. It is taken away only for back-pressure (conn_pause) and after
- * the peer's end of file. The write event exists only while the kernel's buffer is full.
+ * - Reading is waited for all the time (poller.h), but for back-pressure (conn_pause) and after the peer's end of file;
+ * writing only while the kernel's buffer is full.
  * - A callback never frees: after conn_close the struct is inert (fd -1) until its owner frees it.
  * - input is never called again while it runs for the same connection.
  * - Where the handler hears out, a write that fails is not yet the end: what the peer had said before is read first.
@@ -19,18 +19,16 @@
 #include "conf/clock.h"
 #include "conf/options.h"
 #include "parser/bytes.h"
+#include "pool/poller.h"
 #include "pool/tls.h"
 #include <sys/socket.h>
 
 struct conn;
-struct event;
-struct event_base;
 
 #define CONN_SPARES 64
 
 /* One a worker. */
 struct conn_loop {
-    struct event_base *base;        /* borrowed */
     uint8_t *scratch;               /* owned; every recv without unfinished input goes here */
     struct list dirty;              /* conns with bytes to flush at the end of the turn */
     struct conn *prompt;            /* ... this one already when the input that is looked at is over; or NULL */
@@ -41,9 +39,11 @@ struct conn_loop {
     size_t high_watermark;          /* over this, the other side is not read */
     struct buf spares[CONN_SPARES]; /* owned: empty, small; what one connection needs no more, the next takes */
     unsigned spare_count;
+    struct poller poller;
 };
 
-void conn_loop_init(struct conn_loop *l, struct event_base *base, size_t high_watermark);
+/* Returns 0, or -1 with errno: no descriptor for the poller. */
+int conn_loop_init(struct conn_loop *l, size_t high_watermark);
 void conn_loop_free(struct conn_loop *l);
 /* Reads the clock, once a turn; whoever is called back first does it. */
 static inline void conn_loop_time(struct conn_loop *l)
@@ -79,13 +79,12 @@ struct conn_handler {
 };
 
 struct conn {
-    int fd;
+    int fd; /* -1: none */
     enum conn_phase phase;
     const struct conn_handler *handler;
     struct conn_loop *loop;
-    struct event *read_event;  /* owned */
-    struct event *write_event; /* owned, NULL until first needed */
-    struct tls *tls;           /* owned, NULL without TLS */
+    struct poller_watch watch;
+    struct tls *tls; /* owned, NULL without TLS */
     struct buf in;
     struct buf out;
     struct list dirty_node;
@@ -93,10 +92,11 @@ struct conn {
     struct list warm_node;
     size_t want;  /* input's hint: bytes that a whole message needs; 0 unknown */
     bool paused;  /* for back-pressure */
+    bool last;    /* the kernel has told of the end behind what is there, and will not again */
     bool eof;     /* the peer closed its sending side */
     bool broken;  /* ended was called with an error */
     int mute;     /* 0, or errno of the write that failed: nothing is sent any more, what has come is heard out */
-    bool writing; /* write event is pending */
+    bool writing; /* the kernel's buffer is full, or it connects: waits to write */
     bool was_high;
     bool in_input;
     bool shutting; /* the sending side, when the out-queue is empty */
@@ -173,14 +173,6 @@ void conn_adopt(struct conn *c, struct conn_loop *loop);
 void conn_tune_listener(int fd, const struct options *o);
 void conn_tune_accepted(int fd, const struct options *o);
 void conn_tune(int fd, const struct options *o);
-
-/* A descriptor that is only watched, such as a listener's: ready(arg) while it is readable. Off until it is switched
- * on. Thread: the one of base's loop. */
-struct conn_watch;
-struct conn_watch *conn_watch_new(struct event_base *base, int fd, void (*ready)(void *arg), void *arg);
-void conn_watch_on(struct conn_watch *w);
-void conn_watch_off(struct conn_watch *w);
-void conn_watch_free(struct conn_watch *w);
 
 /* All that was ever given to be sent, whether it has gone or waits. */
 static inline uint64_t conn_given(const struct conn *c)

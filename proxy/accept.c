@@ -18,12 +18,18 @@
 #define STREAK 8u                        /* bursts in a row that found all they asked for: a storm, perhaps */
 #define PAUSE_USEC (100 * USEC_PER_MSEC) /* while there are no descriptors */
 
+/* One a listener. */
+struct entrance {
+    struct poller_watch watch;
+    struct listener *listener; /* borrowed */
+};
+
 static struct {
     struct listeners listeners;
-    struct event_base *base;     /* of the accepting thread; borrowed */
-    struct conn_watch **watches; /* owned, one a listener */
-    unsigned burst;              /* how many are taken before the kernel is asked again whether there are more */
-    unsigned streak;             /* bursts in a row that were full */
+    struct poller *poller;      /* of the accepting thread; borrowed */
+    struct entrance *entrances; /* owned */
+    unsigned burst;             /* how many are taken before the kernel is asked again whether there are more */
+    unsigned streak;            /* bursts in a row that were full */
     usec_t full_logged_at;
     int *handed; /* owned: clients that are on their way to each worker; atomic */
     unsigned next_worker;
@@ -137,16 +143,20 @@ static void client_accepted(const struct accepted *a, bool admin)
 
 /* --- accepting --- */
 
-static void watches_on(void)
+static void wait_for_clients(uint32_t events)
 {
     for (size_t i = 0; i < acceptor.listeners.count; i++)
-        conn_watch_on(acceptor.watches[i]);
+        poller_watch(acceptor.poller, acceptor.listeners.items[i].fd, &acceptor.entrances[i].watch, events);
+}
+
+static void watches_on(void)
+{
+    wait_for_clients(POLLER_READ);
 }
 
 static void watches_off(void)
 {
-    for (size_t i = 0; i < acceptor.listeners.count; i++)
-        conn_watch_off(acceptor.watches[i]);
+    wait_for_clients(0);
 }
 
 static void accept_again(void *arg)
@@ -174,11 +184,12 @@ static void accept_full(void)
 }
 
 /* In a storm of connections many are taken a turn; else one, without the call that would find no second. */
-static void on_ready(void *arg)
+static void on_ready(struct poller_watch *w, bool is_last)
 {
-    const struct listener *l = arg;
+    const struct listener *l = CONTAINER_OF(w, struct entrance, watch)->listener;
     struct accepted a;
 
+    (void)is_last;
     for (unsigned i = 0; i < acceptor.burst; i++) {
         switch (listen_accept(l, &a)) {
         case ACCEPT_OK:
@@ -201,19 +212,17 @@ static void on_ready(void *arg)
 
 static void watches_new(void)
 {
-    acceptor.watches = mem_zalloc(acceptor.listeners.count * sizeof(struct conn_watch *));
-    for (size_t i = 0; i < acceptor.listeners.count; i++) {
-        struct listener *l = &acceptor.listeners.items[i];
-        acceptor.watches[i] = conn_watch_new(acceptor.base, l->fd, on_ready, l);
-    }
+    acceptor.entrances = mem_zalloc(acceptor.listeners.count * sizeof *acceptor.entrances);
+    for (size_t i = 0; i < acceptor.listeners.count; i++)
+        acceptor.entrances[i] = (struct entrance){.watch.readable = on_ready, .listener = &acceptor.listeners.items[i]};
     watches_on();
 }
 
-void accept_start(struct listeners *l, struct event_base *base)
+void accept_start(struct listeners *l, struct poller *p)
 {
     acceptor.listeners = *l;
     *l = (struct listeners){0};
-    acceptor.base = worker_accepts() ? workers[0].base : base;
+    acceptor.poller = worker_accepts() ? &workers[0].loop.poller : p;
     acceptor.burst = 1;
     acceptor.handed = mem_zalloc((size_t)worker_count * sizeof *acceptor.handed);
     for (size_t i = 0; i < acceptor.listeners.count; i++) {
@@ -240,10 +249,9 @@ void accept_configure(const struct options *o)
 
 static void watches_free(void)
 {
-    for (size_t i = 0; i < acceptor.listeners.count; i++)
-        conn_watch_free(acceptor.watches[i]);
-    free(acceptor.watches);
-    acceptor.watches = NULL;
+    watches_off();
+    free(acceptor.entrances);
+    acceptor.entrances = NULL;
     listen_close(&acceptor.listeners);
 }
 

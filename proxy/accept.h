@@ -11,12 +11,11 @@
 #ifndef SLUICE_ACCEPT_H
 #define SLUICE_ACCEPT_H
 
+#include "pool/poller.h"
 #include "proxy/listen.h"
 
-struct event_base;
-
-/* Begins to accept. Takes over what l holds. base: control's loop. The workers run. */
-void accept_start(struct listeners *l, struct event_base *base);
+/* Begins to accept. Takes over what l holds. p: control's. The workers run. */
+void accept_start(struct listeners *l, struct poller *p);
 /* Accepts connections, or lets them queue in the kernel. */
 void accept_enable(bool on);
 /* What accepted sockets inherit follows a new configuration. */

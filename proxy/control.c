@@ -42,6 +42,8 @@ static struct {
     struct inbox inbox;
     struct event *inbox_event;
     struct event *tick_event;
+    struct event *poller_event;
+    struct poller poller; /* listeners, where the workers do not accept: inside the loop of base */
     struct event *signals[8];
     size_t signal_count;
     struct list laters;
@@ -542,6 +544,14 @@ static void threads_start(struct config *c)
     log_info("started: %d worker%s", n, n == 1 ? "" : "s");
 }
 
+static void on_poller(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+    poller_run(&control.poller, false);
+}
+
 static void loop_start(void)
 {
     struct event_config *ec = event_config_new();
@@ -555,6 +565,12 @@ static void loop_start(void)
     event_add(control.inbox_event, NULL);
     control.tick_event = event_new(control.base, -1, EV_PERSIST, on_tick, NULL);
     event_arm(control.tick_event, TICK_USEC);
+    if (poller_init(&control.poller) < 0) {
+        log_fatal("cannot wait for clients: %s", strerror(errno));
+        exit(1);
+    }
+    control.poller_event = event_new(control.base, control.poller.fd, EV_READ | EV_PERSIST, on_poller, NULL);
+    event_add(control.poller_event, NULL);
     signals_watch();
 }
 
@@ -568,6 +584,8 @@ static void loop_free(void)
         event_free(control.signals[i]);
     event_free(control.tick_event);
     event_free(control.inbox_event);
+    event_free(control.poller_event);
+    poller_free(&control.poller);
     inbox_free(&control.inbox);
     event_base_free(control.base);
     libevent_global_shutdown();
@@ -627,7 +645,7 @@ int control_run(struct config *c, const struct control_flags *flags)
     monitor_configure(NULL, c);
     monitor_start();
     publish_targets();
-    accept_start(&listeners, control.base);
+    accept_start(&listeners, &control.poller);
     process_notify("READY=1");
     event_base_dispatch(control.base);
     log_info("stopped");

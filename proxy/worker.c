@@ -9,8 +9,10 @@
 #include "proxy/control.h"
 #include "proxy/riding.h"
 
-#include <event2/event.h>
+#include <errno.h>
 #include <stdio.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #define TICK_USEC (100 * USEC_PER_MSEC)
 #define STACK_BYTES (16 * MIB)
@@ -288,12 +290,14 @@ static void finish_turn(struct worker *w)
     reap_clients(w);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_tick(struct poller_watch *watch, bool is_last)
 {
-    struct worker *w = arg;
+    struct worker *w = CONTAINER_OF(watch, struct worker, tick_watch);
+    uint64_t ticks;
 
-    (void)fd;
-    (void)what;
+    (void)is_last;
+    if (read(w->tick_fd, &ticks, sizeof ticks) < 0)
+        return;
     conn_loop_time(&w->loop);
     pools_tick(&w->pools);
     timeouts_tick(w);
@@ -302,12 +306,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     conn_loop_rest(&w->loop);
 }
 
-static void on_inbox(evutil_socket_t fd, short what, void *arg)
+static void on_inbox(struct poller_watch *watch, bool is_last)
 {
-    struct worker *w = arg;
+    struct worker *w = CONTAINER_OF(watch, struct worker, inbox_watch);
 
-    (void)fd;
-    (void)what;
+    (void)is_last;
     conn_loop_time(&w->loop);
     inbox_drain(&w->inbox, w);
 }
@@ -315,14 +318,11 @@ static void on_inbox(evutil_socket_t fd, short what, void *arg)
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
-    struct timeval tick = {.tv_usec = TICK_USEC};
 
-    w->tick_event = event_new(w->base, -1, EV_PERSIST, on_tick, w);
-    w->inbox_event = event_new(w->base, w->inbox.fd, EV_READ | EV_PERSIST, on_inbox, w);
-    event_add(w->tick_event, &tick);
-    event_add(w->inbox_event, NULL);
+    poller_watch(&w->loop.poller, w->tick_fd, &w->tick_watch, POLLER_READ);
+    poller_watch(&w->loop.poller, w->inbox.fd, &w->inbox_watch, POLLER_READ);
     while (!w->stopping) {
-        event_base_loop(w->base, conn_loop_busy(&w->loop) ? EVLOOP_ONCE | EVLOOP_NONBLOCK : EVLOOP_ONCE);
+        poller_run(&w->loop.poller, !conn_loop_busy(&w->loop));
         conn_loop_time(&w->loop);
         finish_turn(w);
         w->loop.now_is_fresh = false;
@@ -346,16 +346,25 @@ void worker_configure(struct worker *w, struct config *c)
     }
 }
 
+/* Returns 0, or -1 with errno. */
+static int ticks_begin(struct worker *w)
+{
+    const struct timespec tick = {.tv_nsec = TICK_USEC * 1000};
+    const struct itimerspec ticks = {.it_interval = tick, .it_value = tick};
+
+    w->tick_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    w->tick_watch.readable = on_tick;
+    w->inbox_watch.readable = on_inbox;
+    return w->tick_fd < 0 ? -1 : timerfd_settime(w->tick_fd, 0, &ticks, NULL);
+}
+
 static void worker_init(struct worker *w, int index, struct config *c)
 {
-    struct event_config *ec = event_config_new();
-
-    /* Our turns read the clock themselves. */
-    event_config_set_flag(ec, EVENT_BASE_FLAG_NOLOCK);
     w->index = index;
-    w->base = event_base_new_with_config(ec);
-    event_config_free(ec);
-    conn_loop_init(&w->loop, w->base, c->opt.high_watermark);
+    if (conn_loop_init(&w->loop, c->opt.high_watermark) < 0 || ticks_begin(w) < 0) {
+        log_fatal("cannot wait for connections: %s", strerror(errno));
+        exit(1);
+    }
     pools_init(&w->pools, index, &w->loop, &hooks);
     inbox_init(&w->inbox);
     for (int i = 0; i < CLIENT_STATES; i++)
@@ -418,10 +427,8 @@ static void worker_free(struct worker *w)
         free(slot);
     }
     free(w->slots);
-    event_free(w->tick_event);
-    event_free(w->inbox_event);
+    close(w->tick_fd);
     conn_loop_free(&w->loop);
-    event_base_free(w->base);
     config_unref(w->config);
 }
 

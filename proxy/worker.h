@@ -71,7 +71,6 @@ struct client_slot {
 struct worker {
     int index;
     pthread_t thread;
-    struct event_base *base;
     struct conn_loop loop;
     struct pools pools;
     struct inbox inbox;
@@ -97,8 +96,8 @@ struct worker {
     int active_clients;  /* atomic: for choosing where a new client goes */
     bool suspended;
     bool stopping;
-    struct event *tick_event;
-    struct event *inbox_event;
+    int tick_fd; /* a timer's: the poller itself never wakes for nothing */
+    struct poller_watch tick_watch, inbox_watch;
     struct keyset keyset;     /* scratch of finding.c */
     struct placements placed; /* ... what it has looked up lately */
     struct statements statements;

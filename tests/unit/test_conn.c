@@ -8,7 +8,6 @@
 #include "pool/conn.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -34,7 +33,6 @@
 enum habit { TAKE_ALL, TAKE_FOURS, TAKE_WHOLE, TAKE_NOTHING, CLOSE_IT, PAUSE_IT, REPROCESS_IT };
 
 struct subject {
-    struct event_base *base;
     struct conn_loop loop;
     struct conn c;
     int peer; /* the other end */
@@ -152,8 +150,8 @@ static int begin_alone(void **state)
 {
     struct subject *s = mem_zalloc(sizeof *s);
 
-    s->base = event_base_new();
-    conn_loop_init(&s->loop, s->base, HIGH_WATERMARK);
+    if (conn_loop_init(&s->loop, HIGH_WATERMARK) < 0)
+        return -1;
     s->peer = -1;
     s->c.fd = -1;
     *state = s;
@@ -182,7 +180,6 @@ static int end(void **state)
     if (s->peer >= 0)
         close(s->peer);
     conn_loop_free(&s->loop);
-    event_base_free(s->base);
     buf_free(&s->taken);
     free(s);
     return 0;
@@ -192,7 +189,7 @@ static int end(void **state)
 static void turn(struct conn_loop *l)
 {
     l->now_is_fresh = false;
-    event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    poller_run(&l->poller, false);
     conn_loop_flush(l);
 }
 
@@ -211,9 +208,9 @@ static void settle(struct subject *s)
         turn(&s->loop);
 }
 
-static int events_waited_for(struct event_base *base)
+static int events_waited_for(const struct subject *s)
 {
-    return event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED);
+    return __builtin_popcount(s->c.watch.events & (POLLER_READ | POLLER_WRITE));
 }
 
 static void peer_says(struct subject *s, const char *text)
@@ -321,6 +318,45 @@ static void leftover_input_is_offered_again(void **state)
     assert_int_equal(s->c.in.cap, 0);
 }
 
+/* The kernel tells once of all of it. */
+static void the_end_behind_what_was_said_is_heard(void **state)
+{
+    struct subject *s = *state;
+
+    peer_says(s, "hello");
+    shutdown(s->peer, SHUT_WR);
+    TURN_UNTIL(s, s->ends == 1);
+    assert_taken(s, "hello");
+    settle(s);
+    assert_int_equal(s->ends + s->breaks, 1);
+}
+
+static void the_end_behind_more_than_one_read_is_heard(void **state)
+{
+    struct subject *s = *state;
+    size_t len = IS_HOSTILE ? 100 : 150 * KIB;
+    uint8_t *p = pattern_new(len);
+
+    assert_int_equal(send(s->peer, p, len, MSG_NOSIGNAL), len);
+    close(s->peer);
+    s->peer = -1;
+    TURN_UNTIL(s, s->ends + s->breaks == 1);
+    assert_pattern(&s->taken, len);
+    free(p);
+}
+
+static void what_is_left_after_a_full_read_is_read(void **state)
+{
+    struct subject *s = *state;
+    size_t len = IS_HOSTILE ? 100 : 150 * KIB;
+    uint8_t *p = pattern_new(len);
+
+    assert_int_equal(send(s->peer, p, len, MSG_NOSIGNAL), len);
+    TURN_UNTIL(s, buf_used(&s->taken) == len);
+    assert_pattern(&s->taken, len);
+    free(p);
+}
+
 static void peer_writes(struct subject *s, const uint8_t *p, size_t len)
 {
     usec_t deadline = clock_now() + PATIENCE_USEC;
@@ -374,7 +410,7 @@ static void pause_holds_input_until_resume(void **state)
 
     conn_pause(&s->c);
     conn_pause(&s->c);
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     peer_says(s, "x");
     settle(s);
     assert_int_equal(s->inputs, 0);
@@ -382,7 +418,7 @@ static void pause_holds_input_until_resume(void **state)
     conn_resume(&s->c);
     TURN_UNTIL(s, s->inputs == 1);
     assert_taken(s, "x");
-    assert_int_equal(events_waited_for(s->base), 1);
+    assert_int_equal(events_waited_for(s), 1);
 }
 
 static void paused_in_the_middle_is_reprocessed(void **state)
@@ -447,7 +483,7 @@ static void input_may_close(void **state)
     settle(s);
     assert_int_equal(s->inputs, before);
     assert_int_equal(s->ends + s->breaks, 0); /* who closes is not told */
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
 }
 
 static void first_byte_is_seen_before_it_is_read(void **state)
@@ -504,7 +540,7 @@ static void sends_are_gathered_until_the_flush(void **state)
     assert_peer_has(s, "abcd");
     assert_int_equal(s->c.sent_bytes, 4);
     assert_int_equal(s->c.out.cap, 0);
-    assert_int_equal(events_waited_for(s->base), 1); /* reading only */
+    assert_int_equal(events_waited_for(s), 1); /* reading only */
     assert_int_equal(s->drained, 0);
 }
 
@@ -613,7 +649,7 @@ static void queue_over_the_watermark_tells_when_it_has_drained(void **state)
         conn_loop_flush(&s->loop);
         settle(s);
         assert_true(conn_is_high(&s->c)); /* the kernel took a part, the peer reads nothing */
-        assert_int_equal(events_waited_for(s->base), 2);
+        assert_int_equal(events_waited_for(s), 2);
         usec_t deadline = clock_now() + PATIENCE_USEC;
         while (buf_used(&got) < 64 * KIB && clock_now() < deadline) {
             if (buf_used(&s->c.out) > HIGH_WATERMARK / 2)
@@ -624,7 +660,7 @@ static void queue_over_the_watermark_tells_when_it_has_drained(void **state)
         assert_pattern(&got, 64 * KIB);
         buf_consume(&got, 64 * KIB);
         assert_int_equal(s->drained, round);
-        assert_int_equal(events_waited_for(s->base), 1);
+        assert_int_equal(events_waited_for(s), 1);
     }
     conn_send(&s->c, p, HIGH_WATERMARK); /* just not over it */
     assert_false(conn_is_high(&s->c));
@@ -675,10 +711,10 @@ static void end_of_file_is_told_once(void **state)
     assert_true(s->c.eof);
     assert_false(s->c.broken);
     assert_int_equal(s->c.phase, CONN_OPEN);
-    assert_int_equal(events_waited_for(s->base), 0); /* else the loop would spin */
+    assert_int_equal(events_waited_for(s), 0); /* else the loop would spin */
     conn_pause(&s->c);
     conn_resume(&s->c);
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     settle(s);
     assert_int_equal(s->ends, 1);
     conn_send(&s->c, "answer", 6); /* half closed: what was asked is still answered */
@@ -716,7 +752,7 @@ static void reset_is_told_once(void **state)
     TURN_UNTIL(s, s->breaks == 1);
     assert_int_equal(s->error, ECONNRESET);
     assert_int_equal(s->ends, 0);
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     conn_send(&s->c, "x", 1);
     uint8_t run[RUN] = {0};
     conn_send_run(&s->c, run, sizeof run);
@@ -726,7 +762,7 @@ static void reset_is_told_once(void **state)
     conn_resume(&s->c);
     settle(s);
     assert_int_equal(s->breaks, 1);
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     assert_false(conn_can_move(&s->c));
 }
 
@@ -756,7 +792,7 @@ static void last_words_are_heard_where_they_count(void **state)
     settle(s);
     assert_int_equal(s->breaks, 1);
     assert_int_equal(s->ends, 0);
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     assert_false(conn_loop_busy(&s->loop));
 }
 
@@ -791,13 +827,13 @@ static void break_with_a_full_queue_ends_its_writing(void **state)
 
     conn_send(&s->c, p, 64 * KIB);
     settle(s);
-    assert_int_equal(events_waited_for(s->base), 2);
+    assert_int_equal(events_waited_for(s), 2);
     close(s->peer);
     s->peer = -1;
     TURN_UNTIL(s, s->breaks == 1);
     settle(s);
     assert_int_equal(s->breaks, 1);
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     free(p);
 }
 
@@ -834,13 +870,12 @@ static void connection_moves_to_another_loop(void **state)
 {
     struct subject *s = *state;
     struct conn_loop other;
-    struct event_base *other_base = event_base_new();
 
-    conn_loop_init(&other, other_base, HIGH_WATERMARK);
+    assert_int_equal(conn_loop_init(&other, HIGH_WATERMARK), 0);
     assert_true(conn_can_move(&s->c));
     conn_detach(&s->c);
     assert_null(s->c.loop);
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     peer_says(s, "x"); /* while it belongs to nobody */
     settle(s);
     assert_int_equal(s->inputs, 0);
@@ -854,12 +889,11 @@ static void connection_moves_to_another_loop(void **state)
     turn(&other);
     assert_peer_has(s, "y");
     conn_detach(&s->c);
-    assert_int_equal(events_waited_for(other_base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     conn_adopt(&s->c, &s->loop); /* and back */
     peer_says(s, "z");
     TURN_UNTIL(s, buf_used(&s->taken) == 2);
     conn_loop_free(&other);
-    event_base_free(other_base);
 }
 
 static void full_writer_moves_once_it_is_empty(void **state)
@@ -963,7 +997,7 @@ static void connecting_is_told_when_it_is_done(void **state)
     peer_says(s, "welcome");
     TURN_UNTIL(s, buf_used(&s->taken) == 7);
     assert_int_equal(s->opened, 1);
-    assert_int_equal(events_waited_for(s->base), 1);
+    assert_int_equal(events_waited_for(s), 1);
 }
 
 /* conn_send promises a flush at the end of the turn; before the connection stands, that can only be then. */
@@ -1016,7 +1050,7 @@ static void refused_connection_is_told(void **state)
     assert_int_equal(s->opened, 0);
     settle(s);
     assert_int_equal(s->breaks, 1);
-    assert_int_equal(events_waited_for(s->base), 0);
+    assert_int_equal(events_waited_for(s), 0);
     close(fd);
 }
 
@@ -1122,6 +1156,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(input_is_offered_and_taken),
         TEST(leftover_input_is_offered_again),
+        TEST(the_end_behind_what_was_said_is_heard),
+        TEST(the_end_behind_more_than_one_read_is_heard),
+        TEST(what_is_left_after_a_full_read_is_read),
         TEST(wanted_bytes_come_in_few_reads),
         TEST(message_longer_than_the_scratch_is_gathered),
         TEST(pause_holds_input_until_resume),

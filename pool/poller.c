@@ -1,0 +1,71 @@
+/*
+ * poller.c: see poller.h.
+ * Thread: the poller's.
+ */
+#include "pool/poller.h"
+
+#include "conf/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TROUBLE ((uint32_t)(EPOLLERR | EPOLLHUP))
+
+int poller_init(struct poller *p)
+{
+    p->at = p->count = 0;
+    p->fd = epoll_create1(EPOLL_CLOEXEC);
+    return p->fd < 0 ? -1 : 0;
+}
+
+void poller_free(struct poller *p)
+{
+    close(p->fd);
+    p->fd = -1;
+}
+
+/* What the kernel has told of it in this round, but nobody yet. */
+static void take_back(struct poller *p, const struct poller_watch *w, uint32_t events)
+{
+    for (int i = p->at; i < p->count; i++)
+        if (p->round[i].events != 0 && p->round[i].data.ptr == w)
+            p->round[i].events &= events == 0 ? 0 : events | TROUBLE;
+}
+
+void poller_watch(struct poller *p, int fd, struct poller_watch *w, uint32_t events)
+{
+    struct epoll_event e = {.events = events, .data.ptr = w};
+
+    if (events == w->events)
+        return;
+    int change = w->events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+    if (epoll_ctl(p->fd, change, fd, &e) < 0)
+        log_error("cannot wait for a connection: %s", strerror(errno));
+    if ((w->events & ~events) != 0)
+        take_back(p, w, events);
+    w->events = events;
+}
+
+static void tell(struct epoll_event *e)
+{
+    struct poller_watch *w = e->data.ptr;
+
+    if (UNLIKELY((e->events & TROUBLE) != 0))
+        e->events = w->events;
+    if ((e->events & POLLER_WRITE) != 0)
+        w->writable(w);
+    if ((e->events & POLLER_READ) != 0)
+        w->readable(w, (e->events & EPOLLRDHUP) != 0);
+}
+
+void poller_run(struct poller *p, bool blocks)
+{
+    int count = epoll_wait(p->fd, p->round, POLLER_ROUND, blocks ? -1 : 0);
+
+    p->count = MAX(count, 0); /* EINTR: nobody is ready */
+    for (p->at = 0; p->at < p->count; p->at++)
+        if (p->round[p->at].events != 0)
+            tell(&p->round[p->at]);
+    p->at = p->count = 0;
+}
