@@ -480,12 +480,12 @@ void conn_send(struct conn *c, const void *p, size_t len)
     conn_touch(c);
 }
 
-void conn_send_run(struct conn *c, const void *p, size_t len)
+void conn_send_now(struct conn *c, const void *p, size_t len)
 {
     const char *why = NULL;
 
-    if (len >= RUN_BYTES && buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->fd >= 0 &&
-        c->phase == CONN_OPEN && !c->writing && !c->broken && c->mute == 0) {
+    if (buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->fd >= 0 && c->phase == CONN_OPEN && !c->writing &&
+        !c->broken && c->mute == 0) {
         ssize_t n = transmit(c, p, len, &why);
         if (n > 0) {
             c->sent_bytes += (uint64_t)n;
@@ -494,6 +494,14 @@ void conn_send_run(struct conn *c, const void *p, size_t len)
         }
     }
     if (len > 0)
+        conn_send(c, p, len);
+}
+
+void conn_send_run(struct conn *c, const void *p, size_t len)
+{
+    if (len >= RUN_BYTES)
+        conn_send_now(c, p, len);
+    else
         conn_send(c, p, len);
 }
 

@@ -131,6 +131,8 @@ void conn_shutdown(struct conn *c);
 void conn_send(struct conn *c, const void *p, size_t len);
 /* The same for a long run that stands in a receive buffer: written from where it stands if nothing is queued. */
 void conn_send_run(struct conn *c, const void *p, size_t len);
+/* The same for any that nothing else will leave with. */
+void conn_send_now(struct conn *c, const void *p, size_t len);
 /* For those who write messages into c->out themselves, and much: c->out, with memory that another had. */
 struct buf *conn_out(struct conn *c);
 /* For those who write messages into c->out themselves: marks it for the flush. */

@@ -7,7 +7,9 @@
 #include "conf/log.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define TROUBLE ((uint32_t)(EPOLLERR | EPOLLHUP))
@@ -28,7 +30,7 @@ void poller_free(struct poller *p)
 /* What the kernel has told of it in this round, but nobody yet. */
 static void take_back(struct poller *p, const struct poller_watch *w, uint32_t events)
 {
-    for (int i = p->at; i < p->count; i++)
+    for (int i = MAX(p->at, 0); i < p->count; i++)
         if (p->round[i].events != 0 && p->round[i].data.ptr == w)
             p->round[i].events &= events == 0 ? 0 : events | TROUBLE;
 }
@@ -47,8 +49,21 @@ void poller_watch(struct poller *p, int fd, struct poller_watch *w, uint32_t eve
     w->events = events;
 }
 
-static void tell(struct epoll_event *e)
+void poller_wait(struct poller *p, bool blocks)
 {
+    /* The bare call, as in conn.c. */
+    long count = syscall(SYS_epoll_pwait, p->fd, p->round, POLLER_ROUND, blocks ? -1 : 0, NULL, _NSIG / 8);
+
+    p->count = (int)MAX(count, 0); /* EINTR: nobody is ready */
+    p->at = -1;
+}
+
+bool poller_tell(struct poller *p)
+{
+    if (++p->at >= p->count)
+        return false;
+
+    struct epoll_event *e = &p->round[p->at];
     struct poller_watch *w = e->data.ptr;
 
     if (UNLIKELY((e->events & TROUBLE) != 0))
@@ -57,15 +72,5 @@ static void tell(struct epoll_event *e)
         w->writable(w);
     if ((e->events & POLLER_READ) != 0)
         w->readable(w, (e->events & EPOLLRDHUP) != 0);
-}
-
-void poller_run(struct poller *p, bool blocks)
-{
-    int count = epoll_wait(p->fd, p->round, POLLER_ROUND, blocks ? -1 : 0);
-
-    p->count = MAX(count, 0); /* EINTR: nobody is ready */
-    for (p->at = 0; p->at < p->count; p->at++)
-        if (p->round[p->at].events != 0)
-            tell(&p->round[p->at]);
-    p->at = p->count = 0;
+    return true;
 }

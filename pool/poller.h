@@ -2,7 +2,7 @@
  * poller.h: the descriptors that a thread waits for, and who is called when one is ready. libevent would do the same;
  * but every message passes here twice, and libevent's queues of active events cost as much as reading a statement.
  *
- *   poller_run: epoll_wait ──> round of events ──> writable, readable of each watch
+ *   poller_wait: epoll_wait ──> round of events ──(poller_tell, one by one)──> writable, readable of a watch
  *
  * Invariants:
  * - Who does not read what is there is called again, but for POLLER_EDGE: told once of all that has come so far. It is
@@ -44,8 +44,9 @@ void poller_free(struct poller *p);
 /* From now on w waits for these events of fd; 0: for nothing. Only the kernel's lack of memory keeps it from that:
  * logged. */
 void poller_watch(struct poller *p, int fd, struct poller_watch *w, uint32_t events);
-/* Waits until something is ready (blocks false: looks only), and calls all whose descriptors are. Not from inside
- * itself. */
-void poller_run(struct poller *p, bool blocks);
+/* Begins a round: waits until something is ready (blocks false: looks only). The last round is over. */
+void poller_wait(struct poller *p, bool blocks);
+/* Calls the next whose descriptor is ready; false: the round is over. Not from inside itself. */
+bool poller_tell(struct poller *p);
 
 #endif

@@ -274,10 +274,17 @@ static inline bool pool_is_paused(const struct pool *p)
     return p->set->paused || __atomic_load_n(&db->paused, __ATOMIC_RELAXED) ||
            __atomic_load_n(&db->closed, __ATOMIC_ACQUIRE) > 0;
 }
-/* Nobody waits, and who comes next need not: no server is to serve several. */
-static inline bool pool_has_spare(const struct pool *p)
+/* Nobody waits, and no server serves several: what goes now goes alone. */
+static inline bool pool_is_at_ease(const struct pool *p)
 {
-    return p->waiting_count == 0 && p->riding == 0 && p->count[SERVER_IDLE] > 0;
+    return p->waiting_count == 0 && p->riding == 0;
+}
+/* pools_settle in the middle of a turn, between the inputs of two connections, where nobody has waited: what runs next
+ * finds the server that has just run, whose process is still warm. */
+static inline void pools_settle_at_ease(struct pools *set)
+{
+    if (!list_empty(&set->settling) && pool_is_at_ease(LIST_FIRST(&set->settling, struct server, settle_node)->pool))
+        pools_settle(set);
 }
 int pool_opening_count(const struct pool *p);
 /* True if a client of another worker has waited so much longer than our own first one that it goes before it. */

@@ -267,7 +267,7 @@ usec_t standby_patience(const struct client *c);
 /* --- send.c --- */
 /* One whole message of a client that holds a server; or the head of a long one (have < total). */
 enum send_result { SEND_OK, SEND_WAIT /* the message was not sent: try again when the client is woken */ };
-enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have);
+enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have, bool alone);
 /* Settings, Closes: what must stand before the first message of a batch on this server. */
 void send_preamble(struct client *c, struct server *s);
 /* A Query of ours, whose answer is nobody's; c holds s. What its end means: effect. */

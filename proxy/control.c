@@ -549,7 +549,9 @@ static void on_poller(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     (void)arg;
-    poller_run(&control.poller, false);
+    poller_wait(&control.poller, false);
+    while (poller_tell(&control.poller))
+        ;
 }
 
 static void loop_start(void)

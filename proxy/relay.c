@@ -32,6 +32,7 @@ struct relay {
     struct client *c;   /* who holds the server; NULL: nobody */
     const uint8_t *run; /* begin of the run, or NULL */
     const uint8_t *at;  /* end of what was looked at */
+    const uint8_t *end; /* ... and of what has come */
     size_t longest;     /* max_packet_size */
     bool certain;       /* a replica's answer that is held back goes on when all that came with it has been looked at */
 };
@@ -55,7 +56,10 @@ static void run_flush(struct relay *r)
     if (r->c != NULL) {
         r->s->replied = true;
         r->s->run_bytes += (uint64_t)(r->at - r->run);
-        conn_send_run(&r->c->conn, r->run, (size_t)(r->at - r->run));
+        if (r->at == r->end && pool_is_at_ease(r->s->pool))
+            conn_send_now(&r->c->conn, r->run, (size_t)(r->at - r->run));
+        else
+            conn_send_run(&r->c->conn, r->run, (size_t)(r->at - r->run));
         if (conn_is_high(&r->c->conn))
             conn_pause(&r->s->conn);
     }
@@ -655,11 +659,11 @@ static bool is_held(const struct relay *r)
     return r->c != NULL && r->c->conn.held && !r->c->again_on;
 }
 
-/* The answer of a replica is certain from its first row on, or from the end of a statement. An error that came together
- * with a row is looked at first: PostgreSQL keeps rows back, too, and sends them when it ends. */
+/* One that is held back: a replica's answer is certain from its first row on, or from the end of a statement. An error
+ * that came together with a row is looked at first: PostgreSQL keeps rows back, too, and sends them when it ends. */
 static void let_answer_go(struct relay *r, uint8_t type)
 {
-    if (LIKELY(!is_held(r)) || strchr("DCIsHdZE", type) == NULL)
+    if (strchr("DCIsHdZE", type) == NULL)
         return;
     if (type == 'Z')
         conn_let_go(&r->c->conn);
@@ -719,7 +723,7 @@ static bool whole(struct relay *r, const struct frame *f)
 {
     enum verdict v = dispatch(r, f->type, span_of(r->at + FRAME_HEADER, f->total - FRAME_HEADER));
 
-    if (v == RELAY_FORWARD)
+    if (v == RELAY_FORWARD && UNLIKELY(is_held(r)))
         let_answer_go(r, f->type);
     if (v == RELAY_GONE)
         return false;
@@ -748,15 +752,16 @@ static bool is_too_long(struct relay *r, const struct frame *f)
 
 size_t relay_input(struct server *s, const uint8_t *p, size_t len)
 {
-    struct relay r = {.s = s, .c = holder(s), .at = p, .longest = (size_t)worker_of(s)->config->opt.max_packet_size};
-    const uint8_t *end = p + len;
+    struct relay r = {.s = s, .c = holder(s), .at = p, .end = p + len};
+
+    r.longest = (size_t)worker_of(s)->config->opt.max_packet_size;
 
     if (r.c != NULL)
         routing_answered(r.c, s);
-    while (r.at < end) {
+    while (r.at < r.end) {
         struct frame f;
         const char *why;
-        size_t left = (size_t)(end - r.at);
+        size_t left = (size_t)(r.end - r.at);
         if (s->stream_left > 0) {
             stream(&r, left);
             continue;
@@ -773,7 +778,7 @@ size_t relay_input(struct server *s, const uint8_t *p, size_t len)
         if (f.flow == FLOW_STREAM && !(f.type == 'D' && (nested_in_rows(s) || is_own_row(s)))) {
             s->stream_left = f.total;
             s->stream_forward = within(&r) == RELAY_FORWARD;
-            if (s->stream_forward)
+            if (s->stream_forward && UNLIKELY(is_held(&r)))
                 let_answer_go(&r, f.type);
             continue;
         }

@@ -39,7 +39,7 @@ void rerun_prepared(struct client *c)
             buf_consume(&batch, f.total);
             continue;
         }
-        send_message(c, &f, buf_head(&batch), f.total); /* nothing is pending: it does not have to wait */
+        send_message(c, &f, buf_head(&batch), f.total, false); /* nothing is pending: it does not have to wait */
         buf_consume(&batch, f.total);
     }
     buf_free(&batch);

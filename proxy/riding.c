@@ -89,7 +89,7 @@ static void send_all(struct client *c, const uint8_t *batch)
         const char *why;
         const uint8_t *at = batch + r->sent;
         if (frame_next(FROM_CLIENT, at, size - r->sent, &f, &why) != PARSE_OK ||
-            send_message(c, &f, at, f.total) != SEND_OK)
+            send_message(c, &f, at, f.total, false) != SEND_OK)
             break;
         r->sent += f.total;
     }

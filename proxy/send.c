@@ -23,7 +23,10 @@
 
 void sending_raw(const struct sending *m)
 {
-    conn_send_run(&m->s->conn, m->p, m->have);
+    if (m->alone)
+        conn_send_now(&m->s->conn, m->p, m->have);
+    else
+        conn_send_run(&m->s->conn, m->p, m->have);
 }
 
 /* --- what goes ahead of a batch --- */
@@ -436,9 +439,9 @@ static bool must_wait_for_cancel(const struct client *c, uint8_t type)
     return c->server->cancels_open > 0 || (type != 'c' && type != 'f');
 }
 
-enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have)
+enum send_result send_message(struct client *c, const struct frame *f, const uint8_t *p, size_t have, bool alone)
 {
-    struct sending m = {.c = c, .s = c->server, .f = f, .p = p, .have = have};
+    struct sending m = {.c = c, .s = c->server, .f = f, .p = p, .have = have, .alone = alone};
     bool begins = begins_batch(c, f->type);
 
     if (UNLIKELY(c->server->expects.skipping) && f->type != 'S') {

@@ -14,6 +14,7 @@ struct sending {
     const struct frame *f;
     const uint8_t *p; /* the message, header included */
     bool begins;      /* it is the first of its batch */
+    bool alone;       /* nothing that is here yet will leave with it */
     size_t have;      /* bytes of it that are there: f->total, or the head of a long one */
 };
 

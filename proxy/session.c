@@ -475,13 +475,13 @@ static enum step send_on(struct client *c, struct work *k)
     keep_for_primary(c, k);
     if (UNLIKELY(c->vars->placeholders))
         keep_for_settings(c, k);
-    switch (send_message(c, &k->f, k->at, k->have)) {
+    switch (send_message(c, &k->f, k->at, k->have, k->have == k->left && pool_is_at_ease(s->pool))) {
     case SEND_OK:
         consume(k, k->have);
         c->again_sent += k->have;
         if (UNLIKELY(c->cut_left > 0))
             cut_sent(c, k->have);
-        if (pool_has_spare(s->pool))
+        if (pool_is_at_ease(s->pool))
             conn_prompt(&s->conn); /* nobody will ride with it */
         return GO_ON;
     case SEND_WAIT:

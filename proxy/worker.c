@@ -218,7 +218,7 @@ static size_t hook_input(struct server *s, const uint8_t *p, size_t len)
     size_t used = relay_input(s, p, len);
     worker_answers(w, NULL);
     w->relaying = false;
-    if (c != NULL && !c->inside && pool_has_spare(s->pool))
+    if (c != NULL && !c->inside && pool_is_at_ease(s->pool))
         conn_prompt(&c->conn);
     return used;
 }
@@ -322,7 +322,9 @@ static void *worker_main(void *arg)
     poller_watch(&w->loop.poller, w->tick_fd, &w->tick_watch, POLLER_READ);
     poller_watch(&w->loop.poller, w->inbox.fd, &w->inbox_watch, POLLER_READ);
     while (!w->stopping) {
-        poller_run(&w->loop.poller, !conn_loop_busy(&w->loop));
+        poller_wait(&w->loop.poller, !conn_loop_busy(&w->loop));
+        while (poller_tell(&w->loop.poller))
+            pools_settle_at_ease(&w->pools);
         conn_loop_time(&w->loop);
         finish_turn(w);
         w->loop.now_is_fresh = false;

@@ -189,7 +189,9 @@ static int end(void **state)
 static void turn(struct conn_loop *l)
 {
     l->now_is_fresh = false;
-    poller_run(&l->poller, false);
+    poller_wait(&l->poller, false);
+    while (poller_tell(&l->poller))
+        ;
     conn_loop_flush(l);
 }
 

@@ -100,8 +100,11 @@ static void hangs_up(struct line *l)
 
 static void rounds(struct bed *b, int count)
 {
-    for (int i = 0; i < count; i++)
-        poller_run(&b->poller, false);
+    for (int i = 0; i < count; i++) {
+        poller_wait(&b->poller, false);
+        while (poller_tell(&b->poller))
+            ;
+    }
 }
 
 static void what_is_not_read_is_told_again(void **state)
