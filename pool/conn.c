@@ -212,6 +212,7 @@ static void conn_end(struct conn *c, int error, const char *why)
         wait_to_write(c, false);
         list_del(&c->dirty_node);
     }
+    list_del(&c->eager_node);
     wait_to_read(c, false);
     c->handler->ended(c, error, why);
 }

@@ -347,6 +347,25 @@ static void the_end_behind_more_than_one_read_is_heard(void **state)
     free(p);
 }
 
+static void who_was_told_the_end_is_given_nothing_more(void **state)
+{
+    struct subject *s = *state;
+    size_t len = IS_HOSTILE ? 100 : 150 * KIB;
+    uint8_t *p = pattern_new(len);
+
+    assert_int_equal(send(s->peer, p, len, MSG_NOSIGNAL), len);
+    close(s->peer);
+    s->peer = -1;
+    conn_send(&s->c, "x", 1); /* fails, when part of that has been read */
+    TURN_UNTIL(s, s->breaks == 1);
+    unsigned inputs = s->inputs;
+    assert_true(buf_used(&s->taken) < len);
+    settle(s);
+    assert_int_equal(s->inputs, inputs);
+    assert_int_equal(s->ends + s->breaks, 1);
+    free(p);
+}
+
 static void what_is_left_after_a_full_read_is_read(void **state)
 {
     struct subject *s = *state;
@@ -1160,6 +1179,7 @@ int main(void)
         TEST(leftover_input_is_offered_again),
         TEST(the_end_behind_what_was_said_is_heard),
         TEST(the_end_behind_more_than_one_read_is_heard),
+        TEST(who_was_told_the_end_is_given_nothing_more),
         TEST(what_is_left_after_a_full_read_is_read),
         TEST(wanted_bytes_come_in_few_reads),
         TEST(message_longer_than_the_scratch_is_gathered),
