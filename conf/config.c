@@ -150,9 +150,11 @@ static struct config_user *user_copy(const struct config_user *from)
 
 static struct config *config_copy(const struct config *from)
 {
+    const size_t counted = offsetof(struct config, generation);
     struct config *to = mem_zalloc(sizeof *to);
 
-    *to = *from;
+    /* All but the count, which others change meanwhile. */
+    memcpy((char *)to + counted, (const char *)from + counted, sizeof *to - counted);
     to->refs = 1;
     to->extra = NULL;
     to->extra_free = NULL;

@@ -151,7 +151,7 @@ struct config_secret { /* a line of auth_file */
 };
 
 struct config {
-    int refs;            /* atomic */
+    int refs;            /* atomic; first */
     uint64_t generation; /* 1, 2, ... by publication */
     char *file;
     bool pgbouncer; /* the file has [pgbouncer], so PgBouncer's defaults hold */

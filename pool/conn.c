@@ -171,7 +171,7 @@ void conn_start_tls(struct conn *c, struct tls *tls)
     c->tls = tls;
     c->phase = CONN_HANDSHAKE;
     wait_for(c, waits_for(c));
-    conn_read_soon(c); /* begins in this turn's flush: never inside a callback */
+    conn_read_soon(c); /* begins in this turn, but not inside a callback */
 }
 
 static void wait_for_nothing(struct conn *c)
@@ -359,6 +359,8 @@ static void read_more(struct conn *c)
     uint8_t *target = read_target(c, &room);
     ssize_t n = receive(c, target, room, &why);
 
+    if (n < 0 && errno == EINTR)
+        conn_read_soon(c);
     if (n < 0 && (errno == EINTR || (errno == EAGAIN && c->mute == 0)))
         return;
     if (n <= 0) {
@@ -636,19 +638,19 @@ void conn_shutdown(struct conn *c)
     }
 }
 
-static void flush_dirty(struct conn_loop *l)
+void conn_loop_flush(struct conn_loop *l)
 {
+    l->prompt = NULL;
     while (!list_empty(&l->dirty))
         conn_flush(LIST_FIRST(&l->dirty, struct conn, dirty_node));
 }
 
-void conn_loop_flush(struct conn_loop *l)
+/* Each once: who has more is read in the next turn, when others have been told. */
+void conn_loop_read(struct conn_loop *l)
 {
     struct list round;
 
-    l->prompt = NULL;
-    flush_dirty(l);
-    if (list_empty(&l->eager))
+    if (LIKELY(list_empty(&l->eager)))
         return;
     list_init(&round);
     while (!list_empty(&l->eager)) {
@@ -662,7 +664,6 @@ void conn_loop_flush(struct conn_loop *l)
         if (!c->paused || c->phase == CONN_HANDSHAKE)
             read_now(c);
     }
-    flush_dirty(l);
 }
 
 bool conn_loop_busy(const struct conn_loop *l)

@@ -53,11 +53,13 @@ static inline void conn_loop_time(struct conn_loop *l)
         l->now_is_fresh = true;
     }
 }
-/* Writes what the turn has gathered: one send a connection. Then reads those of conn_read_soon. */
+/* Reads those of conn_read_soon, when the poller has told all it had. */
+void conn_loop_read(struct conn_loop *l);
+/* Writes what the turn has gathered: one send a connection. */
 void conn_loop_flush(struct conn_loop *l);
 /* Once in a while: TLS sessions that were not used since the last time keep no memory. */
 void conn_loop_rest(struct conn_loop *l);
-/* True while conn_loop_flush left something that waits for no event: the loop must not block. */
+/* True while a turn has left something that waits for no event: the loop must not block. */
 bool conn_loop_busy(const struct conn_loop *l);
 
 enum conn_phase { CONN_CLOSED, CONN_CONNECTING, CONN_HANDSHAKE, CONN_OPEN };
@@ -161,8 +163,9 @@ void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 /* Hands unfinished input to the handler again (after a wait). */
 void conn_reprocess(struct conn *c);
-/* Reads at the end of the turn, whether or not the kernel was asked: TLS holds bytes that no poll would report, or a
- * peer that speaks first has just come, whose first message is most likely here. */
+/* Reads it in this turn or the next, whether or not the kernel was asked: there may be more than one read has taken,
+ * TLS holds bytes that no poll would report, or a peer that speaks first has just come, whose first message is most
+ * likely here. */
 void conn_read_soon(struct conn *c);
 
 /* Out of one loop, into another. Only with nothing queued, nothing unfinished, no TLS bytes pending. */

@@ -42,8 +42,11 @@ void poller_watch(struct poller *p, int fd, struct poller_watch *w, uint32_t eve
     if (events == w->events)
         return;
     int change = w->events == 0 ? EPOLL_CTL_ADD : events == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-    if (epoll_ctl(p->fd, change, fd, &e) < 0)
+    if (epoll_ctl(p->fd, change, fd, &e) < 0) {
         log_error("cannot wait for a connection: %s", strerror(errno));
+        if (change == EPOLL_CTL_ADD)
+            return; /* with the next change it is tried again */
+    }
     if ((w->events & ~events) != 0)
         take_back(p, w, events);
     w->events = events;

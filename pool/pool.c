@@ -516,7 +516,7 @@ static bool must_close(const struct server *s)
     usec_t lifetime = p->set->config->opt.server_lifetime;
     int size = __atomic_load_n(&p->target->size, __ATOMIC_RELAXED);
 
-    if (d == NULL || server_is_outdated(s) || s->replication || s->conn.mute != 0)
+    if (d == NULL || server_is_outdated(s) || s->replication || s->conn.mute != 0 || s->conn.last)
         return true;
     if (d->server_lifetime != UNSET_USEC)
         lifetime = d->server_lifetime;

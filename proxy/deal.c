@@ -391,9 +391,14 @@ void deal_cancel(struct deal *d)
         fail_cancelled(d);
 }
 
+bool deal_takes_input(const struct deal *d)
+{
+    return d->copy != NULL;
+}
+
 size_t deal_input(struct deal *d, const uint8_t *p, size_t len)
 {
-    return d->copy == NULL ? 0 : copy_in_input(d->copy, p, len);
+    return copy_in_input(d->copy, p, len);
 }
 
 void deal_left(struct deal *d)

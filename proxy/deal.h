@@ -31,7 +31,8 @@ bool deal_is_alike(const struct deal *d);
 void deal_free(struct deal *d); /* NULL is nothing */
 /* What has come is looked at. Also once in a while, for arms that are gone. */
 void deal_pump(struct deal *d);
-/* What the client sends meanwhile. Returns how much of it was taken: rows of a COPY. */
+/* The rows of a COPY that the client sends; returns how much of them was taken. Only where it takes_input. */
+bool deal_takes_input(const struct deal *d);
 size_t deal_input(struct deal *d, const uint8_t *p, size_t len);
 /* The client sends no more. */
 void deal_left(struct deal *d);

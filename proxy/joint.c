@@ -680,9 +680,14 @@ void joint_left(struct client *c)
         deal_left(c->joint->deal);
 }
 
+bool joint_takes_input(const struct client *c)
+{
+    return c->joint != NULL && c->joint->deal != NULL && deal_takes_input(c->joint->deal);
+}
+
 size_t joint_input(struct client *c, const uint8_t *p, size_t len)
 {
-    return c->joint->deal == NULL ? 0 : deal_input(c->joint->deal, p, len);
+    return deal_input(c->joint->deal, p, len);
 }
 
 void joint_cancel(struct client *c)

@@ -43,7 +43,9 @@ void joint_gathered(struct client *c, bool failed);
 bool joint_admitted(struct client *c);
 /* The same of one that writes, but for its tag, too. */
 void joint_dealt(struct client *c, bool failed, const char *tag);
-/* What it sends while its statement runs. Returns how much of that was taken: rows of a COPY. */
+/* Its statement is a COPY whose rows it sends: they are to be given to joint_input. */
+bool joint_takes_input(const struct client *c);
+/* Returns how much of that was taken. */
 size_t joint_input(struct client *c, const uint8_t *p, size_t len);
 /* It sends no more. */
 void joint_left(struct client *c);

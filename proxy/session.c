@@ -492,13 +492,22 @@ static enum step send_on(struct client *c, struct work *k)
 
 /* --- the spine --- */
 
+/* What has come and cannot be worked on yet is not to become more; session_run reads on. */
+static void read_no_further(struct client *c, size_t left)
+{
+    if (left > c->worker->config->opt.max_inspect && c->conn.want <= left)
+        conn_pause(&c->conn);
+}
+
 static size_t work_on(struct client *c, const uint8_t *p, size_t len)
 {
     struct work k = {.at = p, .left = len};
     enum step step = GO_ON;
 
-    if (c->state == CLIENT_WAITING || c->state == CLIENT_GATHERING || c->worker->suspended)
+    if (c->state == CLIENT_WAITING || c->state == CLIENT_GATHERING || c->worker->suspended) {
+        read_no_further(c, len);
         return 0;
+    }
     while (step == GO_ON || step == ANSWERED) {
         step = understand(c, &k);
         if (step == GO_ON)
@@ -510,8 +519,7 @@ static size_t work_on(struct client *c, const uint8_t *p, size_t len)
     }
     if (step == DOOMED)
         return len;
-    if (k.left > c->worker->config->opt.max_inspect && c->conn.want <= k.left)
-        conn_pause(&c->conn); /* it has sent more than its share ahead */
+    read_no_further(c, k.left);
     return len - k.left;
 }
 
@@ -529,7 +537,7 @@ static bool work_on_split(struct client *c)
 
 size_t session_input(struct client *c, const uint8_t *p, size_t len)
 {
-    if (UNLIKELY(c->state == CLIENT_GATHERING) && joint_is_on(c))
+    if (UNLIKELY(c->state == CLIENT_GATHERING) && joint_takes_input(c))
         return joint_input(c, p, len);
     if (UNLIKELY(cut_is_split(c)) && !work_on_split(c))
         return 0;

@@ -285,7 +285,7 @@ static void finish_turn(struct worker *w)
             }
         } while (!list_empty(&w->pools.settling) || w->pools.connect_again);
         conn_loop_flush(&w->loop);
-    } while (!list_empty(&w->runnable) || !list_empty(&w->pools.settling));
+    } while (!list_empty(&w->runnable) || !list_empty(&w->pools.settling) || w->pools.connect_again);
     pools_reap(&w->pools);
     reap_clients(w);
 }
@@ -325,6 +325,7 @@ static void *worker_main(void *arg)
         poller_wait(&w->loop.poller, !conn_loop_busy(&w->loop));
         while (poller_tell(&w->loop.poller))
             pools_settle_at_ease(&w->pools);
+        conn_loop_read(&w->loop);
         conn_loop_time(&w->loop);
         finish_turn(w);
         w->loop.now_is_fresh = false;

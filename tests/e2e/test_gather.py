@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from lib.shards import COUNT, Shop, cancel_at_any_moment
 from lib.traps import ask
-from lib.util import SANITIZER, SLOWER, SMALLER, in_threads, proc_status_kib, wait_for
-from lib.wire import (Client, bind, describe, errors_of, execute, extended, parse, query, rows_of, sync, tags_of,
-                      types_of)
+from lib.util import LARGER, MIB, SANITIZER, SLOWER, SMALLER, in_threads, proc_status_kib, wait_for
+from lib.wire import (Client, bind, describe, errors_of, execute, extended, parse, query, rows_of, send_until_stuck,
+                      sync, tags_of, types_of)
 from psycopg import errors
 
 USERS, ORDERS = 60, 200
@@ -329,6 +329,26 @@ def test_a_slow_reader_stops_the_shards(shop):
         got = line.recv_until("Z", 5, 20 * SLOWER)
         assert len(rows_of(got)) == 5 * ORDERS and errors_of(got) == []
         line.close()
+
+
+@pytest.mark.parametrize("begin", ["SELECT 1", "BEGIN; UPDATE users SET name = name WHERE id IN (1, 2)"])
+def test_requests_without_end_while_the_shards_answer(shop, begin):
+    """They are not read before their turn, and nothing is lost."""
+    request = query(f"SELECT '{'x' * 50_000}'")
+    with Client(shop.sluice.port).login("demo", "store") as line, shop.pg.admin(shop.databases[1]) as holder:
+        for sql in begin.split("; "):
+            assert errors_of(line.query(sql)) == []
+        holder.autocommit = False
+        holder.execute("LOCK TABLE orders")
+        line.send(query("SELECT count(*) FROM orders"))
+        before = proc_status_kib(shop.sluice.pid, "VmRSS")
+        sent = send_until_stuck(line.sock, request, stuck_s=0.5)
+        assert sent < 24 * MIB
+        assert proc_status_kib(shop.sluice.pid, "VmRSS") - before < 16 * 1024 * LARGER
+        holder.rollback()
+        whole = sent // len(request)
+        got = line.recv_until("Z", 1 + whole, 20 * SLOWER)
+        assert errors_of(got) == [] and len(rows_of(got)) == 1 + whole
 
 
 def test_kill_ends_those_in_the_middle(shop):

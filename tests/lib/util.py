@@ -17,6 +17,7 @@ HOSTILE = "-hostile/" in os.environ.get("SLUICE_BIN", "")  # reads one byte at a
 SLOWER = 8 if SANITIZER or HOSTILE else 3
 LARGER = 4 if SANITIZER else 1
 SMALLER = 100 if HOSTILE else 1
+MIB = 1 << 20
 
 
 _given = set()

@@ -13,7 +13,7 @@ import struct
 import time
 from dataclasses import dataclass
 
-from lib.util import SLOWER
+from lib.util import MIB, SLOWER
 
 TIMEOUT_S = 10 * SLOWER
 PROTO_3_0 = 0x00030000
@@ -436,6 +436,24 @@ class Client(Stream):
         got = self.query(sql)
         assert not errors_of(got), got
         return rows_of(got)[0][0]
+
+
+def send_until_stuck(sock, chunk, stuck_s=1.5, most=256 * MIB):
+    """Sends until nothing more is taken for stuck_s; returns how many bytes went."""
+    sent, view = 0, memoryview(chunk * max(1, MIB // len(chunk)))
+    sock.setblocking(False)
+    at = 0
+    while sent < most:
+        if not select.select([], [sock], [], stuck_s)[1]:
+            break
+        try:
+            n = sock.send(view[at:])
+        except BlockingIOError:
+            continue
+        sent += n
+        at = (at + n) % len(view)
+    sock.setblocking(True)
+    return sent
 
 
 class Refused(Exception):

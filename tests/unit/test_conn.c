@@ -192,6 +192,7 @@ static void turn(struct conn_loop *l)
     poller_wait(&l->poller, false);
     while (poller_tell(&l->poller))
         ;
+    conn_loop_read(l);
     conn_loop_flush(l);
 }
 

@@ -8,30 +8,11 @@ import time
 
 import pytest
 
-from lib.util import LARGER, SLOWER, SMALLER, wait_for
+from lib.util import LARGER, MIB, SLOWER, SMALLER, wait_for
 from lib.wire import (Client, bind, complete, copy_data, copy_done, data_row, errors_of, execute, extended, flush,
-                      message, parse, query, row_description, rows_of, sync, tags_of, types_of)
+                      message, parse, query, row_description, rows_of, send_until_stuck, sync, tags_of, types_of)
 
-MIB = 1 << 20
 IN_KERNEL = 24 * MIB  # what the two sockets of a relayed stream may hold beside Sluice, with room to spare
-
-
-def send_until_stuck(sock, chunk, stuck_s=1.5, most=256 * MIB):
-    """Sends until nothing more is taken for stuck_s; returns how many bytes went."""
-    sent, view = 0, memoryview(chunk * max(1, MIB // len(chunk)))
-    sock.setblocking(False)
-    at = 0
-    while sent < most:
-        if not select.select([], [sock], [], stuck_s)[1]:
-            break
-        try:
-            n = sock.send(view[at:])
-        except BlockingIOError:
-            continue
-        sent += n
-        at = (at + n) % len(view)
-    sock.setblocking(True)
-    return sent
 
 
 def is_lively(client):
@@ -131,6 +112,22 @@ def test_requests_without_end_from_a_client_that_does_not_read(fakes, front):
         assert s.rss_kib() - before < 32 * 1024 * LARGER
         assert is_lively(other)
         c.close()
+
+
+def test_requests_without_end_from_a_client_that_waits(fakes, front):
+    """Nothing is lost, but it is not read before its turn."""
+    s = front(fakes(), default_pool_size=1)
+    request = query(f"select '{'x' * 100_000}'")
+    with s.client() as holder, s.client() as waiting:
+        holder.query("begin")
+        before = s.rss_kib()
+        sent = send_until_stuck(waiting.sock, request)
+        assert sent < IN_KERNEL
+        assert s.rss_kib() - before < 16 * 1024 * LARGER
+        holder.query("commit")
+        whole = sent // len(request)
+        assert len(tags_of(waiting.recv_until("Z", whole, timeout_s=20 * SLOWER))) == whole
+        assert is_lively(holder)
 
 
 def test_a_batch_that_never_ends(fakes, front):
