@@ -384,6 +384,8 @@ static bool is_due(const struct survey_state *s, const struct config *c, usec_t 
 {
     if (s->generation != c->generation)
         return true;
+    if (again_if_locked(s) > 0)
+        return now >= s->next_at; /* whatever else has changed meanwhile */
     return now >= s->next_at || (s->catalog != __atomic_load_n(&s->db->catalog, __ATOMIC_RELAXED) &&
                                  now >= s->next_at - ASK_AGAIN_USEC + LOOK_AGAIN_USEC);
 }

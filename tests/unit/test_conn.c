@@ -334,29 +334,39 @@ static void the_end_behind_what_was_said_is_heard(void **state)
     assert_int_equal(s->ends + s->breaks, 1);
 }
 
-static void the_end_behind_more_than_one_read_is_heard(void **state)
+/* More than one read takes; returns how much. */
+static size_t peer_says_much(struct subject *s)
 {
-    struct subject *s = *state;
     size_t len = IS_HOSTILE ? 100 : 150 * KIB;
     uint8_t *p = pattern_new(len);
 
     assert_int_equal(send(s->peer, p, len, MSG_NOSIGNAL), len);
+    free(p);
+    return len;
+}
+
+static void peer_leaves(struct subject *s)
+{
     close(s->peer);
     s->peer = -1;
+}
+
+static void the_end_behind_more_than_one_read_is_heard(void **state)
+{
+    struct subject *s = *state;
+    size_t len = peer_says_much(s);
+
+    peer_leaves(s);
     TURN_UNTIL(s, s->ends + s->breaks == 1);
     assert_pattern(&s->taken, len);
-    free(p);
 }
 
 static void who_was_told_the_end_is_given_nothing_more(void **state)
 {
     struct subject *s = *state;
-    size_t len = IS_HOSTILE ? 100 : 150 * KIB;
-    uint8_t *p = pattern_new(len);
+    size_t len = peer_says_much(s);
 
-    assert_int_equal(send(s->peer, p, len, MSG_NOSIGNAL), len);
-    close(s->peer);
-    s->peer = -1;
+    peer_leaves(s);
     conn_send(&s->c, "x", 1); /* fails, when part of that has been read */
     TURN_UNTIL(s, s->breaks == 1);
     unsigned inputs = s->inputs;
@@ -364,19 +374,15 @@ static void who_was_told_the_end_is_given_nothing_more(void **state)
     settle(s);
     assert_int_equal(s->inputs, inputs);
     assert_int_equal(s->ends + s->breaks, 1);
-    free(p);
 }
 
 static void what_is_left_after_a_full_read_is_read(void **state)
 {
     struct subject *s = *state;
-    size_t len = IS_HOSTILE ? 100 : 150 * KIB;
-    uint8_t *p = pattern_new(len);
+    size_t len = peer_says_much(s);
 
-    assert_int_equal(send(s->peer, p, len, MSG_NOSIGNAL), len);
     TURN_UNTIL(s, buf_used(&s->taken) == len);
     assert_pattern(&s->taken, len);
-    free(p);
 }
 
 static void peer_writes(struct subject *s, const uint8_t *p, size_t len)
