@@ -125,18 +125,19 @@ bool server_is_fresh(const struct server *s, uint64_t horizon)
 bool server_unfit(struct server *s, const struct config_database *d)
 {
     const char *standby = vars_get(s->vars, "in_hot_standby");
-    const char *name = s->pool->target->db->name;
+    const char *name = s->pool->target->db->name, *host = s->pool->target->host;
+    bool unfit = standby != NULL && (host != NULL ? strcmp(standby, "off") == 0
+                                                  : d != NULL && d->host_count > 1 && strcmp(standby, "on") == 0);
 
+    s->why[0] = s->sqlstate[0] = '\0'; /* of hosts that were tried before */
+    if (!unfit)
+        return false;
     snprintf(s->sqlstate, sizeof s->sqlstate, "25006");
-    if (s->pool->target->host != NULL) {
-        snprintf(s->why, sizeof s->why, "node \"%s\" of database \"%s\" is no standby", s->pool->target->host, name);
-        return standby != NULL && strcmp(standby, "off") == 0;
-    }
-    snprintf(s->why, sizeof s->why, "no primary among the hosts of database \"%s\"", name);
-    if (d != NULL && d->host_count > 1 && standby != NULL && strcmp(standby, "on") == 0)
-        return true;
-    s->why[0] = s->sqlstate[0] = '\0';
-    return false;
+    if (host != NULL)
+        snprintf(s->why, sizeof s->why, "node \"%s\" of database \"%s\" is no standby", host, name);
+    else
+        snprintf(s->why, sizeof s->why, "no primary among the hosts of database \"%s\"", name);
+    return true;
 }
 
 /* --- who is there --- */

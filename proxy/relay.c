@@ -591,10 +591,12 @@ static enum verdict on_parameter(struct relay *r, struct span body)
 
 /* Notices belong to what runs; one that comes unasked goes to who holds the server. So does every notification, even
  * in the answer to a question of ours: who listens keeps its server. */
-static enum verdict on_async(const struct relay *r, uint8_t type)
+static enum verdict on_async(struct relay *r, uint8_t type, struct span body)
 {
     const struct expect *head = expect_head(&r->s->expects);
 
+    if (type == 'N' && routing_is_farewell(body))
+        r->certain = false;
     return r->c != NULL && (type == 'A' || head == NULL || is_forwarded(r, head)) ? RELAY_FORWARD : RELAY_DROP;
 }
 
@@ -638,7 +640,7 @@ static enum verdict dispatch(struct relay *r, uint8_t type, struct span body)
         return on_parameter(r, body);
     case 'N':
     case 'A':
-        return on_async(r, type);
+        return on_async(r, type, body);
     case 'G':
         return on_copy_in(r);
     case 'H':
@@ -660,7 +662,8 @@ static bool is_held(const struct relay *r)
 }
 
 /* One that is held back: a replica's answer is certain from its first row on, or from the end of a statement. An error
- * that came together with a row is looked at first: PostgreSQL keeps rows back, too, and sends them when it ends. */
+ * that came together with a row is looked at first: PostgreSQL keeps rows back, too, and sends them when it ends. So is
+ * the end of the connection. */
 static void let_answer_go(struct relay *r, uint8_t type)
 {
     if (strchr("DCIsHdZE", type) == NULL)
@@ -672,7 +675,7 @@ static void let_answer_go(struct relay *r, uint8_t type)
 
 static void let_rest_go(struct relay *r)
 {
-    if (r->certain && is_held(r))
+    if (r->certain && is_held(r) && (!r->s->conn.last || conn_is_high(&r->c->conn)))
         conn_let_go(&r->c->conn);
 }
 
@@ -727,14 +730,11 @@ static bool whole(struct relay *r, const struct frame *f)
         let_answer_go(r, f->type);
     if (v == RELAY_GONE)
         return false;
-    if (v == RELAY_FORWARD) {
-        if (r->run == NULL)
-            r->run = r->at;
-        r->at += f->total;
-    } else {
+    if (v != RELAY_FORWARD)
         run_flush(r);
-        r->at += f->total;
-    }
+    else if (r->run == NULL)
+        r->run = r->at;
+    r->at += f->total;
     after_message(r, f->type);
     r->c = holder(r->s); /* the message may have ended it */
     return r->s->state != SERVER_DEAD && r->s->state != SERVER_CLOSING;

@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -167,7 +168,7 @@ CREATE TABLE big (n int, filler text) WITH (autovacuum_enabled = off); GRANT ALL
 INSERT INTO big SELECT i, repeat('x', 100) FROM generate_series(1, 2000) i;
 """
 SLOW = "SELECT count(*), max(nap()) FROM big WHERE $1 = 1 AND n <= 2"
-ROWS = "SELECT n, CASE n WHEN 1 THEN 2 ELSE nap() END FROM big WHERE $1 = 1 AND n <= 2 ORDER BY n"
+ROWS = "SELECT n, CASE n WHEN 1 THEN 2 ELSE nap() END FROM big WHERE $1 = 1 AND n <= 2"
 SHORT = "SELECT count(*), count(pg_sleep(0.002)) FROM big WHERE $1 = 1 AND n <= 5"
 
 
@@ -177,12 +178,20 @@ def begins(replica, sql, count=1):
              "the statement to run on the replica", every=0.005)
 
 
+def crash(replica):
+    """PostgreSQL starts anew by itself."""
+    (pid,), = replica.query("SELECT pid FROM pg_stat_activity WHERE usename = 'demo' AND state = 'active'")
+    os.kill(pid, signal.SIGQUIT)
+
+
 def make_conflict(primary, replica, kind):
     if kind == "snapshot":
         primary.query("UPDATE big SET filler = 'y'")
         primary.query("VACUUM big")
     elif kind == "lock":
         primary.query("BEGIN; LOCK TABLE big; COMMIT")
+    elif kind == "crash":  # a notice, behind what was kept back, is its last word
+        crash(replica)
     elif kind == "terminate":
         replica.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
     else:
@@ -199,7 +208,7 @@ def test_what_recovery_cancels_is_run_again(own_pg, sluice, slow, row):
     await_fresh(s, replica)
     line = Direct(s.dsn())
 
-    for kind in ("snapshot", "lock", "terminate"):
+    for kind in ("snapshot", "lock", "terminate", "crash"):
         for way in WAYS:
             sql, done = slow.replace("FROM", f"AS {kind}_{way} FROM"), []
             if way == "prepared":
@@ -300,6 +309,18 @@ def test_a_replica_ends_while_half_of_a_batch_waits(own_pg, one, sluice, how):
         assert line.ask(f"SELECT {number}") == [(str(number),)]
     assert s.admin("SHOW STATS")[0]["total_error_count"] == 0
     holding.join(20 * SLOWER)
+
+
+def test_a_client_that_asked_for_a_standby_is_told_what_happened(own_pg, one, sluice):
+    """Its statements are nobody else's to answer."""
+    s = front(sluice, own_pg, one)
+    await_fresh(s, one)
+    with s.connect(options="-c sluice.target=standby") as client, ThreadPoolExecutor(1) as aside:
+        asking = aside.submit(client.execute, "SELECT pg_sleep(60)")
+        begins(one, "pg_sleep(60)")
+        crash(one)
+        error = asking.exception(20 * SLOWER)
+    assert error.sqlstate == "08006" and "server closed the connection unexpectedly" in str(error)
 
 
 def stop_hard(replica, how):
