@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from lib.direct import Direct
 from lib.nodes import await_fresh, await_replica, front, node, reruns, where
-from lib.util import SLOWER, in_threads, proc_children, signal_all, wait_for
+from lib.util import HOSTILE, SLOWER, in_threads, proc_children, signal_all, wait_for
 
 WAYS = ["simple", "extended", "prepared"]
 _names = itertools.count()
@@ -198,9 +198,14 @@ def make_conflict(primary, replica, kind):
         replica.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'demo'")
 
 
-# PostgreSQL has made the first row, and keeps it back until there are more.
-@pytest.mark.parametrize("slow, row", [(SLOW, ("2", "1")), (ROWS, ("1", "2"))], ids=["no row", "one row"])
-def test_what_recovery_cancels_is_run_again(own_pg, sluice, slow, row):
+# PostgreSQL has made the first row, and keeps it back until there are more: it comes in one piece with the error, but
+# where each byte is read by itself.
+ENDS = {"no row": (SLOW, ("2", "1")), "one row": (ROWS, ("1", "2"))}
+
+
+@pytest.mark.parametrize("end", ["no row"] if HOSTILE else ENDS)
+def test_what_recovery_cancels_is_run_again(own_pg, sluice, end):
+    slow, row = ENDS[end]
     own_pg.psql(BIG)
     replica = own_pg.replica(own_pg.folder.name + "-one", max_standby_streaming_delay="0", hot_standby_feedback="off",
                              **NAPPER)
