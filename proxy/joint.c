@@ -682,7 +682,7 @@ void joint_left(struct client *c)
 
 bool joint_takes_input(const struct client *c)
 {
-    return c->joint != NULL && c->joint->deal != NULL && deal_takes_input(c->joint->deal);
+    return joint_is_on(c) && c->joint->deal != NULL && deal_takes_input(c->joint->deal);
 }
 
 size_t joint_input(struct client *c, const uint8_t *p, size_t len)

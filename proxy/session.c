@@ -459,6 +459,7 @@ static enum step move_on(struct client *c, struct work *k)
 static enum step send_on(struct client *c, struct work *k)
 {
     struct server *s = c->server;
+    bool at_ease = pool_is_at_ease(s->pool);
 
     if (UNLIKELY(begins_on_guest(c)) && move_on(c, k) == WAIT)
         return WAIT;
@@ -475,13 +476,13 @@ static enum step send_on(struct client *c, struct work *k)
     keep_for_primary(c, k);
     if (UNLIKELY(c->vars->placeholders))
         keep_for_settings(c, k);
-    switch (send_message(c, &k->f, k->at, k->have, k->have == k->left && pool_is_at_ease(s->pool))) {
+    switch (send_message(c, &k->f, k->at, k->have, at_ease && k->have == k->left)) {
     case SEND_OK:
         consume(k, k->have);
         c->again_sent += k->have;
         if (UNLIKELY(c->cut_left > 0))
             cut_sent(c, k->have);
-        if (pool_is_at_ease(s->pool))
+        if (at_ease)
             conn_prompt(&s->conn); /* nobody will ride with it */
         return GO_ON;
     case SEND_WAIT:
@@ -492,22 +493,13 @@ static enum step send_on(struct client *c, struct work *k)
 
 /* --- the spine --- */
 
-/* What has come and cannot be worked on yet is not to become more; session_run reads on. */
-static void read_no_further(struct client *c, size_t left)
-{
-    if (left > c->worker->config->opt.max_inspect && c->conn.want <= left)
-        conn_pause(&c->conn);
-}
-
 static size_t work_on(struct client *c, const uint8_t *p, size_t len)
 {
     struct work k = {.at = p, .left = len};
     enum step step = GO_ON;
 
-    if (c->state == CLIENT_WAITING || c->state == CLIENT_GATHERING || c->worker->suspended) {
-        read_no_further(c, len);
+    if (c->state == CLIENT_WAITING || c->state == CLIENT_GATHERING || c->worker->suspended)
         return 0;
-    }
     while (step == GO_ON || step == ANSWERED) {
         step = understand(c, &k);
         if (step == GO_ON)
@@ -517,10 +509,7 @@ static size_t work_on(struct client *c, const uint8_t *p, size_t len)
         if (step == GO_ON)
             step = send_on(c, &k);
     }
-    if (step == DOOMED)
-        return len;
-    read_no_further(c, k.left);
-    return len - k.left;
+    return step == DOOMED ? len : len - k.left;
 }
 
 /* What a Query has become comes first. False: there is more of it, which waits. */
@@ -537,11 +526,15 @@ static bool work_on_split(struct client *c)
 
 size_t session_input(struct client *c, const uint8_t *p, size_t len)
 {
+    size_t used = 0;
+
     if (UNLIKELY(c->state == CLIENT_GATHERING) && joint_takes_input(c))
         return joint_input(c, p, len);
-    if (UNLIKELY(cut_is_split(c)) && !work_on_split(c))
-        return 0;
-    return work_on(c, p, len);
+    if (LIKELY(!cut_is_split(c)) || work_on_split(c))
+        used = work_on(c, p, len);
+    if (len - used > c->worker->config->opt.max_inspect && c->conn.want <= len - used)
+        conn_pause(&c->conn); /* it has sent more than its share ahead; session_run reads on */
+    return used;
 }
 
 /* --- waits that end --- */

@@ -331,8 +331,9 @@ def test_a_slow_reader_stops_the_shards(shop):
         line.close()
 
 
+@pytest.mark.parametrize("behind", ["", "; SELECT 1"], ids=["alone", "first of two"])
 @pytest.mark.parametrize("begin", ["SELECT 1", "BEGIN; UPDATE users SET name = name WHERE id IN (1, 2)"])
-def test_requests_without_end_while_the_shards_answer(shop, begin):
+def test_requests_without_end_while_the_shards_answer(shop, begin, behind):
     """They are not read before their turn, and nothing is lost."""
     request = query(f"SELECT '{'x' * 50_000}'")
     with Client(shop.sluice.port).login("demo", "store") as line, shop.pg.admin(shop.databases[1]) as holder:
@@ -340,7 +341,7 @@ def test_requests_without_end_while_the_shards_answer(shop, begin):
             assert errors_of(line.query(sql)) == []
         holder.autocommit = False
         holder.execute("LOCK TABLE orders")
-        line.send(query("SELECT count(*) FROM orders"))
+        line.send(query("SELECT count(*) FROM orders" + behind))
         before = proc_status_kib(shop.sluice.pid, "VmRSS")
         sent = send_until_stuck(line.sock, request, stuck_s=0.5)
         assert sent < 24 * MIB
@@ -348,7 +349,7 @@ def test_requests_without_end_while_the_shards_answer(shop, begin):
         holder.rollback()
         whole = sent // len(request)
         got = line.recv_until("Z", 1 + whole, 20 * SLOWER)
-        assert errors_of(got) == [] and len(rows_of(got)) == 1 + whole
+        assert errors_of(got) == [] and len(rows_of(got)) == (2 if behind else 1) + whole
 
 
 def test_kill_ends_those_in_the_middle(shop):
