@@ -76,6 +76,11 @@ struct msg_error {
 
 /* ErrorResponse and NoticeResponse. */
 enum parse_result msgin_error(struct span body, struct msg_error *m);
+/* Class 57P: the server stops, crashes, starts or recovers. */
+static inline bool msg_sqlstate_is_shutdown(const char *sqlstate)
+{
+    return strncmp(sqlstate, "57P", 3) == 0;
+}
 
 struct msg_pair {
     const char *name;

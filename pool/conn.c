@@ -108,12 +108,16 @@ static void wait_to_read(struct conn *c, bool on)
     wait_for(c, on ? waits_for(c) | POLLER_READ : waits_for(c) & ~POLLER_READ);
 }
 
+/* The kernel's buffer is full, or it connects. */
+static bool is_writing(const struct conn *c)
+{
+    return (c->watch.events & POLLER_WRITE) != 0;
+}
+
 static void wait_to_write(struct conn *c, bool on)
 {
-    if (on == c->writing)
-        return;
-    c->writing = on;
-    wait_for(c, on ? waits_for(c) | POLLER_WRITE : waits_for(c) & ~POLLER_WRITE);
+    if (on != is_writing(c))
+        wait_for(c, on ? waits_for(c) | POLLER_WRITE : waits_for(c) & ~POLLER_WRITE);
 }
 
 static void conn_setup(struct conn *c, struct conn_loop *loop, const struct conn_handler *handler, int fd)
@@ -174,18 +178,12 @@ void conn_start_tls(struct conn *c, struct tls *tls)
     conn_read_soon(c); /* begins in this turn, but not inside a callback */
 }
 
-static void wait_for_nothing(struct conn *c)
-{
-    c->writing = false;
-    wait_for(c, 0);
-}
-
 void conn_close(struct conn *c)
 {
     if (c->phase == CONN_CLOSED)
         return;
     c->phase = CONN_CLOSED;
-    wait_for_nothing(c);
+    wait_for(c, 0);
     list_del(&c->dirty_node);
     list_del(&c->eager_node);
     list_del(&c->warm_node);
@@ -471,7 +469,7 @@ static inline ssize_t transmit(struct conn *c, const void *p, size_t len, const 
 
 void conn_touch(struct conn *c)
 {
-    if (list_empty(&c->dirty_node) && !c->writing && c->phase == CONN_OPEN && !c->broken && c->mute == 0)
+    if (list_empty(&c->dirty_node) && !is_writing(c) && c->phase == CONN_OPEN && !c->broken && c->mute == 0)
         list_push_back(&c->loop->dirty, &c->dirty_node);
 }
 
@@ -487,7 +485,7 @@ void conn_send_now(struct conn *c, const void *p, size_t len)
 {
     const char *why = NULL;
 
-    if (buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->fd >= 0 && c->phase == CONN_OPEN && !c->writing &&
+    if (buf_used(&c->out) == 0 && !c->held && c->tls == NULL && c->fd >= 0 && c->phase == CONN_OPEN && !is_writing(c) &&
         !c->broken && c->mute == 0) {
         ssize_t n = transmit(c, p, len, &why);
         if (n > 0) {
@@ -676,12 +674,12 @@ bool conn_loop_busy(const struct conn_loop *l)
 bool conn_can_move(const struct conn *c)
 {
     return c->phase == CONN_OPEN && !c->broken && c->mute == 0 && !c->eof && buf_used(&c->in) == 0 &&
-           buf_used(&c->out) == 0 && !c->writing && (c->tls == NULL || !tls_pending(c->tls));
+           buf_used(&c->out) == 0 && !is_writing(c) && (c->tls == NULL || !tls_pending(c->tls));
 }
 
 void conn_detach(struct conn *c)
 {
-    wait_for_nothing(c);
+    wait_for(c, 0);
     list_del(&c->dirty_node);
     list_del(&c->eager_node);
     list_del(&c->warm_node);

@@ -4,6 +4,7 @@
  *
  *   socket -> scratch (one a loop) -> handler.input -> what was not consumed stays in conn.in
  *   conn_send -> conn.out -> conn_flush, once a turn, or at once (conn_prompt) -> socket
+ *   conn_send_now, conn_send_run -> socket, if nothing is queued
  *
  * Invariants:
  * - Reading is waited for all the time (poller.h), but for back-pressure (conn_pause) and after the peer's end of file;
@@ -92,13 +93,12 @@ struct conn {
     struct list dirty_node;
     struct list eager_node;
     struct list warm_node;
-    size_t want;  /* input's hint: bytes that a whole message needs; 0 unknown */
-    bool paused;  /* for back-pressure */
-    bool last;    /* the kernel has told of the end behind what is there, and will not again */
-    bool eof;     /* the peer closed its sending side */
-    bool broken;  /* ended was called with an error */
-    int mute;     /* 0, or errno of the write that failed: nothing is sent any more, what has come is heard out */
-    bool writing; /* the kernel's buffer is full, or it connects: waits to write */
+    size_t want; /* input's hint: bytes that a whole message needs; 0 unknown */
+    bool paused; /* for back-pressure */
+    bool last;   /* the kernel has told of the end behind what is there, and will not again */
+    bool eof;    /* the peer closed its sending side */
+    bool broken; /* ended was called with an error */
+    int mute;    /* 0, or errno of the write that failed: nothing is sent any more, what has come is heard out */
     bool was_high;
     bool in_input;
     bool shutting; /* the sending side, when the out-queue is empty */

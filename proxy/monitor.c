@@ -20,6 +20,7 @@
 #include "proxy/monitor.h"
 
 #include "conf/log.h"
+#include "parser/msgin.h"
 #include "pool/probe.h"
 #include "proxy/control.h"
 #include "proxy/routing.h"
@@ -118,7 +119,7 @@ static void seat_close(struct seat *s)
 /* SQLSTATEs of a server that is starting, stopping or recovering: nobody is there who could be asked. */
 static bool nobody_answers(const char *sqlstate)
 {
-    return *sqlstate == '\0' || strncmp(sqlstate, "57P", 3) == 0;
+    return *sqlstate == '\0' || msg_sqlstate_is_shutdown(sqlstate);
 }
 
 static void note_error(struct seat *s, const char *error)

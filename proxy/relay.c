@@ -303,7 +303,7 @@ static enum verdict on_fatal(struct relay *r, const struct msg_error *e)
         limits_add_idle(s->pool->target, s->pool->set->worker, -1);
     if (r->c != NULL)
         session_server_lost(r->c, s);
-    if (strncmp(e->sqlstate, "57P", 3) == 0)
+    if (msg_sqlstate_is_shutdown(e->sqlstate))
         server_trouble(s);
     server_close(s, s->why); /* it is still there until it closes its side: its place is not free before */
     return RELAY_GONE;
@@ -590,12 +590,14 @@ static enum verdict on_parameter(struct relay *r, struct span body)
 }
 
 /* Notices belong to what runs; one that comes unasked goes to who holds the server. So does every notification, even
- * in the answer to a question of ours: who listens keeps its server. */
+ * in the answer to a question of ours: who listens keeps its server. A server that crashes says so in a notice, behind
+ * rows that it had kept back. */
 static enum verdict on_async(struct relay *r, uint8_t type, struct span body)
 {
     const struct expect *head = expect_head(&r->s->expects);
+    struct msg_error e;
 
-    if (type == 'N' && routing_is_farewell(body))
+    if (r->certain && type == 'N' && msgin_error(body, &e) == PARSE_OK && msg_sqlstate_is_shutdown(e.sqlstate))
         r->certain = false;
     return r->c != NULL && (type == 'A' || head == NULL || is_forwarded(r, head)) ? RELAY_FORWARD : RELAY_DROP;
 }
@@ -752,9 +754,8 @@ static bool is_too_long(struct relay *r, const struct frame *f)
 
 size_t relay_input(struct server *s, const uint8_t *p, size_t len)
 {
-    struct relay r = {.s = s, .c = holder(s), .at = p, .end = p + len};
-
-    r.longest = (size_t)worker_of(s)->config->opt.max_packet_size;
+    size_t longest = (size_t)worker_of(s)->config->opt.max_packet_size;
+    struct relay r = {.s = s, .c = holder(s), .at = p, .end = p + len, .longest = longest};
 
     if (r.c != NULL)
         routing_answered(r.c, s);

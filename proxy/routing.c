@@ -394,13 +394,6 @@ bool routing_is_again(const char *sqlstate)
     return strcmp(sqlstate, "57014") != 0;
 }
 
-bool routing_is_farewell(struct span notice)
-{
-    struct msg_error e;
-
-    return msgin_error(notice, &e) == PARSE_OK && strncmp(e.sqlstate, "57P", 3) == 0;
-}
-
 const char routing_learnt_why[] = "has been refused by a replica because it writes";
 
 static const char learnt_missing[] = "has been refused by a replica, which does not have it";

@@ -61,8 +61,6 @@ void routing_forsake(struct worker *w, void *unused);
 
 /* A replica's error that the primary is to answer for in its place. */
 bool routing_is_again(const char *sqlstate);
-/* A server that crashes, or is ended because another has, says so in a notice, behind rows that it had kept back. */
-bool routing_is_farewell(struct span notice);
 /* A replica has refused what this batch does: remembered, where it was because it writes. */
 void routing_learn(struct client *c, const struct expect *e, const char *sqlstate);
 extern const char routing_learnt_why[];

@@ -221,6 +221,12 @@ static void peer_says(struct subject *s, const char *text)
     assert_int_equal(send(s->peer, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
+static void peer_leaves(struct subject *s)
+{
+    close(s->peer);
+    s->peer = -1;
+}
+
 /* Byte i of a long text: any shift or loss shows. */
 static uint8_t pattern(size_t i)
 {
@@ -321,19 +327,6 @@ static void leftover_input_is_offered_again(void **state)
     assert_int_equal(s->c.in.cap, 0);
 }
 
-/* The kernel tells once of all of it. */
-static void the_end_behind_what_was_said_is_heard(void **state)
-{
-    struct subject *s = *state;
-
-    peer_says(s, "hello");
-    shutdown(s->peer, SHUT_WR);
-    TURN_UNTIL(s, s->ends == 1);
-    assert_taken(s, "hello");
-    settle(s);
-    assert_int_equal(s->ends + s->breaks, 1);
-}
-
 /* More than one read takes; returns how much. */
 static size_t peer_says_much(struct subject *s)
 {
@@ -343,12 +336,6 @@ static size_t peer_says_much(struct subject *s)
     assert_int_equal(send(s->peer, p, len, MSG_NOSIGNAL), len);
     free(p);
     return len;
-}
-
-static void peer_leaves(struct subject *s)
-{
-    close(s->peer);
-    s->peer = -1;
 }
 
 static void the_end_behind_more_than_one_read_is_heard(void **state)
@@ -756,8 +743,7 @@ static void break_after_the_end_is_told_too(void **state)
 
     shutdown(s->peer, SHUT_WR);
     TURN_UNTIL(s, s->ends == 1);
-    close(s->peer);
-    s->peer = -1;
+    peer_leaves(s);
     conn_send(&s->c, "x", 1);
     TURN_UNTIL(s, s->breaks == 1);
     assert_int_equal(s->error, EPIPE);
@@ -775,8 +761,7 @@ static void reset_is_told_once(void **state)
 
     conn_send(&s->c, "unread", 6);
     TURN_UNTIL(s, s->c.sent_bytes == 6);
-    close(s->peer); /* with bytes that it has not read: a reset */
-    s->peer = -1;
+    peer_leaves(s); /* with bytes that it has not read: a reset */
     TURN_UNTIL(s, s->breaks == 1);
     assert_int_equal(s->error, ECONNRESET);
     assert_int_equal(s->ends, 0);
@@ -798,8 +783,7 @@ static void reset_is_told_once(void **state)
 static void peer_says_and_goes(struct subject *s, const char *text)
 {
     peer_says(s, text);
-    close(s->peer);
-    s->peer = -1;
+    peer_leaves(s);
     conn_send(&s->c, "x", 1);
     conn_flush(&s->c);
 }
@@ -856,8 +840,7 @@ static void break_with_a_full_queue_ends_its_writing(void **state)
     conn_send(&s->c, p, 64 * KIB);
     settle(s);
     assert_int_equal(events_waited_for(s), 2);
-    close(s->peer);
-    s->peer = -1;
+    peer_leaves(s);
     TURN_UNTIL(s, s->breaks == 1);
     settle(s);
     assert_int_equal(s->breaks, 1);
@@ -1184,7 +1167,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(input_is_offered_and_taken),
         TEST(leftover_input_is_offered_again),
-        TEST(the_end_behind_what_was_said_is_heard),
         TEST(the_end_behind_more_than_one_read_is_heard),
         TEST(who_was_told_the_end_is_given_nothing_more),
         TEST(what_is_left_after_a_full_read_is_read),
